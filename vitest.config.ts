@@ -1,0 +1,36 @@
+import { defineConfig } from "vitest/config";
+
+/** Milliseconds. Far above what a test needs on two busy cores: a timeout means that something hangs. */
+const UNIT_TIMEOUT = 15_000;
+const SYSTEM_TIMEOUT = 60_000;
+const FAULT_TIMEOUT = 180_000;
+
+const project = (name: string, testTimeout: number) => ({
+  extends: true as const,
+  test: {
+    name,
+    include: [`test/${name}/**/*.test.ts`],
+    testTimeout,
+    hookTimeout: Math.max(testTimeout, SYSTEM_TIMEOUT),
+    teardownTimeout: SYSTEM_TIMEOUT,
+  },
+});
+
+export default defineConfig({
+  test: {
+    pool: "forks",
+    maxWorkers: 2,
+    retry: 0,
+    passWithNoTests: false,
+    allowOnly: false,
+    env: { NODE_ENV: "test" },
+    coverage: { provider: "v8", include: ["src/**"], exclude: ["src/storage/generated/**"], reportsDirectory: "coverage" },
+    projects: [
+      project("unit", UNIT_TIMEOUT),
+      project("contract", SYSTEM_TIMEOUT),
+      project("flows", SYSTEM_TIMEOUT),
+      project("browser", SYSTEM_TIMEOUT),
+      project("faults", FAULT_TIMEOUT),
+    ],
+  },
+});
