@@ -1,0 +1,179 @@
+/** Records in PostgreSQL, for a server without Redis: one table, one transaction per commit. The same promises as Redis keeps. */
+import type pg from "pg";
+import { type Lost, type RecordKey, type RecordStore, type StoredRecord, StoreUnavailableError, type Write } from "./record-store.ts";
+
+/** Rows that one sweep statement deletes at most, so that it never holds locks for long. */
+const SWEEP_BATCH = 5_000;
+const DEADLOCK_DETECTED = "40P01";
+
+interface Row {
+  key: RecordKey;
+  payload: string;
+  consumed_at: number | null;
+}
+
+type Query = (name: string, text: string, values: unknown[]) => Promise<pg.QueryResult>;
+
+const SQL = {
+  read: "SELECT key, payload, consumed_at FROM engine_record WHERE key = $1 AND expires_at > now()",
+  readByPointer: "SELECT key, payload, consumed_at FROM engine_record WHERE pointer = $1 AND expires_at > now() ORDER BY expires_at DESC LIMIT 1",
+  areAlive: `SELECT count(*)::int AS alive FROM unnest($1::text[]) AS wanted
+    WHERE EXISTS (SELECT FROM engine_record WHERE key = wanted AND expires_at > now())
+       OR EXISTS (SELECT FROM engine_record WHERE pointer = wanted AND expires_at > now())`,
+  put: `INSERT INTO engine_record (key, payload, expires_at, pointer, grant_key, account_id, client_id)
+    VALUES ($1, $2, to_timestamp($3 / 1000.0), $4, $5, $6, $7)
+    ON CONFLICT (key) DO UPDATE SET payload = excluded.payload, expires_at = excluded.expires_at, pointer = excluded.pointer,
+      grant_key = excluded.grant_key, account_id = excluded.account_id, client_id = excluded.client_id,
+      consumed_at = NULL, answer = NULL, answer_expires_at = NULL`,
+  // Grants are locked before anything under them, by whoever issues and by whoever ends: no deadlock, and nothing is issued under an ended grant.
+  keep: `WITH held AS (SELECT key FROM engine_record WHERE key = $1 AND expires_at > now() FOR UPDATE),
+    kept AS (UPDATE engine_record SET expires_at = to_timestamp($2 / 1000.0) WHERE key IN (SELECT key FROM held) AND expires_at < to_timestamp($2 / 1000.0))
+    SELECT count(*)::int AS alive FROM held`,
+  lock: "SELECT FROM engine_record WHERE key = $1 FOR UPDATE",
+  remove: "DELETE FROM engine_record WHERE key = $1",
+  removeTied: "DELETE FROM engine_record WHERE grant_key = $1",
+  removePointer: "DELETE FROM engine_record WHERE pointer = $1",
+  consume: `UPDATE engine_record SET consumed_at = extract(epoch FROM now())::int, answer = $2, answer_expires_at = to_timestamp($3 / 1000.0)
+    WHERE key = $1 AND consumed_at IS NULL AND expires_at > now()`,
+  claim: `INSERT INTO engine_record (key, payload, expires_at) VALUES ($1, '', to_timestamp($2 / 1000.0))
+    ON CONFLICT (key) DO UPDATE SET expires_at = excluded.expires_at WHERE engine_record.expires_at <= now()`,
+  dropAnswer: "UPDATE engine_record SET answer = NULL, answer_expires_at = NULL WHERE key = $1 AND answer IS NOT NULL",
+  readAnswer: "SELECT answer FROM engine_record WHERE key = $1 AND answer_expires_at > now()",
+} as const;
+
+export class DatabaseRecords implements RecordStore {
+  readonly #pool: pg.Pool;
+
+  constructor(pool: pg.Pool) {
+    this.#pool = pool;
+  }
+
+  async read(key: RecordKey): Promise<StoredRecord | undefined> {
+    return toRecord((await this.#ask("read", SQL.read, [key])).rows[0]);
+  }
+
+  async readByPointer(pointer: RecordKey): Promise<(StoredRecord & { key: RecordKey }) | undefined> {
+    const row: Row | undefined = (await this.#ask("read-by-pointer", SQL.readByPointer, [pointer])).rows[0];
+    const record = toRecord(row);
+    return row && record && { ...record, key: row.key };
+  }
+
+  async areAlive(keys: readonly RecordKey[]): Promise<boolean> {
+    const wanted = [...new Set(keys)];
+    return (await this.#ask("are-alive", SQL.areAlive, [wanted])).rows[0].alive === wanted.length;
+  }
+
+  async commit(writes: readonly Write[]): Promise<Lost | undefined> {
+    if (writes.length === 0) return undefined;
+    try {
+      return await this.#transact(writes);
+    } catch (error) {
+      if (error instanceof StoreUnavailableError && (error.cause as { code?: string }).code === DEADLOCK_DETECTED) return this.#transact(writes);
+      throw error;
+    }
+  }
+
+  async readAnswer(key: RecordKey): Promise<string | undefined> {
+    return (await this.#ask("read-answer", SQL.readAnswer, [key])).rows[0]?.answer ?? undefined;
+  }
+
+  async tiedTo(owner: { accountId: string } | { clientId: string }): Promise<RecordKey[]> {
+    const [column, id] = "accountId" in owner ? ["account_id", owner.accountId] : ["client_id", owner.clientId];
+    const { rows } = await this.#ask(`tied-to-${column}`, `SELECT key FROM engine_record WHERE ${column} = $1 AND expires_at > now()`, [id]);
+    return rows.map((row: { key: RecordKey }) => row.key);
+  }
+
+  async sweep(): Promise<void> {
+    const text = `DELETE FROM engine_record WHERE key IN (SELECT key FROM engine_record WHERE expires_at <= now() LIMIT ${SWEEP_BATCH})`;
+    for (let swept = SWEEP_BATCH; swept === SWEEP_BATCH; ) swept = (await this.#ask("sweep", text, [])).rowCount ?? 0;
+  }
+
+  async ping(): Promise<void> {
+    await this.#ask("ping", "SELECT 1", []);
+  }
+
+  /** The pool belongs to whoever opened the database. */
+  async close(): Promise<void> {}
+
+  async #transact(writes: readonly Write[]): Promise<Lost | undefined> {
+    const client = await this.#pool.connect().catch((cause: unknown) => {
+      throw new StoreUnavailableError(cause);
+    });
+    const query: Query = (name, text, values) => client.query({ name, text, values });
+    try {
+      await client.query("BEGIN");
+      const lost = await carryOut(query, writes);
+      await client.query(lost === undefined ? "COMMIT" : "ROLLBACK");
+      client.release();
+      return lost;
+    } catch (error) {
+      const broken = await client.query("ROLLBACK").then(
+        () => false,
+        () => true,
+      );
+      client.release(broken);
+      throw new StoreUnavailableError(error);
+    }
+  }
+
+  async #ask(name: string, text: string, values: unknown[]): Promise<pg.QueryResult> {
+    try {
+      return await this.#pool.query({ name, text, values });
+    } catch (error) {
+      throw new StoreUnavailableError(error);
+    }
+  }
+}
+
+async function carryOut(query: Query, writes: readonly Write[]): Promise<Lost | undefined> {
+  const replaced = new Set(writes.flatMap((write) => (write.op === "put" && write.pointer ? [write.pointer] : [])));
+  const grants = new Map<RecordKey, { put: Lost; latest: number }>();
+  for (const write of writes) {
+    if (write.op !== "put" || write.ties?.grant === undefined) continue;
+    grants.set(write.ties.grant, { put: write, latest: Math.max(write.expiresAt, grants.get(write.ties.grant)?.latest ?? 0) });
+  }
+  const inOrder = [...writes].sort((a, b) => ORDER[a.op] - ORDER[b.op]);
+  // A grant that this commit itself puts is not there to be locked yet.
+  const ownGrants = writes.filter((write) => write.op === "put" && grants.has(write.key));
+  for (const grant of ownGrants) await carryOutOne(query, grant, replaced);
+  for (const [grant, { put, latest }] of [...grants].sort()) {
+    if ((await query("keep", SQL.keep, [grant, latest])).rows[0].alive === 0) return put;
+  }
+  for (const write of inOrder) {
+    if (ownGrants.includes(write)) continue;
+    if (!(await carryOutOne(query, write, replaced))) return write as Lost;
+  }
+  return undefined;
+}
+
+/** Endings first, and what decides a race before what is put for its winner. */
+const ORDER: Record<Write["op"], number> = { remove: 0, claim: 1, require: 2, consume: 3, "drop-answer": 4, put: 5 };
+
+async function carryOutOne(query: Query, write: Write, replaced: ReadonlySet<RecordKey>): Promise<boolean> {
+  switch (write.op) {
+    case "put": {
+      const { grant = null, accountId = null, clientId = null } = write.ties ?? {};
+      await query("put", SQL.put, [write.key, write.body, write.expiresAt, write.pointer ?? null, grant, accountId, clientId]);
+      return true;
+    }
+    case "remove":
+      if (write.key.startsWith("grant:")) {
+        await query("lock", SQL.lock, [write.key]);
+        await query("remove-tied", SQL.removeTied, [write.key]);
+      }
+      await query("remove", SQL.remove, [write.key]);
+      if (write.pointer !== undefined && !replaced.has(write.pointer)) await query("remove-pointer", SQL.removePointer, [write.pointer]);
+      return true;
+    case "require":
+      return (await query("are-alive", SQL.areAlive, [[write.key]])).rows[0].alive === 1;
+    case "consume":
+      return (await query("consume", SQL.consume, [write.key, write.answer?.sealed ?? null, write.answer?.expiresAt ?? null])).rowCount === 1;
+    case "claim":
+      return (await query("claim", SQL.claim, [write.key, write.expiresAt])).rowCount === 1;
+    case "drop-answer":
+      await query("drop-answer", SQL.dropAnswer, [write.key]);
+      return true;
+  }
+}
+
+const toRecord = (row: Row | undefined): StoredRecord | undefined => row && { body: row.payload, consumedAt: row.consumed_at ?? undefined };

@@ -1,0 +1,93 @@
+/** Ending what a person or an application holds: one grant, one session, everything of an account or a client. All of it outside the engine. */
+import { decodeBody, keyOf } from "./record-body.ts";
+import type { RecordKey, RecordStore, Write } from "./record-store.ts";
+import type { Sealer } from "./seal.ts";
+
+export interface EndingsOptions {
+  store: RecordStore;
+  sealer: Sealer;
+  /** Seconds after which nothing of an ended grant or session could still be alive. */
+  longestLife: number;
+}
+
+export class Endings {
+  readonly #options: EndingsOptions;
+
+  constructor(options: EndingsOptions) {
+    this.#options = options;
+  }
+
+  /** Ends a grant and every code and token issued under it. */
+  async endGrant(grantId: string): Promise<void> {
+    await this.#remove([keyOf("grant", grantId)]);
+  }
+
+  /** Ends a session and the grants that live with it; those that survive sign-out (offline access, device) stay. */
+  async endSession(uid: string): Promise<void> {
+    const record = await this.#options.store.readByPointer(keyOf("session-uid", uid));
+    if (record !== undefined) await this.#endSessionRecord(record.key, record.body);
+  }
+
+  /** Ends every session, grant and token of a person. */
+  async endAccount(accountId: string): Promise<void> {
+    await this.#endTied({ accountId });
+  }
+
+  /** Ends every grant and token of an application. */
+  async endClient(clientId: string): Promise<void> {
+    await this.#endTied({ clientId });
+  }
+
+  /** Ends the grants that a person has given to one application. */
+  async endConsent(accountId: string, clientId: string): Promise<void> {
+    const ofClient = new Set(await this.#options.store.tiedTo({ clientId }));
+    const both = (await this.#options.store.tiedTo({ accountId })).filter((key) => ofClient.has(key));
+    await this.#remove(both);
+  }
+
+  async #endTied(owner: { accountId: string } | { clientId: string }): Promise<void> {
+    const { store } = this.#options;
+    const keys = await store.tiedTo(owner);
+    for (const key of keys.filter((candidate) => candidate.startsWith("session:"))) {
+      const record = await store.read(key);
+      if (record !== undefined) await this.#endSessionRecord(key, record.body);
+    }
+    await this.#remove(keys.filter((key) => !key.startsWith("session:")));
+  }
+
+  async #endSessionRecord(key: RecordKey, body: string): Promise<void> {
+    const { payload } = decodeBody("session", key, body, undefined, this.#options.sealer);
+    const authorizations = Object.values((payload["authorizations"] ?? {}) as Record<string, { grantId?: string; persistsLogout?: boolean }>);
+    const grants = authorizations.flatMap(({ grantId, persistsLogout }) => (grantId && !persistsLogout ? [keyOf("grant", grantId)] : []));
+    await this.#remove([...grants, key], keyOf("session-uid", payload["uid"] as string));
+  }
+
+  async #remove(keys: readonly RecordKey[], pointer?: RecordKey): Promise<void> {
+    const until = Date.now() + this.#options.longestLife * 1000;
+    await this.#options.store.commit(
+      keys.map((key): Write => ({ op: "remove", key, until, ...(pointer && key.startsWith("session:") && { pointer }) })),
+    );
+  }
+}
+
+/**
+ * Takes the copies of grants out of a session's record, when one of them turned out to be of a grant that is gone.
+ * @param sessionKey a `session:…` key
+ */
+export async function forgetCopies(store: RecordStore, sealer: Sealer, sessionKey: RecordKey): Promise<void> {
+  const record = await store.read(sessionKey);
+  if (record === undefined) return;
+  const { payload } = decodeBody("session", sessionKey, record.body, undefined, sealer);
+  const { g: _, ...body } = JSON.parse(record.body);
+  const accountId = payload["accountId"] as string | undefined;
+  await store.commit([
+    {
+      op: "put",
+      key: sessionKey,
+      body: JSON.stringify(body),
+      expiresAt: (payload["exp"] as number) * 1000,
+      pointer: keyOf("session-uid", payload["uid"] as string),
+      ...(accountId && { ties: { accountId } }),
+    },
+  ]);
+}

@@ -1,0 +1,318 @@
+/**
+ * The engine's Adapter (oidc-provider 9) on any RecordStore, for everything but clients and registration tokens.
+ * The engine reads `consumed`, calls `consume` and goes on without looking at the answer: so `consume` throws to every loser.
+ */
+import { createHmac } from "node:crypto";
+import { isDeepStrictEqual } from "node:util";
+import { type Body, decodeBody, encodeBody, keyOf } from "./record-body.ts";
+import type { RecordKey, RecordKind, RecordStore, StoredRecord, Ties } from "./record-store.ts";
+import { currentScope, type Payload, type RequestScope, write } from "./request-scope.ts";
+import type { Sealer } from "./seal.ts";
+
+export type EngineModel =
+  | "Session"
+  | "Grant"
+  | "AuthorizationCode"
+  | "RefreshToken"
+  | "AccessToken"
+  | "ClientCredentials"
+  | "DeviceCode"
+  | "PushedAuthorizationRequest"
+  | "Interaction"
+  | "ReplayDetection";
+
+const KINDS: Record<EngineModel, RecordKind> = {
+  Session: "session",
+  Grant: "grant",
+  AuthorizationCode: "authorization-code",
+  RefreshToken: "refresh-token",
+  AccessToken: "access-token",
+  ClientCredentials: "access-token",
+  DeviceCode: "device-code",
+  PushedAuthorizationRequest: "pushed-request",
+  Interaction: "interaction",
+  ReplayDetection: "replay",
+};
+
+/** Kinds that are issued under a grant: they carry a copy of it. */
+const UNDER_A_GRANT: ReadonlySet<RecordKind> = new Set(["authorization-code", "refresh-token", "access-token"]);
+
+/** Kinds that a token request uses up when it commits. */
+const CONSUMED_AT_COMMIT: ReadonlySet<RecordKind> = new Set(["authorization-code", "refresh-token", "device-code"]);
+
+/** Milliseconds for which a record outlives its `exp`, so that a late comer hears "expired" or "used" and not "unknown". */
+const KEPT_AFTER_EXPIRY: Partial<Record<RecordKind, number>> = {
+  "authorization-code": 600_000, // a replay after its 60 seconds still ends what it gave
+  "device-code": 600_000,
+  "pushed-request": 3_600_000, // as long as an interaction that it started
+};
+
+/** A session is written again only when it changed, or when this part of its life has passed. */
+const TOUCH_SHARE = 1 / 256;
+
+export interface EngineAdapterOptions {
+  store: RecordStore;
+  sealer: Sealer;
+  /** Keys the HMAC of user codes, which are too short for a plain hash. */
+  userCodeKey: Buffer;
+  /** The `jti` of a complete access token that this server signed and that has not expired. */
+  verifyAccessToken(jwt: string): Promise<string | undefined>;
+  issuer: string;
+  /** Seconds for which a repeated refresh gets the same answer. */
+  refreshGrace: number;
+  /** Seconds that a grant lives after it was last used. */
+  grantTtl: number;
+  /** What the engine shall see when a race is lost. */
+  lostRace(kind: RecordKind): Error;
+  /** Milliseconds since the epoch. */
+  now?(): number;
+}
+
+export class EngineAdapter {
+  readonly #kind: RecordKind;
+  readonly #options: EngineAdapterOptions;
+
+  constructor(model: EngineModel, options: EngineAdapterOptions) {
+    this.#kind = KINDS[model];
+    this.#options = options;
+  }
+
+  /** @param expiresIn seconds */
+  async upsert(id: string, payload: Payload, expiresIn: number): Promise<void> {
+    const { store } = this.#options;
+    const kind = this.#kind;
+    const key = keyOf(kind, id);
+    if (kind === "replay") {
+      // First come, first served: the engine's own "find, then save" races.
+      const lost = await store.commit([{ op: "claim", key, expiresAt: this.#now() + expiresIn * 1000 }]);
+      if (lost !== undefined) throw this.#options.lostRace(kind);
+      return;
+    }
+    const scope = currentScope();
+    if (kind === "session" && scope !== undefined && this.#isUnchanged(scope, key, payload, expiresIn)) return;
+    if (kind === "grant") delete payload["exp"]; // the record's own expiry counts: it moves with the tokens issued under it
+    const expiresAt = this.#now() + expiresIn * 1000 + (KEPT_AFTER_EXPIRY[kind] ?? 0);
+    const pointer = this.#pointerOf(payload);
+    const ties = this.#tiesOf(payload);
+    scope?.seen.set(key, payload);
+    if (kind === "session" && scope !== undefined && pointer !== undefined) this.#replaceSession(scope, pointer);
+    const body = encodeBody(kind, key, payload, this.#carried(payload, scope), this.#options.sealer);
+    await write(store, { op: "put", key, body, expiresAt, ...(pointer && { pointer }), ...(ties && { ties }) });
+  }
+
+  async find(id: string): Promise<Payload | undefined> {
+    const scope = currentScope();
+    if (this.#kind === "access-token") return this.#findAccessToken(id, scope);
+    if (scope?.handles.has(id)) return undefined;
+    const key = keyOf(this.#kind, id);
+    const pending = scope?.pending(key);
+    if (pending?.op === "remove") return undefined;
+    if (pending?.op === "put") return { ...scope?.seen.get(key), jti: id };
+    const copy = scope?.copies.get(key);
+    if (copy !== undefined) {
+      if (scope?.defersChecks) scope.add({ op: "require", key });
+      scope?.seen.set(key, copy);
+      return { ...copy, jti: id };
+    }
+    return this.#open(key, await this.#options.store.read(key), id);
+  }
+
+  async findByUid(uid: string): Promise<Payload | undefined> {
+    const pointer = keyOf("session-uid", uid);
+    const scope = currentScope();
+    const copy = scope?.copies.get(pointer);
+    if (copy !== undefined) {
+      if (scope?.defersChecks) scope.add({ op: "require", key: pointer });
+      return { ...copy };
+    }
+    const record = await this.#options.store.readByPointer(pointer);
+    return record && this.#open(record.key, record, undefined);
+  }
+
+  async findByUserCode(userCode: string): Promise<Payload | undefined> {
+    const record = await this.#options.store.readByPointer(this.#userCodePointer(userCode));
+    return record && this.#open(record.key, record, undefined);
+  }
+
+  async consume(id: string): Promise<void> {
+    const key = keyOf(this.#kind, id);
+    const scope = currentScope();
+    if (scope === undefined || !scope.defersChecks || !CONSUMED_AT_COMMIT.has(this.#kind)) {
+      const lost = await this.#options.store.commit([{ op: "consume", key }]);
+      if (lost !== undefined) throw this.#options.lostRace(this.#kind);
+      return;
+    }
+    const payload = scope.seen.get(key) ?? {};
+    if (scope.repeatable?.key === key) {
+      scope.repeats = true;
+      throw this.#options.lostRace(this.#kind);
+    }
+    scope.consumed = { key, payload };
+    scope.add({ op: "consume", key });
+    const predecessor = payload[PREDECESSOR] as RecordKey | undefined;
+    if (predecessor !== undefined) scope.add({ op: "drop-answer", key: predecessor }); // its successor is in use now
+  }
+
+  async destroy(id: string): Promise<void> {
+    const key = keyOf(this.#kind, id);
+    const { store, grantTtl } = this.#options;
+    const payload = currentScope()?.seen.get(key);
+    const lasting = this.#kind === "session" || this.#kind === "grant" || this.#kind === "access-token";
+    const pointer = this.#kind === "session" ? await this.#sessionPointer(key, payload) : undefined;
+    const predecessor = payload?.[PREDECESSOR] as RecordKey | undefined;
+    if (predecessor !== undefined) await write(store, { op: "drop-answer", key: predecessor });
+    await write(store, {
+      op: "remove",
+      key,
+      ...(pointer && { pointer }),
+      ...(lasting && { until: this.#now() + grantTtl * 1000 }),
+    });
+  }
+
+  /** Ends the grant itself: whatever was issued under it is dead without it. */
+  async revokeByGrantId(grantId: string): Promise<void> {
+    const until = this.#now() + this.#options.grantTtl * 1000;
+    await write(this.#options.store, { op: "remove", key: keyOf("grant", grantId), until });
+  }
+
+  /** Opens a complete access token, for this request alone. A bare `jti` opens nothing. */
+  async openAccessToken(jwt: string): Promise<Payload | undefined> {
+    const jti = await this.#options.verifyAccessToken(jwt);
+    if (jti === undefined) return undefined;
+    const key = keyOf("access-token", jti);
+    return this.#open(key, await this.#options.store.read(key), jti);
+  }
+
+  async #findAccessToken(value: string, scope: RequestScope | undefined): Promise<Payload | undefined> {
+    const standIn = scope?.handles.get(value);
+    if (standIn !== undefined) return { ...standIn };
+    const payload = await this.openAccessToken(value);
+    // The engine takes a token without an audience for one that is meant for userinfo.
+    if (payload?.["aud"] === this.#options.issuer) delete payload["aud"];
+    return payload;
+  }
+
+  async #open(key: RecordKey, stored: StoredRecord | undefined, id: string | undefined): Promise<Payload | undefined> {
+    if (stored === undefined) return undefined;
+    const scope = currentScope();
+    const { body, payload } = decodeBody(this.#kind, key, stored.body, id, this.#options.sealer);
+    if (body.f !== undefined) Object.defineProperty(payload, PREDECESSOR, { value: body.f, enumerable: false });
+    if (UNDER_A_GRANT.has(this.#kind) && !(await this.#isBacked(payload, body, scope))) return undefined;
+    if (this.#kind === "session" && scope !== undefined) {
+      if (id !== undefined) scope.sessionKey = key;
+      if (scope.defersChecks) carry(scope, body);
+    }
+    scope?.seen.set(key, payload);
+    if (stored.consumedAt !== undefined) this.#markConsumed(payload, key, stored.consumedAt, scope);
+    if (this.#kind === "session") scope?.seen.set(storedForm(key), { text: stored.body });
+    return payload;
+  }
+
+  /** Whether the grant and session behind a token are alive: asked now, or left to the commit. */
+  async #isBacked(payload: Payload, body: Body, scope: RequestScope | undefined): Promise<boolean> {
+    const backing: RecordKey[] = [];
+    const { grantId, sessionUid, clientId, accountId } = payload as Record<string, string | undefined>;
+    if (grantId !== undefined) backing.push(keyOf("grant", grantId));
+    const session = payload["expiresWithSession"] === true && sessionUid !== undefined ? keyOf("session-uid", sessionUid) : undefined;
+    if (session !== undefined) backing.push(session);
+    if (!scope?.defersChecks && backing.length > 0 && !(await this.#options.store.areAlive(backing))) return false;
+    if (scope === undefined) return true;
+    carry(scope, body);
+    if (session !== undefined && clientId !== undefined) {
+      scope.copies.set(session, { uid: sessionUid, accountId, authorizations: { [clientId]: { grantId } } });
+    }
+    return true;
+  }
+
+  #markConsumed(payload: Payload, key: RecordKey, consumedAt: number, scope: RequestScope | undefined): void {
+    const age = this.#now() / 1000 - consumedAt;
+    if (this.#kind === "refresh-token" && scope?.defersChecks && age <= this.#options.refreshGrace) {
+      // Hidden until every other check of the engine has passed: then `consume` throws, and the kept answer may be given again.
+      scope.repeatable = { key, payload };
+      return;
+    }
+    payload["consumed"] = consumedAt;
+    if (this.#kind === "authorization-code") delete payload["exp"]; // used comes before expired: a late replay still ends what it gave
+  }
+
+  #carried(payload: Payload, scope: RequestScope | undefined): Omit<Body, "p" | "s"> {
+    if (scope === undefined) return {};
+    const grants: Record<RecordKey, Payload> = {};
+    const take = (grantId: unknown) => {
+      if (typeof grantId !== "string") return;
+      const key = keyOf("grant", grantId);
+      const grant = scope.seen.get(key) ?? scope.copies.get(key);
+      if (grant !== undefined) grants[key] = withoutId(grant);
+    };
+    if (this.#kind === "session") for (const { grantId } of authorizationsOf(payload)) take(grantId);
+    else if (UNDER_A_GRANT.has(this.#kind)) take(payload["grantId"]);
+    const from = scope.consumed?.key;
+    const follows = from?.startsWith("refresh-token:") && UNDER_A_GRANT.has(this.#kind);
+    return { ...(Object.keys(grants).length > 0 && { g: grants }), ...(follows && from && { f: from }) };
+  }
+
+  #tiesOf(payload: Payload): Ties | undefined {
+    const { grantId, accountId, clientId } = payload as Record<string, string | undefined>;
+    if (UNDER_A_GRANT.has(this.#kind))
+      return grantId === undefined ? { ...(clientId && { clientId }) } : { grant: keyOf("grant", grantId) };
+    if (this.#kind === "session") return accountId === undefined ? undefined : { accountId };
+    if (this.#kind === "grant") return { ...(accountId && { accountId }), ...(clientId && { clientId }) };
+    return undefined;
+  }
+
+  #pointerOf(payload: Payload): RecordKey | undefined {
+    if (this.#kind === "session") return keyOf("session-uid", payload["uid"] as string);
+    if (this.#kind === "device-code") return this.#userCodePointer(payload["userCode"] as string);
+    return undefined;
+  }
+
+  #userCodePointer(userCode: string): RecordKey {
+    return `user-code:${createHmac("sha256", this.#options.userCodeKey).update(userCode).digest("base64url")}`;
+  }
+
+  async #sessionPointer(key: RecordKey, seen: Payload | undefined): Promise<RecordKey | undefined> {
+    const payload = seen ?? (await this.#readPayload(key));
+    return payload === undefined ? undefined : keyOf("session-uid", payload["uid"] as string);
+  }
+
+  async #readPayload(key: RecordKey): Promise<Payload | undefined> {
+    const stored = await this.#options.store.read(key);
+    return stored && decodeBody(this.#kind, key, stored.body, undefined, this.#options.sealer).payload;
+  }
+
+  /** A session that goes on under a new id: its old record goes, but nothing was ended. */
+  #replaceSession(scope: RequestScope, pointer: RecordKey): void {
+    for (const old of scope.removals(pointer)) scope.add({ op: "remove", key: old });
+  }
+
+  /** Whether a session would be written as it already stands, and its expiry need not move yet. */
+  #isUnchanged(scope: RequestScope, key: RecordKey, payload: Payload, expiresIn: number): boolean {
+    const text = scope.seen.get(storedForm(key))?.["text"];
+    if (typeof text !== "string" || scope.pending(key) !== undefined || payload["state"] !== undefined) return false;
+    const { body, payload: before } = decodeBody("session", key, text, payload["jti"] as string, this.#options.sealer);
+    const carried = this.#carried(payload, scope);
+    if ((payload["exp"] as number) - (before["exp"] as number) > expiresIn * TOUCH_SHARE) return false;
+    return isDeepStrictEqual(comparable(before), comparable(payload)) && isDeepStrictEqual(body.g, carried.g);
+  }
+
+  #now(): number {
+    return this.#options.now?.() ?? Date.now();
+  }
+}
+
+/** Not enumerable, so it never reaches a model of the engine or a record. */
+const PREDECESSOR = "predecessor";
+
+/** Where the scope remembers a session as it was stored: the engine changes the payload that it was given in place. */
+const storedForm = (key: RecordKey): RecordKey => `${key} stored` as RecordKey;
+
+const withoutId = ({ jti: _, ...rest }: Payload): Payload => rest;
+
+const comparable = ({ iat: _, exp: __, ...rest }: Payload): Payload => JSON.parse(JSON.stringify(rest));
+
+const authorizationsOf = (session: Payload): { grantId?: string }[] =>
+  Object.values((session["authorizations"] ?? {}) as Record<string, { grantId?: string }>);
+
+function carry(scope: RequestScope, body: Body): void {
+  for (const [key, grant] of Object.entries(body.g ?? {})) scope.copies.set(key as RecordKey, grant);
+}

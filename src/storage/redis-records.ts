@@ -1,0 +1,244 @@
+/**
+ * Records in Redis. Every key has a TTL; no command touches two hash slots: a record and all that belongs to it share one hash tag.
+ * A commit is one round trip: its commands leave in one tick and ioredis sends them together.
+ *
+ *   grantor:<kind>:{<hash>}            ten digits (0, or the second it was consumed), then the body
+ *   grantor:<kind>:{<hash>}:answer     what a repeated refresh gets
+ *   grantor:grant:{<hash>}:members     sorted set, by expiry, of the records issued under a grant
+ *   grantor:session-uid:{<hash>}, grantor:user-code:{<hash>}   pointers: the key of the record
+ *   grantor:account:{<id>}, grantor:client:{<id>}              sorted sets, by expiry, of what belongs to them
+ */
+import { Cluster } from "ioredis";
+import { type Lost, type RecordKey, type RecordStore, type StoredRecord, StoreUnavailableError, type Write } from "./record-store.ts";
+import type { RedisClient } from "./redis-client.ts";
+import type { RevocationJournal } from "./revocation-journal.ts";
+
+const FRESH = "0000000000";
+/** How long a request waits for a Redis that is away, before it hears 503. */
+const GATE_TIMEOUT_MS = 2_000;
+const REPLAY_RETRY_MS = 500;
+
+const SCRIPTS = {
+  /** KEYS record, answer; ARGV seconds, [answer, its expiry in ms] → 1 consumed now, 0 was consumed or is not there */
+  grantorConsume: {
+    numberOfKeys: 2,
+    lua: `if redis.call('GETRANGE', KEYS[1], 0, 9) ~= '${FRESH}' then return 0 end
+redis.call('SETRANGE', KEYS[1], 0, ARGV[1])
+if ARGV[2] then redis.call('SET', KEYS[2], ARGV[2], 'PXAT', ARGV[3]) end
+return 1`,
+  },
+  /** KEYS grant, members; ARGV now, latest expiry, then pairs of expiry and member → 1 kept alive, 0 the grant is gone */
+  grantorKeep: {
+    numberOfKeys: 2,
+    lua: `local life = redis.call('PEXPIRETIME', KEYS[1])
+if life == -2 then return 0 end
+if tonumber(ARGV[2]) > life then redis.call('PEXPIREAT', KEYS[1], ARGV[2]); life = ARGV[2] end
+redis.call('ZADD', KEYS[2], unpack(ARGV, 3))
+redis.call('PEXPIREAT', KEYS[2], life)
+if redis.call('ZCARD', KEYS[2]) > 16 then redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', ARGV[1]) end
+return 1`,
+  },
+  /** KEYS set; ARGV now, expiry, member: adds to an index that lives as long as its longest-lived member */
+  grantorIndex: {
+    numberOfKeys: 1,
+    lua: `redis.call('ZADD', KEYS[1], ARGV[2], ARGV[3])
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', ARGV[1])
+if tonumber(ARGV[2]) > redis.call('PEXPIRETIME', KEYS[1]) then redis.call('PEXPIREAT', KEYS[1], ARGV[2]) end
+return 1`,
+  },
+  /** KEYS record, answer, members → the members that went with it */
+  grantorRemove: {
+    numberOfKeys: 3,
+    lua: `local members = redis.call('ZRANGE', KEYS[3], 0, -1)
+redis.call('DEL', KEYS[1], KEYS[2], KEYS[3])
+return members`,
+  },
+} as const;
+
+type Scripts = Record<keyof typeof SCRIPTS, (...args: (string | number)[]) => Promise<unknown>>;
+
+export class RedisRecords implements RecordStore {
+  readonly #redis: RedisClient & Scripts;
+  readonly #journal: RevocationJournal;
+  readonly #isCluster: boolean;
+  /** Closed from the loss of the connection until Redis has been told again what was revoked. */
+  #gate: { opened: Promise<void>; open: () => void } | undefined;
+
+  constructor(redis: RedisClient, journal: RevocationJournal) {
+    for (const [name, script] of Object.entries(SCRIPTS)) redis.defineCommand(name, script);
+    this.#redis = redis as RedisClient & Scripts;
+    this.#journal = journal;
+    this.#isCluster = redis instanceof Cluster;
+    if (redis.status !== "ready") this.#closeGate();
+    redis.on("close", () => this.#closeGate());
+    redis.on("ready", () => this.#replay());
+    redis.on("+node", () => this.#replay());
+    redis.on("node error", () => this.#replay());
+  }
+
+  async read(key: RecordKey): Promise<StoredRecord | undefined> {
+    return parse(await this.#ask((redis) => redis.get(name(key))));
+  }
+
+  async readByPointer(pointer: RecordKey): Promise<(StoredRecord & { key: RecordKey }) | undefined> {
+    const key = (await this.#ask((redis) => redis.get(name(pointer)))) as RecordKey | null;
+    if (key === null) return undefined;
+    const record = await this.read(key);
+    return record && { ...record, key };
+  }
+
+  async areAlive(keys: readonly RecordKey[]): Promise<boolean> {
+    const found = await this.#ask((redis) => Promise.all(keys.map((key) => redis.exists(name(key)))));
+    return found.every((count) => count === 1);
+  }
+
+  async commit(writes: readonly Write[]): Promise<Lost | undefined> {
+    if (writes.length === 0) return undefined;
+    await this.#journalEndings(writes);
+    // What decides a race comes last: a loser that sees it decided finds everything of the winner in place. A cluster keeps no order between nodes.
+    const deciding = writes.filter(({ op }) => op === "consume");
+    const other = writes.filter(({ op }) => op !== "consume");
+    const lost = this.#isCluster
+      ? ((await this.#ask((redis) => this.#carryOut(redis, other))) ?? (await this.#ask((redis) => this.#carryOut(redis, deciding))))
+      : await this.#ask((redis) => this.#carryOut(redis, [...other, ...deciding]));
+    if (lost !== undefined) await this.#discard(writes);
+    return lost;
+  }
+
+  async readAnswer(key: RecordKey): Promise<string | undefined> {
+    return (await this.#ask((redis) => redis.get(`${name(key)}:answer`))) ?? undefined;
+  }
+
+  async tiedTo(owner: { accountId: string } | { clientId: string }): Promise<RecordKey[]> {
+    return (await this.#ask((redis) => redis.zrange(index(owner), "0", "-1"))) as RecordKey[];
+  }
+
+  async sweep(): Promise<void> {}
+
+  async ping(): Promise<void> {
+    await this.#ask((redis) => redis.get("grantor:ping"));
+  }
+
+  async close(): Promise<void> {
+    await this.#redis.quit().catch(() => this.#redis.disconnect());
+  }
+
+  async #carryOut(redis: RedisClient & Scripts, writes: readonly Write[]): Promise<Lost | undefined> {
+    const now = Date.now();
+    const keeps = new Map<RecordKey, { put: Lost; members: (string | number)[]; latest: number }>();
+    const outcomes: Promise<Lost | undefined>[] = [];
+    const settle = (write: Lost, reply: Promise<unknown>, won: (value: unknown) => boolean) =>
+      outcomes.push(reply.then((value) => (won(value) ? undefined : write)));
+    const send = (reply: Promise<unknown>) => outcomes.push(reply.then(() => undefined));
+    const replaced = new Set(writes.flatMap((write) => (write.op === "put" && write.pointer ? [write.pointer] : [])));
+
+    for (const write of writes) {
+      if (write.op === "put") {
+        send(redis.set(name(write.key), FRESH + write.body, "PXAT", write.expiresAt));
+        if (write.pointer !== undefined) send(redis.set(name(write.pointer), write.key, "PXAT", write.expiresAt));
+        const { grant, accountId, clientId } = write.ties ?? {};
+        for (const owner of [accountId && { accountId }, clientId && { clientId }]) {
+          if (owner) send(redis.grantorIndex(index(owner), now, write.expiresAt, write.key));
+        }
+        if (grant !== undefined) {
+          const keep = keeps.get(grant) ?? { put: write, members: [], latest: 0 };
+          keep.members.push(write.expiresAt, write.key);
+          keep.latest = Math.max(keep.latest, write.expiresAt);
+          keeps.set(grant, keep);
+        }
+      } else if (write.op === "remove") {
+        send(this.#remove(redis, write.key));
+        if (write.pointer !== undefined && !replaced.has(write.pointer)) send(redis.unlink(name(write.pointer)));
+      } else if (write.op === "claim") {
+        settle(write, redis.set(name(write.key), FRESH, "PXAT", write.expiresAt, "NX"), (reply) => reply === "OK");
+      } else if (write.op === "drop-answer") {
+        send(redis.unlink(`${name(write.key)}:answer`));
+      }
+    }
+    for (const [grant, { put, members, latest }] of keeps) {
+      settle(put, redis.grantorKeep(name(grant), `${name(grant)}:members`, now, latest, ...members), (reply) => reply === 1);
+    }
+    for (const write of writes) {
+      if (write.op === "require" && !keeps.has(write.key)) settle(write, redis.exists(name(write.key)), (reply) => reply === 1);
+      if (write.op === "consume") {
+        const answer = write.answer === undefined ? [] : [write.answer.sealed, write.answer.expiresAt];
+        const seconds = String(Math.floor(now / 1000));
+        settle(write, redis.grantorConsume(name(write.key), `${name(write.key)}:answer`, seconds, ...answer), (reply) => reply === 1);
+      }
+    }
+    return (await Promise.all(outcomes)).find((lost) => lost !== undefined);
+  }
+
+  /** Removes a record and, when it is a grant, everything that was issued under it. */
+  async #remove(redis: RedisClient & Scripts, key: RecordKey): Promise<void> {
+    const record = name(key);
+    if (!key.startsWith("grant:")) {
+      await redis.unlink(record, `${record}:answer`);
+      return;
+    }
+    const members = (await redis.grantorRemove(record, `${record}:answer`, `${record}:members`)) as RecordKey[];
+    await Promise.all(members.map((member) => redis.unlink(name(member), `${name(member)}:answer`)));
+  }
+
+  /** Takes back the tokens of a commit that lost: nobody has seen them. */
+  async #discard(writes: readonly Write[]): Promise<void> {
+    const orphans = writes.filter((write) => write.op === "put" && write.ties?.grant !== undefined);
+    await this.#ask((redis) => Promise.all(orphans.map(({ key }) => redis.unlink(name(key)))));
+  }
+
+  /** Endings reach the database before they are acknowledged, since Redis may lose its newest writes (decision 9). */
+  async #journalEndings(writes: readonly Write[]): Promise<void> {
+    const endings = writes.flatMap((write) => (write.op === "remove" && write.until !== undefined ? [write] : []));
+    if (endings.length === 0) return;
+    const keys = endings.flatMap(({ key, pointer }) => (pointer === undefined ? [key] : [key, pointer]));
+    await this.#journal.record(keys, Math.max(...endings.map(({ until }) => until ?? 0)));
+  }
+
+  #closeGate(): void {
+    if (this.#gate !== undefined) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#gate = { opened: promise, open: resolve };
+  }
+
+  /** Tells a Redis that came back, or was replaced, what had been ended: it may have lost that. Until then nothing is asked of it. */
+  async #replay(): Promise<void> {
+    try {
+      for await (const keys of this.#journal.replay()) await Promise.all(keys.map((key) => this.#remove(this.#redis, key)));
+      this.#gate?.open();
+      this.#gate = undefined;
+    } catch {
+      if (this.#redis.status !== "end") setTimeout(() => this.#replay(), REPLAY_RETRY_MS).unref();
+    }
+  }
+
+  async #ask<T>(command: (redis: RedisClient & Scripts) => Promise<T>): Promise<T> {
+    try {
+      if (this.#gate !== undefined) await within(GATE_TIMEOUT_MS, this.#gate.opened);
+      return await command(this.#redis);
+    } catch (error) {
+      throw error instanceof StoreUnavailableError ? error : new StoreUnavailableError(error);
+    }
+  }
+}
+
+async function within(milliseconds: number, opened: Promise<void>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`redis was not reachable within ${milliseconds} ms`)), milliseconds);
+  });
+  await Promise.race([opened, late]).finally(() => clearTimeout(timer));
+}
+
+const name = (key: RecordKey): string => {
+  const colon = key.indexOf(":");
+  return `grantor:${key.slice(0, colon)}:{${key.slice(colon + 1)}}`;
+};
+
+const index = (owner: { accountId: string } | { clientId: string }): string =>
+  "accountId" in owner ? `grantor:account:{${owner.accountId}}` : `grantor:client:{${owner.clientId}}`;
+
+function parse(value: string | null): StoredRecord | undefined {
+  if (value === null) return undefined;
+  const consumedAt = Number(value.slice(0, FRESH.length));
+  return { body: value.slice(FRESH.length), consumedAt: consumedAt === 0 ? undefined : consumedAt };
+}

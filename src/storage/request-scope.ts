@@ -1,0 +1,69 @@
+/**
+ * One unit of work per request. What the engine writes is gathered here and committed together, just before the answer is sent;
+ * what it reads may come from copies that a record carries of the records it is always read with (a code of its grant, a session of its grants).
+ * A copy is never trusted to be alive: whoever uses one adds a requirement to the commit.
+ */
+import { AsyncLocalStorage } from "node:async_hooks";
+import type { RecordKey, RecordStore, Write } from "./record-store.ts";
+
+export type Payload = Record<string, unknown>;
+
+const current = new AsyncLocalStorage<RequestScope>();
+
+export class RequestScope {
+  /** Records as this request last read or wrote them. */
+  readonly seen = new Map<RecordKey, Payload>();
+  /** Grants that a record carried along, until the commit has checked that they are alive. */
+  readonly copies = new Map<RecordKey, Payload>();
+  /** Access tokens that stand in for their JWT, in this request alone. */
+  readonly handles = new Map<string, Payload>();
+  /** A refresh token that was consumed within its grace: the same request may be repeated. */
+  repeatable: { key: RecordKey; payload: Payload } | undefined;
+  /** Set when `repeatable` was indeed used again, after every other check of the engine had passed. */
+  repeats = false;
+  /** What this request consumes when it commits. */
+  consumed: { key: RecordKey; payload: Payload } | undefined;
+  /** The session that this request found by its cookie. */
+  sessionKey: RecordKey | undefined;
+  /** Copies may be used and checked at commit. Otherwise they are checked as they are read. */
+  readonly defersChecks: boolean;
+  #writes = new Map<string, Write>();
+
+  constructor(options: { defersChecks: boolean }) {
+    this.defersChecks = options.defersChecks;
+  }
+
+  add(write: Write): void {
+    const id = `${write.op === "put" || write.op === "remove" ? "record" : write.op} ${write.key}`;
+    this.#writes.delete(id); // the newest comes last
+    this.#writes.set(id, write);
+  }
+
+  /** The write that is waiting for a record, if any. */
+  pending(key: RecordKey): Write | undefined {
+    return this.#writes.get(`record ${key}`);
+  }
+
+  /** Records that are waiting to be removed, found by their pointer. */
+  removals(pointer: RecordKey): RecordKey[] {
+    return [...this.#writes.values()].flatMap((change) => (change.op === "remove" && change.pointer === pointer ? [change.key] : []));
+  }
+
+  /** Hands over all writes and forgets them. */
+  take(): Write[] {
+    const writes = [...this.#writes.values()];
+    this.#writes = new Map();
+    return writes;
+  }
+}
+
+export const currentScope = (): RequestScope | undefined => current.getStore();
+
+export const runInScope = <T>(scope: RequestScope, work: () => Promise<T>): Promise<T> => current.run(scope, work);
+
+/** Commits at once outside a request, and with the rest of the request inside one. */
+export async function write(store: RecordStore, change: Write): Promise<void> {
+  const scope = currentScope();
+  if (scope !== undefined) scope.add(change);
+  else await store.commit([change]);
+}

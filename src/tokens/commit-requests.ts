@@ -1,0 +1,112 @@
+/**
+ * Every request to the engine is one unit of work: what it wrote is committed here, in one round trip, before the answer is sent.
+ * This is also where single use is decided, whatever the timing, for codes, refresh tokens and device codes.
+ */
+import type { Context, Middleware } from "koa";
+import { type Endings, forgetCopies } from "../storage/endings.ts";
+import type { Lost, RecordKey, RecordStore } from "../storage/record-store.ts";
+import { type Payload, RequestScope, runInScope } from "../storage/request-scope.ts";
+import type { Sealer } from "../storage/seal.ts";
+import { keyOf } from "../storage/record-body.ts";
+import { openAnswer, type RefreshRequest, sealAnswer } from "./refresh-answers.ts";
+
+export interface CommitOptions {
+  store: RecordStore;
+  endings: Endings;
+  sealer: Sealer;
+  paths: { token: string; authorization: string };
+  /** Seconds; 0 keeps no answers. */
+  refreshGrace: number;
+  /** Told when something single-use was used twice and its grant was ended. */
+  onReplay(ctx: Context, what: "authorization code" | "refresh token", grantId: string | undefined): void;
+}
+
+/** What the engine knows of a request: the part that this file reads. */
+interface EngineContext {
+  params?: Record<string, unknown>;
+  client?: { clientId: string };
+}
+
+export function commitRequests(options: CommitOptions): Middleware {
+  const { store, endings, sealer, paths, refreshGrace } = options;
+
+  return async (ctx, next) => {
+    const isToken = ctx.path === paths.token;
+    const isAuthorization = ctx.path === paths.authorization && ctx.method === "GET";
+    const scope = new RequestScope({ defersChecks: isToken || isAuthorization });
+    await runInScope(scope, next);
+    if (isToken) await commitTokenRequest(ctx, scope);
+    else if (isAuthorization) await commitAuthorization(ctx, scope);
+    else await store.commit(scope.take());
+    if (ctx.status === 503) ctx.set("Retry-After", "2");
+  };
+
+  async function commitTokenRequest(ctx: Context, scope: RequestScope): Promise<void> {
+    if (scope.repeats && scope.repeatable !== undefined) return answerRepeated(ctx, scope.repeatable);
+    const writes = scope.take();
+    // A request that failed uses nothing up: only what it ended stands.
+    if (ctx.status >= 400) return void (await store.commit(writes.filter(({ op }) => op === "remove" || op === "drop-answer")));
+    const { consumed } = scope;
+    if (consumed?.key.startsWith("refresh-token:") && refreshGrace > 0) {
+      const answer = { sealed: sealAnswer(refreshRequest(ctx), ctx.body), expiresAt: Date.now() + refreshGrace * 1000 };
+      const at = writes.findIndex((write) => write.op === "consume" && write.key === consumed.key);
+      writes[at] = { op: "consume", key: consumed.key, answer };
+    }
+    const lost = await store.commit(writes);
+    if (lost !== undefined) await refuse(ctx, lost, consumed);
+  }
+
+  /** Somebody else was first, or what stands behind the token was ended meanwhile. */
+  async function refuse(ctx: Context, lost: Lost, consumed: { key: RecordKey; payload: Payload } | undefined): Promise<void> {
+    if (lost.op !== "consume" || consumed === undefined) return invalidGrant(ctx);
+    if (consumed.key.startsWith("refresh-token:")) return answerRepeated(ctx, consumed);
+    // RFC 6749 §4.1.2: a code used twice takes along what it gave. A device may well poll twice at once: its loser is only refused.
+    if (consumed.key.startsWith("authorization-code:")) return endReplayed(ctx, "authorization code", consumed.payload);
+    invalidGrant(ctx);
+  }
+
+  async function answerRepeated(ctx: Context, { key, payload }: { key: RecordKey; payload: Payload }): Promise<void> {
+    const grantId = payload["grantId"] as string;
+    const backing: RecordKey[] = [keyOf("grant", grantId)];
+    if (payload["expiresWithSession"] === true) backing.push(keyOf("session-uid", payload["sessionUid"] as string));
+    const [sealed, alive] = await Promise.all([store.readAnswer(key), store.areAlive(backing)]);
+    if (!alive) return invalidGrant(ctx);
+    const answer = sealed === undefined ? undefined : openAnswer(refreshRequest(ctx), sealed);
+    if (answer === undefined) return endReplayed(ctx, "refresh token", payload);
+    ctx.status = 200;
+    ctx.body = answer;
+  }
+
+  async function endReplayed(ctx: Context, what: "authorization code" | "refresh token", payload: Payload): Promise<void> {
+    const grantId = payload["grantId"] as string | undefined;
+    if (grantId !== undefined) await endings.endGrant(grantId);
+    invalidGrant(ctx);
+    options.onReplay(ctx, what, grantId);
+  }
+
+  /** A grant that the session remembered was ended elsewhere meanwhile: the same request is asked again and finds that out. */
+  async function commitAuthorization(ctx: Context, scope: RequestScope): Promise<void> {
+    const lost = await store.commit(scope.take());
+    if (lost === undefined) return;
+    if (scope.sessionKey !== undefined) await forgetCopies(store, sealer, scope.sessionKey);
+    ctx.status = 303;
+    ctx.redirect(ctx.url);
+    ctx.status = 303;
+  }
+}
+
+function refreshRequest(ctx: Context): RefreshRequest {
+  const { params = {}, client } = ctx["oidc"] as EngineContext;
+  return {
+    refreshToken: String(params["refresh_token"]),
+    clientId: client?.clientId ?? "",
+    scope: params["scope"] as string | undefined,
+    resource: params["resource"],
+    senderKey: undefined,
+  };
+}
+
+function invalidGrant(ctx: Context): void {
+  ctx.status = 400;
+  ctx.body = { error: "invalid_grant", error_description: "grant request is invalid" };
+}
