@@ -1,6 +1,18 @@
 import { spawn } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
-import { chmodSync, chownSync, existsSync, linkSync, lstatSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  linkSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { cp } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, dirname, join, resolve } from "node:path";
@@ -39,7 +51,11 @@ export interface Cluster {
 }
 
 const unsupported = (why: string, cause?: unknown): DatabaseError =>
-  new DatabaseError("unsupported_platform", `There is no embedded PostgreSQL for this machine (${why}). Set DATABASE_URL to a PostgreSQL server.`, { cause });
+  new DatabaseError(
+    "unsupported_platform",
+    `There is no embedded PostgreSQL for this machine (${why}). Set DATABASE_URL to a PostgreSQL server.`,
+    { cause },
+  );
 
 const asRoot = (): boolean => process.getuid?.() === 0;
 
@@ -82,7 +98,8 @@ function readDatabaseId(dataDir: string): string | undefined {
   const file = join(dataDir, "database-id");
   if (!existsSync(file)) return undefined;
   const id = readFileSync(file, "utf8").trim();
-  if (!/^[0-9a-f]{16}$/.test(id)) throw new DatabaseError("start_failed", `${file} is damaged: restore it, or delete DATA_DIR to start afresh`);
+  if (!/^[0-9a-f]{16}$/.test(id))
+    throw new DatabaseError("start_failed", `${file} is damaged: restore it, or delete DATA_DIR to start afresh`);
   return id;
 }
 
@@ -138,7 +155,10 @@ async function initialise(cluster: Cluster): Promise<void> {
     initdb.on("error", (error) => fail((error as NodeJS.ErrnoException).code === "ENOENT" ? unsupported("it needs glibc", error) : error));
     initdb.on("close", (status) => {
       if (status === 0) done();
-      else fail(new DatabaseError("start_failed", `The embedded PostgreSQL could not be initialised: ${complaint.trim() || `status ${status}`}`));
+      else
+        fail(
+          new DatabaseError("start_failed", `The embedded PostgreSQL could not be initialised: ${complaint.trim() || `status ${status}`}`),
+        );
     });
   });
   renameSync(draft, cluster.data);
@@ -148,8 +168,11 @@ function checkVersion(cluster: Cluster, version: string): void {
   const made = readFileSync(join(cluster.data, "PG_VERSION"), "utf8").trim();
   const major = version.split(".")[0];
   if (made !== major) {
-    throw new DatabaseError("start_failed", `The database in ${cluster.data} belongs to PostgreSQL ${made}, this release brings ${major}: ` +
-      "export it with the release that made it and import it here, or set DATABASE_URL");
+    throw new DatabaseError(
+      "start_failed",
+      `The database in ${cluster.data} belongs to PostgreSQL ${made}, this release brings ${major}: ` +
+        "export it with the release that made it and import it here, or set DATABASE_URL",
+    );
   }
 }
 

@@ -75,7 +75,8 @@ function serverPid(cluster: Cluster): number | undefined {
 
 function isServer(cluster: Cluster, pid: number): boolean {
   if (!Number.isSafeInteger(pid) || pid <= 0) return false;
-  if (process.platform !== "linux") return spawnSync("ps", ["-o", "command=", "-p", `${pid}`], { encoding: "utf8" }).stdout.includes(cluster.data);
+  if (process.platform !== "linux")
+    return spawnSync("ps", ["-o", "command=", "-p", `${pid}`], { encoding: "utf8" }).stdout.includes(cluster.data);
   try {
     return readFileSync(`/proc/${pid}/cmdline`, "utf8").includes(`-D\0${cluster.data}\0`); // a zombie's is empty
   } catch {
