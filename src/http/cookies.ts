@@ -1,0 +1,67 @@
+/**
+ * Cookie names, attributes and signatures, the same for our own pages and for the engine's.
+ */
+import { createHmac, createSecretKey, type KeyObject, timingSafeEqual } from "node:crypto";
+
+export interface CookiePlace {
+  /** Whether the issuer is https; a loopback issuer may be http. */
+  https: boolean;
+  /** The path that the cookie is bound to; "/" without one. */
+  path?: string;
+}
+
+/**
+ * The full name of a cookie: on https `__Host-` (RFC 6265bis §4.1.3.2: secure, no domain, path "/"), or `__Secure-` when it is
+ * bound to a path; on loopback http the bare name.
+ */
+export function cookieName(name: string, place: CookiePlace): string {
+  if (!place.https) return name;
+  return (place.path ?? "/") === "/" ? `__Host-${name}` : `__Secure-${name}`;
+}
+
+export interface CookieAttributes {
+  httpOnly: true;
+  sameSite: "lax";
+  secure: boolean;
+  path: string;
+  overwrite: true;
+}
+
+/** The attributes that every cookie of ours has; a lifetime (`maxAge`, milliseconds) is the caller's to add. */
+export function cookieAttributes(place: CookiePlace): CookieAttributes {
+  return { httpOnly: true, sameSite: "lax", secure: place.https, path: place.path ?? "/", overwrite: true };
+}
+
+/**
+ * Signs and verifies cookies like the `keygrip` package (same three methods), with HMAC-SHA256 in base64url, over keys that are
+ * imported once. A value signed with the first key costs one HMAC to verify, where keygrip takes three and imports a key for each.
+ * Give one instance to both Koa applications (`app.keys`) and to the engine (`cookies.keys`).
+ */
+export class PreparedKeygrip {
+  readonly #keys: readonly KeyObject[];
+
+  /** @param keys the first signs, all are accepted. */
+  constructor(keys: readonly Buffer[]) {
+    if (keys.length === 0) throw new TypeError("PreparedKeygrip needs at least one key");
+    this.#keys = keys.map((key) => createSecretKey(key));
+  }
+
+  sign(data: string): string {
+    return createHmac("sha256", this.#keys[0] as KeyObject)
+      .update(data)
+      .digest("base64url");
+  }
+
+  /** The position of the key that signed `data`, or -1; the `cookies` package signs again when it is past the first. */
+  index(data: string, digest: string): number {
+    const given = Buffer.from(digest);
+    return this.#keys.findIndex((key) => {
+      const expected = Buffer.from(createHmac("sha256", key).update(data).digest("base64url"));
+      return expected.length === given.length && timingSafeEqual(expected, given);
+    });
+  }
+
+  verify(data: string, digest: string): boolean {
+    return this.index(data, digest) >= 0;
+  }
+}

@@ -1,0 +1,132 @@
+/**
+ * Forms that people post to us: reading them within limits, and making sure that they come from a page of ours.
+ *
+ * Two checks against forgery: where the browser says that the post comes from, and a token in the form that fits a cookie
+ * (double submit, signed: a cookie planted by somebody else fits no form). The token needs no session, so that it works before sign-in.
+ */
+import { randomBytes } from "node:crypto";
+import parse from "co-body";
+import type { Context, Middleware } from "koa";
+import { cookieAttributes, cookieName, PreparedKeygrip } from "./cookies.ts";
+import { HttpProblem } from "./errors.ts";
+
+/** The name of the hidden field. */
+export const CSRF_FIELD = "csrf";
+
+/** As much as the engine takes itself. */
+const BODY_LIMIT = "56kb";
+const MAX_FIELDS = 200;
+const COOKIE_VALUE = /^[\w-]{22}$/;
+
+export interface FormOptions {
+  issuer: string;
+  https: boolean;
+  /** HMAC keys: the first signs, all are accepted. */
+  keys: readonly Buffer[];
+}
+
+export interface Forms {
+  /** The token for a form in this answer; sets the cookie when the browser has none. */
+  token(ctx: Context): string;
+  /** Middleware: reads the form, refuses it unless it comes from a page of ours, and gives it as `ctx.state.form`. */
+  verifyForm: Middleware;
+}
+
+/** Builds the form protection. */
+export function createForms(options: FormOptions): Forms {
+  const place = { https: options.https };
+  const cookie = cookieName("grantor_csrf", place);
+  const attributes = { ...cookieAttributes(place), signed: false };
+  const keygrip = new PreparedKeygrip(options.keys);
+
+  const cookieValue = (ctx: Context): string | undefined => {
+    const value = ctx.cookies.get(cookie, { signed: false });
+    return value !== undefined && COOKIE_VALUE.test(value) ? value : undefined;
+  };
+
+  const issued = new WeakMap<Context, string>();
+
+  return {
+    token(ctx) {
+      let value = cookieValue(ctx) ?? issued.get(ctx);
+      if (value === undefined) {
+        value = randomBytes(16).toString("base64url");
+        issued.set(ctx, value);
+        ctx.cookies.set(cookie, value, attributes);
+      }
+      return keygrip.sign(`csrf:${value}`);
+    },
+
+    async verifyForm(ctx, next) {
+      const form = await readForm(ctx);
+      requireSameOrigin(ctx, options.issuer);
+      const value = cookieValue(ctx);
+      if (value === undefined || !keygrip.verify(`csrf:${value}`, form[CSRF_FIELD] ?? "")) {
+        throw new HttpProblem(403, "stale_form", "The page was open for too long, or this browser has lost its cookies for this site.", {
+          title: "This form is out of date",
+          advice: "Go back, reload the page and send the form again. Nothing was changed.",
+        });
+      }
+      delete form[CSRF_FIELD];
+      ctx.state.form = form;
+      return next();
+    },
+  };
+}
+
+/**
+ * Reads an urlencoded body.
+ * @throws {HttpProblem} 415 for another content type or charset, 413 past 56 kB, 400 for what is malformed or given twice
+ */
+export async function readForm(ctx: Context): Promise<Record<string, string>> {
+  requireUrlEncoded(ctx);
+  let text: string;
+  try {
+    text = await parse.text(ctx.req, { limit: BODY_LIMIT, encoding: "utf8" });
+  } catch (cause) {
+    const { status } = cause as { status?: number };
+    if (status === 413) {
+      // What is left of the body stays unread.
+      throw new HttpProblem(413, "too_large", "The form is larger than this server accepts.", { headers: { Connection: "close" } });
+    }
+    throw new HttpProblem(status === 415 ? 415 : 400, "invalid_request", "The form did not arrive completely.", { cause });
+  }
+  const form: Record<string, string> = Object.create(null);
+  let count = 0;
+  for (const [name, value] of new URLSearchParams(text)) {
+    if (name in form) throw new HttpProblem(400, "invalid_request", "The form names a field more than once.");
+    // PostgreSQL cannot store it, and no keyboard types it.
+    if (value.includes("\0") || name.includes("\0")) throw new HttpProblem(400, "invalid_request", "The form holds a character that is not allowed.");
+    if (++count > MAX_FIELDS) throw new HttpProblem(400, "invalid_request", "The form has too many fields.");
+    form[name] = value;
+  }
+  return form;
+}
+
+function requireUrlEncoded(ctx: Context): void {
+  const [type = "", ...parameters] = ctx.get("Content-Type").split(";");
+  const charset = parameters.map((parameter) => /^\s*charset\s*=\s*"?([^"\s]*)"?\s*$/i.exec(parameter)?.[1]).find((value) => value !== undefined);
+  if (type.trim().toLowerCase() !== "application/x-www-form-urlencoded") {
+    throw new HttpProblem(415, "unsupported_media_type", "A form is expected here, as application/x-www-form-urlencoded.");
+  }
+  if (charset !== undefined && !/^utf-?8$/i.test(charset)) {
+    throw new HttpProblem(415, "unsupported_media_type", "Forms are read as UTF-8 only.");
+  }
+}
+
+/**
+ * Browsers say where a post comes from. Our pages send no referrer, so their `Origin` is `null`, and `Sec-Fetch-Site` decides;
+ * a browser without it is left to the token.
+ */
+function requireSameOrigin(ctx: Context, issuer: string): void {
+  const site = ctx.get("Sec-Fetch-Site");
+  const origin = ctx.get("Origin");
+  const foreignSite = site !== "" && site !== "same-origin" && site !== "none";
+  const foreignOrigin = origin !== "" && origin !== "null" && origin !== issuer;
+  if (foreignSite || foreignOrigin) {
+    throw new HttpProblem(403, "cross_site_form", "This form was sent from another site.", {
+      title: "This form does not come from here",
+      advice: "If you wanted to do this, open the page on this site and send the form from there. Nothing was changed.",
+    });
+  }
+}

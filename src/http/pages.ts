@@ -1,0 +1,128 @@
+/**
+ * What each page needs to know. The words are in the templates; these are the facts that they are about.
+ * All URLs are either absolute or paths of this server.
+ */
+
+/** An application that asks for something. */
+export interface ClientView {
+  name: string;
+  /** Shown only when https. */
+  logoUri?: string | undefined;
+  /** The application's home page; its host is shown. */
+  clientUri?: string | undefined;
+  /** Whether an operator has checked who runs it. */
+  verified: boolean;
+  policyUri?: string | undefined;
+  tosUri?: string | undefined;
+}
+
+/** The person who is signed in. */
+export interface PersonView {
+  email: string;
+  name?: string | undefined;
+}
+
+/** What is wrong with a form that comes back. */
+export interface FormErrors {
+  /** What is wrong with the form as a whole. */
+  form?: string | undefined;
+  /** What is wrong with a field, by the field's name. */
+  fields?: Readonly<Record<string, string>> | undefined;
+}
+
+/** A form: where it goes and what it carries along. The forgery token is added by the template, unless `hidden` has the engine's `xsrf`. */
+export interface FormView {
+  action: string;
+  hidden?: Readonly<Record<string, string>> | undefined;
+  errors?: FormErrors | undefined;
+}
+
+/** A scope in words. */
+export interface ScopeView {
+  scope: string;
+  description: string;
+}
+
+/** The scopes of one resource; the person's own data (OpenID scopes) come without `resource`. */
+export interface ScopeGroup {
+  resource?: { name: string; audience: string } | undefined;
+  scopes: readonly ScopeView[];
+}
+
+export interface PageModels {
+  home: {
+    signIn: string;
+    signUp?: string | undefined;
+    account?: string | undefined;
+    metadata: string;
+    jwks: string;
+    documentation?: string | undefined;
+  };
+  login: FormView & {
+    client?: ClientView | undefined;
+    /** Filled in: from `login_hint`, or what was typed before. */
+    email?: string | undefined;
+    signUp?: string | undefined;
+    resetPassword?: string | undefined;
+    /** Where a post gives up and goes back to the application; the forgery token is added. */
+    cancel?: string | undefined;
+    /** Good news from the step before, such as a verified address. */
+    notice?: string | undefined;
+  };
+  "sign-up": FormView & {
+    client?: ClientView | undefined;
+    email?: string | undefined;
+    name?: string | undefined;
+    minimumPasswordLength: number;
+    signIn: string;
+  };
+  "check-your-mail": {
+    email: string;
+    /** Why there is mail: to verify a new address, or to choose a new password. */
+    purpose: "verify" | "reset";
+    /** Loopback issuer without SMTP: the directory in which the mail lies. */
+    outbox?: string | undefined;
+    signIn?: string | undefined;
+  };
+  "verify-email": FormView & { email?: string | undefined };
+  bootstrap: FormView & { email?: string | undefined; name?: string | undefined; minimumPasswordLength: number };
+  consent: FormView & {
+    client: ClientView;
+    person: PersonView;
+    /** Where a post ends the session and asks for another account; the forgery token is added. */
+    switchAccount?: string | undefined;
+    groups: readonly ScopeGroup[];
+    /** The application may go on while the person is away. */
+    offline: boolean;
+    /** The host to which the person goes next. */
+    returnsTo: string;
+    /** Where what was allowed can be taken back. */
+    manage: string;
+  };
+  "device-input": FormView & { userCode?: string | undefined };
+  "device-confirm": FormView & {
+    client: ClientView;
+    /** As the device shows it. */
+    userCode: string;
+    person?: PersonView | undefined;
+  };
+  "device-done": { outcome: "approved" | "denied"; client?: ClientView | undefined; account?: string | undefined };
+  logout: FormView & { client?: ClientView | undefined; person?: PersonView | undefined };
+  "signed-out": { signIn: string; client?: ClientView | undefined };
+  error: {
+    heading: string;
+    message: string;
+    advice: string;
+    reference: string;
+    client?: ClientView | undefined;
+    /** An error code of the protocol, for the application's developer. */
+    code?: string | undefined;
+  };
+  account: FormView & {
+    person: PersonView;
+    emailVerified: boolean;
+    roles: readonly string[];
+  };
+}
+
+export type View = keyof PageModels;

@@ -1,0 +1,116 @@
+/**
+ * Pages: EJS templates, compiled once at start, strict about what they are given and escaping everything.
+ */
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import ejs from "ejs";
+import type { Context } from "koa";
+import type { Assets } from "./assets.ts";
+import { CSRF_FIELD } from "./forms.ts";
+import type { PageModels, View } from "./pages.ts";
+import { type PagePolicy, pageNonce, setPagePolicy } from "./security-headers.ts";
+
+/** Answers with a page. The status is the caller's to set; 200 without. */
+export type Render = <V extends View>(ctx: Context, view: V, model: PageModels[V]) => void;
+
+export interface RendererOptions {
+  /** The directory of the templates: `layout.ejs`, one file per view, and `parts/`. */
+  views: string;
+  issuer: string;
+  /** The operator's name, on every page. */
+  brand: { name: string };
+  assets: Assets;
+  /** The forgery token for a form in this answer; asked for only by pages that have one. */
+  csrfToken: (ctx: Context) => string;
+}
+
+type Template = (locals: object) => string;
+
+const OWN_PAGE: PagePolicy = { formMayLeave: false, popup: false };
+const FLOW_PAGE: PagePolicy = { formMayLeave: true, popup: true };
+
+/** Pages inside a client's flow: their forms may end at the client, and they may stand in a window that it opened. */
+const POLICIES: Partial<Record<View, PagePolicy>> = {
+  login: FLOW_PAGE,
+  consent: FLOW_PAGE,
+  logout: FLOW_PAGE,
+  "verify-email": FLOW_PAGE,
+  "sign-up": FLOW_PAGE,
+  "check-your-mail": { formMayLeave: false, popup: true },
+  "signed-out": { formMayLeave: false, popup: true },
+  error: { formMayLeave: false, popup: true },
+};
+
+/**
+ * Escapes for HTML text and quoted attributes. `undefined` is a mistake in a template or its model, never an empty string.
+ * @throws {TypeError} on undefined and null
+ */
+function escapeHtml(value: unknown): string {
+  if (value === undefined || value === null) throw new TypeError("a template prints a value that its model does not have");
+  return String(value).replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
+}
+
+function compileAll(directory: string): Map<string, Template> {
+  const templates = new Map<string, Template>();
+  for (const entry of readdirSync(directory, { withFileTypes: true })) {
+    if (!entry.isFile() || !entry.name.endsWith(".ejs")) continue;
+    const filename = join(directory, entry.name);
+    const source = readFileSync(filename, "utf8");
+    templates.set(entry.name.slice(0, -".ejs".length), ejs.compile(source, { filename, strict: true, localsName: "page", escape: escapeHtml }));
+  }
+  return templates;
+}
+
+function pick(templates: Map<string, Template>, name: string): Template {
+  const template = templates.get(name);
+  if (template === undefined) throw new Error(`no template "${name}"`);
+  return template;
+}
+
+/**
+ * Compiles the templates and gives the function that answers with a page.
+ * @throws {Error} naming the template, when one does not compile
+ */
+export function createRenderer(options: RendererOptions): Render {
+  const { issuer, brand, assets } = options;
+  const pages = compileAll(options.views);
+  const parts = compileAll(join(options.views, "parts"));
+  const layout = pick(pages, "layout");
+  const constant = {
+    brand,
+    issuer,
+    issuerHost: new URL(issuer).host,
+    stylesheet: assets.url("grantor.css"),
+    script: assets.url("comfort.js"),
+    icon: assets.url("icon.svg"),
+    csrfField: CSRF_FIELD,
+    lang: "en",
+    host: hostOf,
+  };
+
+  return (ctx, view, model) => {
+    let title: string | undefined;
+    const shared = {
+      ...constant,
+      /** Called once by each view: its title, without the operator's name. */
+      title: (text: string) => {
+        title = text;
+      },
+      csrf: () => options.csrfToken(ctx),
+      nonce: pageNonce(ctx),
+      /** A piece of a page, from `parts/`, with facts of its own. */
+      part: (name: string, facts: object): string => pick(parts, name)({ ...shared, ...facts }),
+    };
+    const body = pick(pages, view)({ ...shared, ...model });
+    if (title === undefined) throw new Error(`the view "${view}" sets no title`);
+    const html = layout({ ...shared, view, title, body });
+    setPagePolicy(ctx, POLICIES[view] ?? OWN_PAGE);
+    ctx.type = "text/html; charset=utf-8";
+    ctx.body = html;
+  };
+}
+
+/** The host of a URL for people to read, or undefined when it is none. */
+function hostOf(url: string): string | undefined {
+  return URL.canParse(url) ? new URL(url).host : undefined;
+}

@@ -1,0 +1,141 @@
+/**
+ * What may not reach a log, whoever logs it: the names of secret fields, at any depth, and the shapes of secrets inside text.
+ */
+import { IncomingMessage } from "node:http";
+
+/** What stands in a log where a secret stood. */
+export const REDACTED = "[redacted]";
+
+/** Objects nested deeper than this are not logged: a log line is flat, what is deeper came in by accident. */
+const MAX_DEPTH = 6;
+
+/** Names whose value is a credential, in lower case without `_` and `-`. */
+const SECRET_NAMES = new Set([
+  "authorization",
+  "proxyauthorization",
+  "code",
+  "otp",
+  "totp",
+  "pin",
+  "jwt",
+  "csrf",
+  "xsrf",
+  "dpop",
+  "databaseurl",
+  "redisurl",
+  "smtpurl",
+  "secretkey",
+  "secretkeys",
+  "credentials",
+  "sessionid",
+  "requesturi",
+]);
+
+/** Names that end so hold a credential too: `access_token`, `client_secret`, `set-cookie`, `newPassword`, … */
+const SECRET_ENDINGS = [
+  "password",
+  "passphrase",
+  "secret",
+  "token",
+  "tokens",
+  "tokenhint",
+  "cookie",
+  "cookies",
+  "assertion",
+  "codeverifier",
+  "usercode",
+  "devicecode",
+  "recoverycode",
+  "recoverycodes",
+  "privatekey",
+  "apikey",
+];
+
+const URL_ENDINGS = ["url", "uri", "href", "referer", "referrer", "location"];
+
+type Kind = "secret" | "url" | "plain";
+
+/** The decision by name, kept: log lines use few names, again and again. */
+const kinds = new Map<string, Kind>();
+const MAX_KINDS = 2000;
+
+function kindOf(name: string): Kind {
+  let kind = kinds.get(name);
+  if (kind === undefined) {
+    const bare = name.toLowerCase().replace(/[-_]/g, "");
+    kind = "plain";
+    if (SECRET_NAMES.has(bare) || SECRET_ENDINGS.some((ending) => bare.endsWith(ending))) kind = "secret";
+    else if (URL_ENDINGS.some((ending) => bare.endsWith(ending))) kind = "url";
+    if (kinds.size < MAX_KINDS) kinds.set(name, kind);
+  }
+  return kind;
+}
+
+/**
+ * The path of a URL, or its origin and path: no query, no fragment, no user information.
+ * @example urlWithoutQuery("https://rp.example/cb?code=x#y") // "https://rp.example/cb"
+ */
+export function urlWithoutQuery(url: string): string {
+  const end = url.search(/[?#]/);
+  return (end < 0 ? url : url.slice(0, end)).replace(/\/\/[^/@]*@/, "//");
+}
+
+const TEXT_SECRETS =
+  /\beyJ[\w-]{8,}\.[\w-]+\.[\w-]*|\b(Bearer|DPoP|Basic) [\w.~+/=-]{8,}|(:\/\/)[^\s/@"\\]+@|([?&](?:code|state|[\w-]*(?:token(?:_hint)?|secret|password|assertion|verifier|user_code|device_code|request_uri|request))=)[^\s&"'\\]+/gi;
+
+/** Hides what looks like a credential inside text: JWTs, `Authorization` values, passwords in URLs, query parameters. */
+export function redactText(text: string): string {
+  return text.replace(TEXT_SECRETS, (_, scheme?: string, slashes?: string, parameter?: string) => {
+    if (scheme) return `${scheme} ${REDACTED}`;
+    if (slashes) return `${slashes}${REDACTED}@`;
+    return (parameter ?? "") + REDACTED;
+  });
+}
+
+function redactValue(name: string, value: unknown, depth: number): unknown {
+  if (value === null || value === undefined || typeof value === "boolean") return value;
+  const kind = kindOf(name);
+  if (kind === "secret") return REDACTED;
+  if (kind === "url" && typeof value === "string") return urlWithoutQuery(value);
+  return typeof value === "object" ? redactNested(value, depth) : value;
+}
+
+function redactNested(value: object, depth: number): unknown {
+  if (value instanceof Error) return serializeError(value, depth);
+  if (value instanceof URL) return urlWithoutQuery(value.href);
+  if (value instanceof Date) return value;
+  if (value instanceof IncomingMessage) return { method: value.method, path: urlWithoutQuery(value.url ?? "") };
+  if (ArrayBuffer.isView(value) || value instanceof ArrayBuffer) return "[binary]";
+  if (depth >= MAX_DEPTH) return "[deep]";
+  if (Array.isArray(value)) return value.map((item) => (typeof item === "object" && item !== null ? redactNested(item, depth + 1) : item));
+  if (value instanceof Map || value instanceof Set) return "[collection]";
+  // A JSON Web Key shows what identifies it, whichever of its parts are private.
+  if ("kty" in value) {
+    const { kty, kid, alg } = value as Record<string, unknown>;
+    return { kty, kid, alg };
+  }
+  return redactFields(value as Record<string, unknown>, depth + 1);
+}
+
+/** A log object without its secrets: by the names of its fields, at any depth. */
+export function redactFields(fields: Record<string, unknown>, depth = 0): Record<string, unknown> {
+  const result: Record<string, unknown> = {};
+  for (const name of Object.keys(fields)) result[name] = redactValue(name, fields[name], depth);
+  return result;
+}
+
+/** An error as the log keeps it, its causes included. Its `code` is a name such as ECONNREFUSED, not a credential. */
+export function serializeError(error: unknown, depth = 0): unknown {
+  if (!(error instanceof Error)) return typeof error === "object" && error !== null ? redactNested(error, depth) : error;
+  const { code, status, error_detail } = error as Error & { code?: unknown; status?: unknown; error_detail?: unknown };
+  return {
+    type: error.name,
+    message: error.message,
+    ...(typeof code === "string" || typeof code === "number" ? { code } : {}),
+    ...(typeof status === "number" ? { status } : {}),
+    ...(typeof error_detail === "string" ? { detail: error_detail } : {}),
+    stack: error.stack,
+    ...(error.cause !== undefined && depth < MAX_DEPTH ? { cause: serializeError(error.cause, depth + 1) } : {}),
+    ...(error instanceof AggregateError && depth < MAX_DEPTH ? { errors: error.errors.map((one) => serializeError(one, depth + 1)) } : {}),
+  };
+}
