@@ -5,11 +5,15 @@ const UNIT_TIMEOUT = 15_000;
 const SYSTEM_TIMEOUT = 60_000;
 const FAULT_TIMEOUT = 180_000;
 
-const project = (name: string, testTimeout: number) => ({
+const STORES = "test/support/stores-setup.ts";
+const BROWSER = "test/support/browser-setup.ts";
+
+const project = (name: string, testTimeout: number, globalSetup: string[] = []) => ({
   extends: true as const,
   test: {
     name,
     include: [`test/${name}/**/*.test.ts`],
+    globalSetup,
     testTimeout,
     hookTimeout: Math.max(testTimeout, SYSTEM_TIMEOUT),
     teardownTimeout: SYSTEM_TIMEOUT,
@@ -18,6 +22,8 @@ const project = (name: string, testTimeout: number) => ({
 
 export default defineConfig({
   test: {
+    // The tests import the sources as Node does in production, with types stripped and nothing transformed.
+    experimental: { viteModuleRunner: false },
     pool: "forks",
     maxWorkers: 2,
     retry: 0,
@@ -27,10 +33,10 @@ export default defineConfig({
     coverage: { provider: "v8", include: ["src/**"], exclude: ["src/storage/generated/**"], reportsDirectory: "coverage" },
     projects: [
       project("unit", UNIT_TIMEOUT),
-      project("contract", SYSTEM_TIMEOUT),
-      project("flows", SYSTEM_TIMEOUT),
-      project("browser", SYSTEM_TIMEOUT),
-      project("faults", FAULT_TIMEOUT),
+      project("contract", SYSTEM_TIMEOUT, [STORES]),
+      project("flows", SYSTEM_TIMEOUT, [STORES]),
+      project("browser", SYSTEM_TIMEOUT, [STORES, BROWSER]),
+      project("faults", FAULT_TIMEOUT, [STORES]),
     ],
   },
 });

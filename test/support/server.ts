@@ -1,0 +1,118 @@
+/** The real program, `node src/main.ts`, as a child on a free port with a DATA_DIR of its own. */
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { removeCluster } from "../../src/storage/embedded-cluster.ts";
+import { type GuardedProcess, startGuarded } from "./guarded-process.ts";
+import { freePort } from "./ports.ts";
+import { TEST_SECRET_KEY } from "./secret-key.ts";
+import { tempDir } from "./temp-dir.ts";
+import { waitFor } from "./wait-for.ts";
+
+const MAIN = fileURLToPath(new URL("../../src/main.ts", import.meta.url));
+
+export interface TestServer {
+  /** Where it answers: `http://localhost:PORT`; the issuer, unless `env.ISSUER` says otherwise. */
+  readonly url: string;
+  readonly port: number;
+  readonly dataDir: string;
+  /** The environment that the program runs in, for a command line beside it. */
+  readonly env: Record<string, string>;
+  /** Of the running program; another one after `restart`. */
+  readonly process: GuardedProcess;
+  /** Everything written so far, over all restarts. */
+  logs(): string;
+  /** SIGTERM. @throws Error with the logs when the exit status is not 0 */
+  stop(): Promise<void>;
+  /** SIGKILL, as the machine would. */
+  kill(): Promise<void>;
+  /** Starts it again, in the same environment and directory; resolves when it is ready. */
+  start(): Promise<void>;
+  /** `stop`, then `start`. */
+  restart(): Promise<void>;
+  /** `stop` when it runs, and removes everything that it has left. */
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+export interface ServerOptions {
+  /** Beside PATH, PORT and DATA_DIR; nothing else of the test's environment is inherited. */
+  env?: Record<string, string>;
+  /** Arguments of Node itself, such as `--cpu-prof`. */
+  nodeArgs?: readonly string[];
+  /** A directory that the caller keeps, for a second server on the same data. */
+  dataDir?: string;
+}
+
+/** Resolves once `/health/ready` answers 200. @throws Error with the logs when the program ends before */
+export async function startServer(options: ServerOptions = {}): Promise<TestServer> {
+  const port = Number(options.env?.PORT ?? (await freePort()));
+  const dir = options.dataDir === undefined ? tempDir("server") : undefined;
+  const dataDir = options.dataDir ?? join((dir as { path: string }).path, "data");
+  const env: Record<string, string> = {
+    PATH: process.env.PATH ?? "",
+    PORT: `${port}`,
+    DATA_DIR: dataDir,
+    ...(options.env?.DATABASE_URL && { SECRET_KEY: TEST_SECRET_KEY }),
+    ...options.env,
+  };
+  const url = `http://localhost:${port}`;
+  let earlier = "";
+
+  const launch = async (): Promise<GuardedProcess> => {
+    const child = await startGuarded([process.execPath, ...(options.nodeArgs ?? []), MAIN], { env, cwd: dir?.path ?? dataDir });
+    const readiness = async () => {
+      if (child.hasExited()) return "ended";
+      const answer = await fetch(`${url}/health/ready`, { signal: AbortSignal.timeout(5000) });
+      await answer.body?.cancel();
+      return answer.status === 200 && "ready";
+    };
+    try {
+      if ((await waitFor("the server to be ready", readiness, 60_000)) === "ready") return child;
+    } catch (cause) {
+      child.signal("SIGKILL");
+      throw new Error(`The server did not get ready:\n${child.output()}`, { cause });
+    }
+    throw new Error(`The server ended with ${await child.exited} instead of getting ready:\n${child.output()}`);
+  };
+
+  let child = await launch();
+  const stop = async () => {
+    child.signal("SIGTERM");
+    const status = await child.exited;
+    if (status !== 0) throw new Error(`The server ended with ${status} after SIGTERM:\n${child.output()}`);
+  };
+  const start = async () => {
+    if (!child.hasExited()) throw new Error("The server runs already");
+    earlier += child.output();
+    child = await launch();
+  };
+  return {
+    url,
+    port,
+    dataDir,
+    env,
+    get process() {
+      return child;
+    },
+    logs: () => earlier + child.output(),
+    stop,
+    start,
+    async kill() {
+      child.signal("SIGKILL");
+      await child.exited;
+    },
+    async restart() {
+      await stop();
+      await start();
+    },
+    async [Symbol.asyncDispose]() {
+      try {
+        if (!child.hasExited()) await stop();
+      } finally {
+        if (dir !== undefined) {
+          if (env.DATABASE_URL === undefined) removeCluster(dataDir);
+          dir.remove();
+        }
+      }
+    },
+  };
+}
