@@ -85,7 +85,8 @@ export function clientResolver(trustProxy: readonly string[]): (req: IncomingMes
     // A proxy writes one of the two and may pass the other on as the client sent it: when they differ, neither is believed.
     const [address = peer.address] = answers.size === 1 ? answers : [];
 
-    const named = splitOutsideQuotes(headerText(req, "x-forwarded-proto") ?? "", ",").at(-1) || forwardedParameter(forwarded ?? "", "proto").at(-1);
+    const named =
+      splitOutsideQuotes(headerText(req, "x-forwarded-proto") ?? "", ",").at(-1) || forwardedParameter(forwarded ?? "", "proto").at(-1);
     const protocol = named?.toLowerCase();
     return { address, protocol: protocol === "https" || protocol === "http" ? protocol : own, proxied: true };
   };

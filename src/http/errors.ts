@@ -46,14 +46,49 @@ const GO_BACK = "Go back to the application you came from and try again.";
 
 /** What is said when nobody said anything better. */
 const WORDS: Readonly<Record<number, Words>> = {
-  400: { code: "invalid_request", title: "This request cannot be understood", message: "Something in the request is missing or malformed.", advice: GO_BACK },
+  400: {
+    code: "invalid_request",
+    title: "This request cannot be understood",
+    message: "Something in the request is missing or malformed.",
+    advice: GO_BACK,
+  },
   401: { code: "unauthorized", title: "Please sign in", message: "This needs you to be signed in.", advice: "Sign in and try again." },
-  403: { code: "forbidden", title: "This is not allowed", message: "You may not do this.", advice: "Sign in with another account, or ask whoever runs this server." },
-  404: { code: "not_found", title: "There is nothing here", message: "No page has this address.", advice: "Check the address, or begin at the start page." },
-  405: { code: "method_not_allowed", title: "This cannot be done here", message: "This address does not take requests of this kind.", advice: GO_BACK },
-  413: { code: "too_large", title: "That is too much", message: "The request is larger than this server accepts.", advice: "Send less and try again." },
-  415: { code: "unsupported_media_type", title: "This cannot be read", message: "The request's content type is not accepted here.", advice: GO_BACK },
-  429: { code: "too_many_requests", title: "Too many tries", message: "There were too many tries in a short time.", advice: "Wait a few minutes and try again." },
+  403: {
+    code: "forbidden",
+    title: "This is not allowed",
+    message: "You may not do this.",
+    advice: "Sign in with another account, or ask whoever runs this server.",
+  },
+  404: {
+    code: "not_found",
+    title: "There is nothing here",
+    message: "No page has this address.",
+    advice: "Check the address, or begin at the start page.",
+  },
+  405: {
+    code: "method_not_allowed",
+    title: "This cannot be done here",
+    message: "This address does not take requests of this kind.",
+    advice: GO_BACK,
+  },
+  413: {
+    code: "too_large",
+    title: "That is too much",
+    message: "The request is larger than this server accepts.",
+    advice: "Send less and try again.",
+  },
+  415: {
+    code: "unsupported_media_type",
+    title: "This cannot be read",
+    message: "The request's content type is not accepted here.",
+    advice: GO_BACK,
+  },
+  429: {
+    code: "too_many_requests",
+    title: "Too many tries",
+    message: "There were too many tries in a short time.",
+    advice: "Wait a few minutes and try again.",
+  },
   500: {
     code: "server_error",
     title: "Something went wrong here",

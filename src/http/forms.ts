@@ -96,7 +96,8 @@ export async function readForm(ctx: Context): Promise<Record<string, string>> {
   for (const [name, value] of new URLSearchParams(text)) {
     if (name in form) throw new HttpProblem(400, "invalid_request", "The form names a field more than once.");
     // PostgreSQL cannot store it, and no keyboard types it.
-    if (value.includes("\0") || name.includes("\0")) throw new HttpProblem(400, "invalid_request", "The form holds a character that is not allowed.");
+    if (value.includes("\0") || name.includes("\0"))
+      throw new HttpProblem(400, "invalid_request", "The form holds a character that is not allowed.");
     if (++count > MAX_FIELDS) throw new HttpProblem(400, "invalid_request", "The form has too many fields.");
     form[name] = value;
   }
@@ -105,7 +106,9 @@ export async function readForm(ctx: Context): Promise<Record<string, string>> {
 
 function requireUrlEncoded(ctx: Context): void {
   const [type = "", ...parameters] = ctx.get("Content-Type").split(";");
-  const charset = parameters.map((parameter) => /^\s*charset\s*=\s*"?([^"\s]*)"?\s*$/i.exec(parameter)?.[1]).find((value) => value !== undefined);
+  const charset = parameters
+    .map((parameter) => /^\s*charset\s*=\s*"?([^"\s]*)"?\s*$/i.exec(parameter)?.[1])
+    .find((value) => value !== undefined);
   if (type.trim().toLowerCase() !== "application/x-www-form-urlencoded") {
     throw new HttpProblem(415, "unsupported_media_type", "A form is expected here, as application/x-www-form-urlencoded.");
   }

@@ -85,6 +85,8 @@ export interface PageModels {
     signIn?: string | undefined;
   };
   "verify-email": FormView & { email?: string | undefined };
+  /** `next` is where "Continue" leads; `beganElsewhere` when the sign-in that waits for the person does so in another browser. */
+  "email-verified": { email: string; next: string; beganElsewhere: boolean };
   bootstrap: FormView & { email?: string | undefined; name?: string | undefined; minimumPasswordLength: number };
   consent: FormView & {
     client: ClientView;

@@ -17,7 +17,8 @@ export function pinIssuer(app: Pick<Koa, "request">, issuer: string): void {
     // Koa takes it from the request line when that holds a whole URL, which is as much the sender's word as Host.
     href: {
       get(this: Koa.Request): string {
-        const { pathname, search } = new URL(this.originalUrl, origin);
+        if (this.originalUrl.startsWith("/")) return origin + this.originalUrl;
+        const { pathname, search } = URL.canParse(this.originalUrl) ? new URL(this.originalUrl) : { pathname: "/", search: "" };
         return origin + pathname + search;
       },
     },

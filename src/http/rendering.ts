@@ -56,7 +56,10 @@ function compileAll(directory: string): Map<string, Template> {
     if (!entry.isFile() || !entry.name.endsWith(".ejs")) continue;
     const filename = join(directory, entry.name);
     const source = readFileSync(filename, "utf8");
-    templates.set(entry.name.slice(0, -".ejs".length), ejs.compile(source, { filename, strict: true, localsName: "page", escape: escapeHtml }));
+    templates.set(
+      entry.name.slice(0, -".ejs".length),
+      ejs.compile(source, { filename, strict: true, localsName: "page", escape: escapeHtml }),
+    );
   }
   return templates;
 }

@@ -7,7 +7,7 @@
 import { createRequire } from "node:module";
 import { isatty } from "node:tty";
 import pino from "pino";
-import { redactFields, redactText, serializeError } from "./redaction.ts";
+import { REDACTED, redactFields, redactText } from "./redaction.ts";
 
 export type Logger = pino.Logger;
 export type LogLevel = "fatal" | "error" | "warn" | "info" | "debug" | "trace" | "silent";
@@ -40,16 +40,23 @@ const REDACTED_PATHS = [
  */
 export function createLogger(config: { logLevel: LogLevel }, options: LogOptions = {}): Logger {
   const { destination = 1 } = options;
-  return pino(
+  const log = pino(
     {
       level: config.logLevel,
-      redact: { paths: REDACTED_PATHS, censor: "[redacted]" },
-      serializers: { err: serializeError },
-      formatters: { level: (label) => ({ level: label }), log: redactFields, bindings: redactFields },
+      redact: { paths: REDACTED_PATHS, censor: REDACTED },
+      // redactFields has made plain data of errors; pino's own serializer would print all their properties.
+      serializers: { err: (error: unknown) => error },
+      formatters: { level: (label) => ({ level: label }), log: (fields) => redactFields(fields) },
       hooks: { streamWrite: redactText },
     },
     typeof destination === "number" ? openStream(destination) : destination,
   );
+  // pino formats the fields of a line, but not those that a child is made with.
+  const { child } = log;
+  log.child = function redactingChild(this: Logger, bindings: pino.Bindings, childOptions?: object) {
+    return child.call(this, redactFields(bindings), childOptions);
+  } as typeof child;
+  return log;
 }
 
 function openStream(fd: 1 | 2): pino.DestinationStream {

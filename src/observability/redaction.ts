@@ -125,7 +125,7 @@ export function redactFields(fields: Record<string, unknown>, depth = 0): Record
 }
 
 /** An error as the log keeps it, its causes included. Its `code` is a name such as ECONNREFUSED, not a credential. */
-export function serializeError(error: unknown, depth = 0): unknown {
+function serializeError(error: unknown, depth = 0): unknown {
   if (!(error instanceof Error)) return typeof error === "object" && error !== null ? redactNested(error, depth) : error;
   const { code, status, error_detail } = error as Error & { code?: unknown; status?: unknown; error_detail?: unknown };
   return {

@@ -94,7 +94,9 @@ describe("client address", () => {
 describe("pinned issuer", () => {
   test("whatever Host and forwarded headers say", async () => {
     await start({ issuer: "https://auth.example:8443", trustProxy: ["127.0.0.1"] });
-    const answer = await host.send("/x", { headers: { Host: "evil.example", Origin: "https://evil.example", "X-Forwarded-Host": "evil.example" } });
+    const answer = await host.send("/x", {
+      headers: { Host: "evil.example", Origin: "https://evil.example", "X-Forwarded-Host": "evil.example" },
+    });
     expect(answer.text).not.toContain("evil");
     expect(JSON.parse(answer.text)).toMatchObject({
       origin: "https://auth.example:8443",

@@ -1,0 +1,157 @@
+/** Every page in the states that it can be in, for tests that look at them all. */
+import type { ClientView, PageModels, View } from "../../src/http/pages.ts";
+
+type Sample = { [V in View]: { view: V; model: PageModels[V] } }[View];
+
+const client: ClientView = {
+  name: "Sunny Photo Prints",
+  clientUri: "https://sunny-prints.example/about",
+  verified: false,
+  policyUri: "https://sunny-prints.example/privacy",
+  tosUri: "https://sunny-prints.example/terms",
+};
+const verified: ClientView = {
+  name: "Harbour Mail",
+  clientUri: "https://mail.harbour.example",
+  verified: true,
+  logoUri: "https://logo.invalid/logo.png",
+};
+const long: ClientView = {
+  name: "Vereinigte Donaudampfschifffahrtsgesellschaftskapitänsmützenfabrik",
+  clientUri: "https://a-very-long-host-name.subdomain.of-a-company.example",
+  verified: false,
+};
+const person = { email: "ada@example.org", name: "Ada Lovelace" };
+const own = {
+  openid: [
+    { scope: "openid", description: "know who you are (an identifier, not your password)" },
+    { scope: "email", description: "see your e-mail address" },
+  ],
+};
+
+export const samples: Record<string, Sample> = {
+  home: {
+    view: "home",
+    model: {
+      signIn: "/sign-in",
+      signUp: "/sign-up",
+      metadata: "/.well-known/openid-configuration",
+      jwks: "/.well-known/jwks.json",
+      documentation: "https://docs.example/",
+    },
+  },
+  "home-signed-in": {
+    view: "home",
+    model: { signIn: "/sign-in", account: "/account", metadata: "/.well-known/openid-configuration", jwks: "/.well-known/jwks.json" },
+  },
+  login: {
+    view: "login",
+    model: { action: "/interaction/x/login", client, signUp: "/sign-up", resetPassword: "/reset-password", cancel: "/interaction/x/abort" },
+  },
+  "login-plain": { view: "login", model: { action: "/login", notice: "Your address is confirmed. You can sign in now." } },
+  "login-wrong": {
+    view: "login",
+    model: {
+      action: "/login",
+      client,
+      email: "ada@example.org",
+      errors: { form: "The e-mail address or the password is wrong." },
+      signUp: "/sign-up",
+    },
+  },
+  "sign-up": { view: "sign-up", model: { action: "/sign-up", minimumPasswordLength: 15, signIn: "/sign-in", client } },
+  "sign-up-wrong": {
+    view: "sign-up",
+    model: {
+      action: "/sign-up",
+      minimumPasswordLength: 15,
+      signIn: "/sign-in",
+      email: "ada@",
+      name: "Ada",
+      errors: { fields: { email: "This is not an e-mail address.", password: "The password has 7 characters; it needs at least 15." } },
+    },
+  },
+  "check-your-mail": {
+    view: "check-your-mail",
+    model: { email: "ada@example.org", purpose: "verify", outbox: "data/outbox", signIn: "/sign-in" },
+  },
+  "check-your-mail-reset": { view: "check-your-mail", model: { email: "ada@example.org", purpose: "reset" } },
+  "verify-email": { view: "verify-email", model: { action: "/verify-email", hidden: { token: "t" }, email: "ada@example.org" } },
+  bootstrap: { view: "bootstrap", model: { action: "/bootstrap", hidden: { token: "t" }, minimumPasswordLength: 15 } },
+  consent: {
+    view: "consent",
+    model: {
+      action: "/interaction/x/consent",
+      client,
+      person,
+      switchAccount: "/interaction/x/switch",
+      groups: [
+        { scopes: own.openid },
+        {
+          resource: { name: "Photo library", audience: "https://photos.harbour.example/api" },
+          scopes: [
+            { scope: "photos:read", description: "look at your photos and albums" },
+            { scope: "photos:write", description: "add and delete photos" },
+          ],
+        },
+      ],
+      offline: true,
+      returnsTo: "sunny-prints.example",
+      manage: "/account",
+    },
+  },
+  "consent-verified": {
+    view: "consent",
+    model: {
+      action: "/interaction/x/consent",
+      client: verified,
+      person: { email: "a.very.long.address.of.somebody@department.university.example" },
+      groups: [{ scopes: own.openid }],
+      offline: false,
+      returnsTo: "mail.harbour.example",
+      manage: "/account",
+    },
+  },
+  "consent-long": {
+    view: "consent",
+    model: {
+      action: "/x",
+      client: long,
+      person,
+      groups: [{ scopes: own.openid }],
+      offline: false,
+      returnsTo: "a-very-long-host-name.subdomain.of-a-company.example",
+      manage: "/account",
+    },
+  },
+  "device-input": { view: "device-input", model: { action: "/device", hidden: { xsrf: "x" } } },
+  "device-input-wrong": {
+    view: "device-input",
+    model: {
+      action: "/device",
+      hidden: { xsrf: "x" },
+      userCode: "BCDF-GHJK",
+      errors: { fields: { user_code: "No device waits for this code. Check it, or start again on the device." } },
+    },
+  },
+  "device-confirm": {
+    view: "device-confirm",
+    model: { action: "/device", hidden: { xsrf: "x", user_code: "BCDF-GHJK" }, client, userCode: "BCDF-GHJK", person },
+  },
+  "device-done": { view: "device-done", model: { outcome: "approved", client, account: "/account" } },
+  "device-denied": { view: "device-done", model: { outcome: "denied" } },
+  logout: { view: "logout", model: { action: "/oauth/logout/confirm", hidden: { xsrf: "x" }, client, person } },
+  "signed-out": { view: "signed-out", model: { signIn: "/sign-in", client } },
+  error: {
+    view: "error",
+    model: {
+      heading: "This form is out of date",
+      message: "The page was open for too long, or this browser has lost its cookies for this site.",
+      advice: "Go back, reload the page and send the form again. Nothing was changed.",
+      reference: "9f86d081884c7d65",
+      client,
+      code: "invalid_request",
+    },
+  },
+  account: { view: "account", model: { action: "/sign-out", person, emailVerified: false, roles: ["admin", "auditor"] } },
+};
