@@ -4,10 +4,11 @@
  * Every process holds all but the revoked ones opened, in a snapshot that is replaced as a whole when the change feed says so.
  */
 import type { JsonWebKey, KeyObject } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Logger } from "../observability/logger.ts";
 import type { ChangeFeed } from "../storage/change-feed.ts";
 import type { Database } from "../storage/database.ts";
-import type { SigningKey as Row } from "../storage/generated/client.ts";
+import type { Prisma, SigningKey as Row } from "../storage/generated/client.ts";
 import type { Sealer } from "../storage/seal.ts";
 import { generateSigningJwk, isSigningAlg, publicKeyObject, publicPart, SIGNING_ALGS, type SigningAlg } from "./algorithms.ts";
 
@@ -49,9 +50,9 @@ export interface KeyStore {
   close(): void;
 }
 
+/** The signing keys cannot be used; the message says what to do and is safe to show. */
 export class SigningKeyError extends Error {
   override readonly name = "SigningKeyError";
-  readonly code = "signing_key_sealed";
 }
 
 /** The topic under which other processes hear of a change. */
@@ -59,8 +60,9 @@ export const KEYS_TOPIC = "keys";
 
 /** Held while the first keys are made: of any number of processes that start at once, one makes them. Arbitrary, but for ever the same. */
 const FIRST_KEYS_LOCK = 7_267_001;
-/** Milliseconds; the others wait for the one that makes two RSA keys, on a machine that is busy starting twenty servers. */
-const FIRST_KEYS_TIMEOUT = 60_000;
+/** Milliseconds: two RSA keys, on a machine that is busy starting twenty servers. */
+const FIRST_KEYS_PATIENCE = 60_000;
+const FIRST_KEYS_POLL = 50; // ms
 
 const ORDER: Record<string, number> = { current: 0, next: 1, retired: 2 };
 
@@ -159,20 +161,29 @@ export async function openKeyStore({ database: { prisma }, feed, sealer, now, lo
     }
   }
 
+  /** Of processes that start together one makes the keys; the others look again until it has. */
   async function makeMissingKeys(): Promise<void> {
-    if ((await missingAlgs(prisma)).length === 0) return;
-    const made = await prisma.$transaction(
-      async (tx) => {
-        await tx.$executeRaw`SELECT pg_advisory_xact_lock(${FIRST_KEYS_LOCK})`;
-        const keys = await Promise.all((await missingAlgs(tx)).map(newCurrentKey));
-        if (keys.length > 0) await tx.signingKey.createMany({ data: keys });
-        return keys.map(({ kid, alg }) => ({ kid, alg }));
-      },
-      { timeout: FIRST_KEYS_TIMEOUT, maxWait: FIRST_KEYS_TIMEOUT },
-    );
-    if (made.length === 0) return;
-    log.info({ keys: made }, "signing keys made");
-    await feed.publish(KEYS_TOPIC, "");
+    const deadline = Date.now() + FIRST_KEYS_PATIENCE;
+    while ((await missingAlgs(prisma)).length > 0) {
+      if (Date.now() > deadline)
+        throw new SigningKeyError("Another process has been making the first signing keys for too long. Start again.");
+      const made = await prisma.$transaction(makeUnderLock, { timeout: FIRST_KEYS_PATIENCE });
+      if (made === undefined) {
+        await sleep(FIRST_KEYS_POLL);
+      } else if (made.length > 0) {
+        log.info({ keys: made }, "signing keys made");
+        await feed.publish(KEYS_TOPIC, "");
+      }
+    }
+  }
+
+  /** @returns undefined when another process holds the lock; waiting for it here would run into the statement timeout */
+  async function makeUnderLock(tx: Prisma.TransactionClient): Promise<{ kid: string; alg: string }[] | undefined> {
+    const [lock] = await tx.$queryRaw<{ held: boolean }[]>`SELECT pg_try_advisory_xact_lock(${FIRST_KEYS_LOCK}) AS held`;
+    if (lock?.held !== true) return undefined;
+    const keys = await Promise.all((await missingAlgs(tx)).map(newCurrentKey));
+    if (keys.length > 0) await tx.signingKey.createMany({ data: keys });
+    return keys.map(({ kid, alg }) => ({ kid, alg }));
   }
 
   async function newCurrentKey(alg: SigningAlg) {

@@ -1,0 +1,156 @@
+import { execFile } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { calculateJwkThumbprint } from "jose";
+import { pino } from "pino";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { generateSigningJwk, publicPart, SIGNING_ALGS } from "../../src/keys/algorithms.ts";
+import { privateJwks, publicJwks } from "../../src/keys/jwks.ts";
+import { type KeyStore, listSigningKeys, openKeyStore, SigningKeyError } from "../../src/keys/signing-keys.ts";
+import { type ChangeFeed, openChangeFeed } from "../../src/storage/change-feed.ts";
+import type { Database } from "../../src/storage/database.ts";
+import { createSealer } from "../../src/storage/seal.ts";
+import { testDatabase } from "../support/test-database.ts";
+import { waitFor } from "../support/wait-for.ts";
+
+const log = pino({ level: "silent" });
+const NOW = Date.parse("2026-01-01T00:00:00Z");
+const OPENING_PROCESS = fileURLToPath(new URL("../support/key-opening-process.ts", import.meta.url));
+const [oldKey, newKey] = [randomBytes(32), randomBytes(32)];
+
+let database: Database;
+let feeds: ChangeFeed[];
+
+beforeEach(async () => {
+  database = await testDatabase();
+  feeds = [];
+});
+
+afterEach(async () => {
+  for (const feed of feeds) await feed.close();
+  await database.close();
+});
+
+async function open(keys: readonly Buffer[] = [oldKey]): Promise<KeyStore> {
+  const feed = await openChangeFeed(database, log);
+  feeds.push(feed);
+  return openKeyStore({ database, feed, sealer: createSealer(keys), now: () => NOW, log });
+}
+
+describe("the first start", () => {
+  test("makes one current key for every algorithm, named by its thumbprint", async () => {
+    const { keys } = (await open()).snapshot();
+    expect(keys.map(({ alg, state }) => [alg, state])).toEqual(SIGNING_ALGS.map((alg) => [alg, "current"]));
+    for (const { kid, publicJwk } of keys) expect(await calculateJwkThumbprint(publicJwk as never)).toBe(kid);
+    expect(keys[0]?.publicKey.asymmetricKeyDetails?.modulusLength).toBe(2048);
+    expect(keys[0]?.activatedAt).toEqual(new Date(NOW));
+  });
+
+  test("of 20 processes at once makes them once, and all use the same", async () => {
+    const run = promisify(execFile);
+    const outputs = await Promise.all(
+      Array.from({ length: 20 }, () => run(process.execPath, [OPENING_PROCESS, database.url, oldKey.toString("base64url")])),
+    );
+    expect(new Set(outputs.map(({ stdout }) => stdout)).size).toBe(1);
+    const rows = await database.prisma.signingKey.findMany();
+    expect(rows.map(({ alg }) => alg).sort()).toEqual([...SIGNING_ALGS].sort());
+  });
+
+  test("is not repeated by the next one", async () => {
+    const before = (await open()).snapshot().keys.map(({ kid }) => kid);
+    expect((await open()).snapshot().keys.map(({ kid }) => kid)).toEqual(before);
+  });
+});
+
+describe("private parts", () => {
+  test("lie in the database sealed, bound to their own key", async () => {
+    const store = await open();
+    const rows = await database.prisma.signingKey.findMany();
+    const dump = JSON.stringify(rows);
+    for (const { privateJwk } of store.snapshot().keys) expect(dump).not.toContain(privateJwk.d);
+    const [one, other] = rows as [(typeof rows)[number], (typeof rows)[number]];
+    await database.prisma.signingKey.update({ where: { kid: one.kid }, data: { privateKey: other.privateKey } });
+    await expect(open()).rejects.toThrow(SigningKeyError);
+  });
+
+  test("that no SECRET_KEY opens stop the start, with the words that say what to set", async () => {
+    await open([oldKey]);
+    await expect(open([newKey])).rejects.toThrow(/SECRET_KEY/);
+    expect(await database.prisma.signingKey.count()).toBe(SIGNING_ALGS.length);
+  });
+
+  test("that were revoked stop nothing", async () => {
+    const { keys } = (await open([oldKey])).snapshot();
+    await database.prisma.signingKey.updateMany({ where: { kid: { in: keys.map(({ kid }) => kid) } }, data: { state: "revoked" } });
+    expect((await open([newKey])).snapshot().keys).toHaveLength(SIGNING_ALGS.length);
+  });
+
+  test("sealed under an older secret are sealed again under the first", async () => {
+    const before = (await open([oldKey])).snapshot().keys.map(({ kid }) => kid);
+    await open([oldKey, newKey]); // first deployment of a rotation
+    await Promise.all([open([newKey, oldKey]), open([newKey, oldKey])]);
+    expect((await open([newKey])).snapshot().keys.map(({ kid }) => kid)).toEqual(before);
+    await expect(open([oldKey])).rejects.toThrow(SigningKeyError);
+  });
+});
+
+describe("a change of the keys", () => {
+  test("reaches every process: the successor signs, the retired one is still published", async () => {
+    const [here, there] = [await open(), await open()];
+    const heard: number[] = [];
+    const stop = there.onChange(({ keys }) => heard.push(keys.length));
+    const before = there.snapshot();
+    const retired = before.keys.find(({ alg }) => alg === "ES256")?.kid as string;
+    const successor = await generateSigningJwk("ES256");
+    await database.prisma.$transaction([
+      database.prisma.signingKey.update({ where: { kid: retired }, data: { state: "retired", retiredAt: new Date(NOW) } }),
+      database.prisma.signingKey.create({
+        data: {
+          kid: successor.kid,
+          alg: "ES256",
+          state: "current",
+          publicJwk: publicPart(successor) as object,
+          privateKey: createSealer([oldKey]).seal(JSON.stringify(successor), `signing-key:${successor.kid}`),
+        },
+      }),
+    ]);
+    await feeds[0]?.publish("keys", "");
+    await waitFor("the change to arrive", () => heard.length > 0);
+    const after = there.snapshot();
+    expect(after).not.toBe(before);
+    expect(after.keys.filter(({ alg }) => alg === "ES256").map(({ kid, state }) => [kid, state])).toEqual([
+      [successor.kid, "current"],
+      [retired, "retired"],
+    ]);
+    expect(JSON.parse(publicJwks(after, 300).body).keys).toHaveLength(SIGNING_ALGS.length + 1);
+    expect(privateJwks(after).keys.map(({ kid }) => kid)).toEqual(after.keys.map(({ kid }) => kid));
+    expect(here.snapshot().keys.map(({ kid }) => kid)).toEqual(after.keys.map(({ kid }) => kid));
+    stop();
+  });
+
+  test("that changes nothing replaces nothing, and a key that cannot be opened leaves the others in use", async () => {
+    const store = await open();
+    const before = store.snapshot();
+    await store.reload();
+    expect(store.snapshot()).toBe(before);
+    await database.prisma.signingKey.create({
+      data: { kid: "foreign", alg: "RS256", state: "next", publicJwk: {}, privateKey: "xxxxxx.AAAA" },
+    });
+    await expect(store.reload()).rejects.toThrow(SigningKeyError);
+    expect(store.snapshot()).toBe(before);
+  });
+
+  test("is listed without being opened", async () => {
+    await open([oldKey]);
+    await database.prisma.signingKey.updateMany({ where: { alg: "EdDSA" }, data: { state: "revoked" } });
+    const listed = await listSigningKeys(database);
+    expect(listed.map(({ alg, state }) => `${alg} ${state}`).sort()).toEqual([
+      "ES256 current",
+      "EdDSA revoked",
+      "PS256 current",
+      "RS256 current",
+    ]);
+    for (const key of listed) expect(key).not.toHaveProperty("privateKey");
+  });
+});
