@@ -94,7 +94,7 @@ async function openAdapter(url: string, dispose: (client: pg.Client) => Promise<
 }
 
 /** The engine does not close what it opened: `close` does. */
-export interface MigrationAdapter {
+interface MigrationAdapter {
   factory: ErrorCapturingSqlMigrationAwareDriverAdapterFactory;
   close(): Promise<void>;
 }

@@ -1,6 +1,6 @@
 /** What went wrong with the database, in a form that start-up, the command line and HTTP can act on. */
 
-export type DatabaseErrorCode = "unsupported_platform" | "start_failed" | "unreachable" | "refused" | "migration_failed";
+type DatabaseErrorCode = "unsupported_platform" | "start_failed" | "unreachable" | "refused" | "migration_failed";
 
 /** The message is safe to show: it names no password and says what to do. */
 export class DatabaseError extends Error {

@@ -15,7 +15,6 @@ import {
 } from "node:fs";
 import { cp } from "node:fs/promises";
 import { createRequire } from "node:module";
-import { tmpdir } from "node:os";
 import { basename, dirname, join, resolve } from "node:path";
 import { DatabaseError } from "./database-error.ts";
 import { withProcessLock } from "./process-lock.ts";
@@ -28,6 +27,9 @@ const ROOT_STATE = "/var/lib/grantor";
 
 /** `sun_path` holds 104 bytes on macOS, 108 on Linux. */
 const LONGEST_SOCKET_PATH = 100;
+
+/** Not TMPDIR: every process has to find the same folder, whatever its environment. */
+const SHORT_FOLDERS = "/tmp";
 
 /** A first start on a slow disk may copy and initialise for a while. Milliseconds. */
 export const PREPARE_TIMEOUT = 90_000;
@@ -121,7 +123,7 @@ function databaseId(dataDir: string): string {
 /** A folder for the socket when the path of the cluster is too long for one. It may lie in a shared folder: nobody else may own it. */
 function shortSocketFolder(home: string): string {
   const hash = createHash("sha256").update(home).digest("hex").slice(0, 12);
-  const folder = join(process.env["XDG_RUNTIME_DIR"] ?? tmpdir(), `grantor-${hash}`);
+  const folder = join(SHORT_FOLDERS, `grantor-${hash}`);
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const found = lstatSync(folder);
   if (!found.isDirectory() || found.uid !== process.getuid?.() || (found.mode & 0o077) !== 0) {

@@ -246,9 +246,9 @@ export async function startEmbeddedPostgres(options: { dataDir: string; log: Log
 
   const leave = async (): Promise<void> => {
     clearInterval(watcher);
-    await restarting;
+    await Promise.race([restarting, sleep(SHUTDOWN_TIMEOUT, undefined, { ref: false })]);
     closeSync(presence);
-    if (isUsed(pipe)) return;
+    if (existsSync(pipe) && isUsed(pipe)) return;
     for (const left = Date.now(); serverPid(cluster) !== undefined; await sleep(20)) {
       if (Date.now() - left > SHUTDOWN_TIMEOUT) {
         log.warn("the embedded PostgreSQL is slow to end");

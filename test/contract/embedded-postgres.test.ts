@@ -1,6 +1,6 @@
 import { type ChildProcessByStdio, spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, rmSync } from "node:fs";
+import { chownSync, existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import type { Readable, Writable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { pino } from "pino";
@@ -151,7 +151,6 @@ describe("embedded PostgreSQL", () => {
     const data = (await ask(first.url, "SHOW data_directory")) as string;
     const pid = await serverPid(first.url);
     await first.stop();
-    const { writeFileSync, chownSync } = await import("node:fs");
     writeFileSync(`${data}/postmaster.pid`, `${process.pid}\n${data}\n1\n5432\n\n\n`, { mode: 0o600 });
     if (process.getuid?.() === 0) chownSync(`${data}/postmaster.pid`, 65534, 65534);
 
@@ -178,7 +177,6 @@ describe("embedded PostgreSQL", () => {
     vi.stubEnv("SECRET_KEY", "must not be seen");
     const server = await startEmbeddedPostgres({ dataDir: dir.path, log });
     vi.unstubAllEnvs();
-    const { readFileSync } = await import("node:fs");
     expect(readFileSync(`/proc/${await serverPid(server.url)}/environ`, "utf8")).not.toContain("SECRET_KEY");
     await server.stop();
   });

@@ -41,4 +41,8 @@ export async function until(condition: () => boolean | Promise<boolean>, patienc
   return performance.now() - started;
 }
 
-export const answers = (url: string): Promise<boolean> => ask(url, "SELECT 1").then(() => true, () => false);
+export const answers = (url: string): Promise<boolean> =>
+  ask(url, "SELECT 1").then(
+    () => true,
+    () => false,
+  );
