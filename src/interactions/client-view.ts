@@ -1,0 +1,22 @@
+import type { ClientView } from "../http/pages.ts";
+
+/** The members of a client that a person is shown, in RFC 7591's names. */
+export interface NamedClient {
+  readonly clientId: string;
+  readonly clientName?: string | undefined;
+  readonly clientUri?: string | undefined;
+  readonly logoUri?: string | undefined;
+  readonly policyUri?: string | undefined;
+  readonly tosUri?: string | undefined;
+  readonly [member: string]: unknown;
+}
+
+/** An application as a page names it. */
+export const clientView = (client: NamedClient): ClientView => ({
+  name: client.clientName ?? client.clientId,
+  clientUri: client.clientUri,
+  logoUri: client.logoUri,
+  policyUri: client.policyUri,
+  tosUri: client.tosUri,
+  verified: client["verified"] === true || client["first_party"] === true,
+});

@@ -1,0 +1,63 @@
+/** The pages that the engine renders in the middle of a request of its own: device, logout, errors. */
+import type { Context } from "koa";
+import type { PersonView } from "../http/pages.ts";
+import type { Render } from "../http/rendering.ts";
+import type { EnginePages } from "../oidc/ports.ts";
+import { clientView, type NamedClient } from "./client-view.ts";
+
+/** What to do about an error of the protocol, where the person rather than the application can do something. */
+const ADVICE: Readonly<Record<string, string>> = {
+  invalid_client: "The application that sent you here is not known to this server. Tell its developer.",
+  invalid_redirect_uri: "The application asked for your answer at an address that it has not registered. Nothing was sent there. Tell its developer.",
+  temporarily_unavailable: "Nothing is lost. Wait a few seconds and try again.",
+  server_error: "It is this server's fault, not yours. Try again in a moment, and tell whoever runs it the reference below if it happens again.",
+};
+const OTHER_ADVICE = "Go back to the application you came from and start again. If that does not help, tell its developer.";
+
+export function enginePages(options: {
+  render: Render;
+  /** Who is signed in, for pages that say so. */
+  personOf(ctx: Context): Promise<PersonView | undefined>;
+  /** Told of every error page, with the cause. */
+  onError(ctx: Context, code: string, cause: Error): void;
+}): EnginePages {
+  const { render, personOf, onError } = options;
+
+  return {
+    error(ctx, { error, error_description: description }, cause) {
+      onError(ctx, error, cause);
+      const client = clientOf(ctx);
+      render(ctx, "error", {
+        heading: ctx.status === 503 ? "This is not available right now" : "This request cannot be completed",
+        message: sentence(description ?? error),
+        advice: ADVICE[error] ?? OTHER_ADVICE,
+        code: error,
+        reference: String(ctx.state["requestId"] ?? ""),
+        client: client && clientView(client),
+      });
+    },
+    deviceInput(ctx, { action, xsrf, userCode, error }) {
+      render(ctx, "device-input", { action, hidden: { xsrf }, userCode, errors: error === undefined ? undefined : { fields: { user_code: error } } });
+    },
+    async deviceConfirm(ctx, { action, xsrf, userCode }, client) {
+      const person = await personOf(ctx);
+      render(ctx, "device-confirm", { action, hidden: { xsrf, user_code: userCode }, userCode, client: clientView(client as unknown as NamedClient), person });
+    },
+    deviceDone(ctx, outcome) {
+      const client = clientOf(ctx);
+      render(ctx, "device-done", { outcome, client: client && clientView(client), account: "/account" });
+    },
+    async logout(ctx, { action, xsrf }) {
+      const client = clientOf(ctx);
+      render(ctx, "logout", { action, hidden: { xsrf }, client: client && clientView(client), person: await personOf(ctx) });
+    },
+    signedOut(ctx) {
+      const client = clientOf(ctx);
+      render(ctx, "signed-out", { signIn: "/sign-in", client: client && clientView(client) });
+    },
+  };
+}
+
+const clientOf = (ctx: Context): NamedClient | undefined => (ctx["oidc"] as { client?: NamedClient } | undefined)?.client;
+
+const sentence = (text: string): string => `${text.charAt(0).toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? "" : "."}`;

@@ -1,0 +1,37 @@
+// interactions/ holds the pages that the engine asks for: sign-in, consent, device, logout, and people's own entry and exit. It owns no
+// account, client or token logic: it asks the rooms that do, and hands their answers to the engine.
+import type { ScopeGroup, ScopeView } from "../http/pages.ts";
+
+/** What each of the issuer's own scopes lets an application do, for a person who decides about it. */
+const OPENID_WORDS: Readonly<Record<string, string>> = {
+  openid: "Know that it is you, by an identifier of your account",
+  profile: "See your name and the other details of your profile",
+  email: "See your e-mail address",
+  address: "See your postal address",
+  phone: "See your telephone number",
+  offline_access: "Keep its access while you are away, also after you have signed out",
+  roles: "See the roles that you have here",
+};
+
+/** A resource server and what it calls its scopes. */
+export interface DescribedResource {
+  readonly audience: string;
+  readonly name: string;
+  readonly scopes: readonly { readonly name: string; readonly description: string }[];
+}
+
+/** @param openid the scopes of the person's own data  @param resources what is asked of each other resource server */
+export function scopeGroups(openid: readonly string[], resources: readonly { resource: DescribedResource; scopes: readonly string[] }[]): ScopeGroup[] {
+  const groups: ScopeGroup[] = [];
+  if (openid.length > 0) groups.push({ scopes: openid.map((scope) => ({ scope, description: OPENID_WORDS[scope] ?? scope })) });
+  for (const { resource, scopes } of resources) {
+    if (scopes.length === 0) continue;
+    groups.push({ resource: { name: resource.name || resource.audience, audience: resource.audience }, scopes: scopes.map((scope) => describe(resource, scope)) });
+  }
+  return groups;
+}
+
+const describe = (resource: DescribedResource, scope: string): ScopeView => ({
+  scope,
+  description: resource.scopes.find(({ name }) => name === scope)?.description || scope,
+});

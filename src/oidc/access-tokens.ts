@@ -1,0 +1,54 @@
+/**
+ * Access tokens are JWTs with a record (RFC 9068; design, decision 7). The record lets userinfo, introspection and revocation serve them;
+ * only the complete, verified JWT finds it.
+ */
+import type { AccessToken, ClientCredentials, KoaContextWithOIDC } from "oidc-provider";
+import type { AccessTokenRecord, EngineDependencies } from "./ports.ts";
+
+type JwtToken = AccessToken | ClientCredentials;
+
+/** What the engine reads of a stored access token again. */
+const RECORDED = [
+  "kind",
+  "accountId",
+  "clientId",
+  "grantId",
+  "sessionUid",
+  "expiresWithSession",
+  "sid",
+  "gty",
+  "aud",
+  "scope",
+  "claims",
+  "extra",
+  "jkt",
+  "x5t#S256",
+] as const;
+
+/** The engine's `formats.customizers.jwt`, awaited before the token is signed: writes the record with the same request's other writes. */
+export function recordingCustomizer({ recordAccessToken }: Pick<EngineDependencies, "recordAccessToken">) {
+  return async (_ctx: KoaContextWithOIDC, token: JwtToken, jwt: { payload: Record<string, unknown> }): Promise<void> => {
+    const { iat, exp, jti } = jwt.payload as { iat: number; exp: number; jti: string };
+    const record: AccessTokenRecord = { jti, iat, exp };
+    for (const name of RECORDED) {
+      const value = (token as unknown as Record<string, unknown>)[name];
+      if (value !== undefined) record[name] = value;
+    }
+    await recordAccessToken(record);
+  };
+}
+
+/** The engine's `extraTokenClaims`: how and when the person signed in (RFC 9068 §2.2.1), and their roles where they were asked for. */
+export function extraClaims({ includesRoles }: Pick<EngineDependencies, "includesRoles">) {
+  return async (ctx: KoaContextWithOIDC, token: JwtToken): Promise<Record<string, unknown> | undefined> => {
+    if (!("accountId" in token) || token.accountId === undefined) return undefined;
+    const { AuthorizationCode, DeviceCode, RefreshToken, Account } = ctx.oidc.entities;
+    const source = AuthorizationCode ?? RefreshToken ?? DeviceCode;
+    const claims: Record<string, unknown> = {};
+    if (source?.authTime !== undefined) claims["auth_time"] = source.authTime;
+    if (source?.acr !== undefined) claims["acr"] = source.acr;
+    const wantsRoles = token.scopes.has("roles") || (typeof token.aud === "string" && (await includesRoles(token.aud)));
+    if (wantsRoles) claims["roles"] = (Account as { roles?: readonly string[] } | undefined)?.roles ?? [];
+    return claims;
+  };
+}

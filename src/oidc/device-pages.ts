@@ -1,0 +1,41 @@
+/** The engine's hooks for the page where a person types a device's code (RFC 8628 §3.3): its forms in our pages, its errors in words. */
+import type { KoaContextWithOIDC } from "oidc-provider";
+import { restoreBrowserAuthorization } from "./grants.ts";
+import type { EngineForm, EnginePages } from "./ports.ts";
+
+/** What the engine throws when the code that was typed cannot be used. */
+const WORDS: Record<string, string> = {
+  NoCodeError: "Enter the code that your device shows.",
+  NotFoundError: "There is no such code. Check it against your device and try again.",
+  ExpiredError: "This code has expired. Start again on your device to get a new one.",
+  AlreadyUsedError: "This code has been used already. Start again on your device to get a new one.",
+};
+
+const OTHER_WORDS = "That did not work. Start again on your device to get a new code.";
+
+/** The engine's forms carry a token of their own, kept in the session. */
+export function engineForm(ctx: KoaContextWithOIDC, route: "code_verification" | "end_session_confirm"): EngineForm {
+  const state = ctx.oidc.session?.state as { secret: string } | undefined;
+  return { action: ctx.oidc.urlFor(route), xsrf: state?.secret ?? "" };
+}
+
+export function deviceFlow(pages: EnginePages) {
+  return {
+    enabled: true,
+    charset: "base-20" as const,
+    mask: "****-****",
+    async userCodeInputSource(ctx: KoaContextWithOIDC, _form: string, _out?: unknown, error?: Error & { userCode?: string }) {
+      if (error?.name === "AbortedError") return pages.deviceDone(ctx, "denied");
+      const words = error === undefined ? undefined : (WORDS[error.name] ?? OTHER_WORDS);
+      pages.deviceInput(ctx, { ...engineForm(ctx, "code_verification"), userCode: error?.userCode, error: words });
+    },
+    async userCodeConfirmSource(ctx: KoaContextWithOIDC, _form: string, client: NonNullable<KoaContextWithOIDC["oidc"]["client"]>, _info: unknown, userCode: string) {
+      await pages.deviceConfirm(ctx, { ...engineForm(ctx, "code_verification"), userCode }, client);
+    },
+    async successSource(ctx: KoaContextWithOIDC) {
+      restoreBrowserAuthorization(ctx);
+      pages.deviceDone(ctx, "approved");
+    },
+  };
+}
+

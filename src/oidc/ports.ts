@@ -1,0 +1,75 @@
+/**
+ * oidc: everything that is passed to `new Provider`. It knows the protocol and nothing of stores and pages: what it needs of them is handed
+ * to it, and these are the shapes.
+ */
+import type { JsonWebKey } from "node:crypto";
+import type { Context } from "koa";
+import type { Adapter, Client, Configuration } from "oidc-provider";
+
+export interface Person {
+  readonly id: string;
+  readonly roles: readonly string[];
+  /** Standard claims that the scopes release, `sub` always. */
+  claims(scopes: Iterable<string>): { sub: string } & Record<string, unknown>;
+}
+
+/** What a person allowed: scopes, by resource; both as space-separated lists. */
+export interface ConsentedScopes {
+  readonly openid: string;
+  readonly resources: Readonly<Record<string, string>>;
+}
+
+/** What a client may ask of a resource server, as the engine wants to hear it. */
+export interface ResourceServerView {
+  readonly scope: string;
+  readonly audience: string;
+  readonly accessTokenFormat: "jwt";
+  /** Seconds. */
+  readonly accessTokenTTL: number;
+  readonly jwt: { sign: { alg: "RS256" | "ES256" | "PS256" | "EdDSA" } };
+}
+
+/** What stays of an access token, so that the server can serve it, and end it. */
+export type AccessTokenRecord = Record<string, unknown> & { jti: string; exp: number };
+
+/** Pages that the engine asks for. Each answers on `ctx`. */
+export interface EnginePages {
+  error(ctx: Context, out: { error: string; error_description?: string | undefined }, cause: Error): void;
+  deviceInput(ctx: Context, form: EngineForm & { userCode?: string | undefined; error?: string | undefined }): void;
+  deviceConfirm(ctx: Context, form: EngineForm & { userCode: string }, client: Client): Promise<void>;
+  deviceDone(ctx: Context, outcome: "approved" | "denied"): void;
+  logout(ctx: Context, form: EngineForm): Promise<void>;
+  signedOut(ctx: Context): void;
+}
+
+export interface EngineForm {
+  readonly action: string;
+  readonly xsrf: string;
+}
+
+export interface EngineDependencies {
+  readonly issuer: string;
+  readonly https: boolean;
+  adapterFor(model: string): Adapter;
+  readonly jwks: { keys: readonly JsonWebKey[] };
+  readonly cookieKeys: { sign(data: string): string; verify(data: string, digest: string): boolean; index(data: string, digest: string): number };
+  /** Seconds. */
+  readonly lifetimes: { accessToken: number; refreshToken: number; session: number; grant: number };
+  /** The person behind a `sub`; undefined when there is none, or when they may not be served. */
+  findPerson(id: string): Promise<Person | undefined>;
+  findConsent(accountId: string, clientId: string): Promise<ConsentedScopes | undefined>;
+  /** Undefined: nobody has registered it. */
+  findResourceServer(resource: string, client: Client): Promise<ResourceServerView | undefined>;
+  mayIntrospect(audience: string, clientId: string): Promise<boolean>;
+  /** Resources that put `roles` into every token. */
+  includesRoles(audience: string): Promise<boolean>;
+  secretMatches(client: Client, given: string): Promise<boolean>;
+  recordAccessToken(record: AccessTokenRecord): Promise<void>;
+  readonly pages: EnginePages;
+  /** Registration features and the client metadata that is ours. */
+  readonly registration: Pick<Configuration, "extraClientMetadata"> & { features: NonNullable<Configuration["features"]> };
+  /** Fetches what a client names, and reaches nothing private. */
+  readonly fetch: typeof fetch;
+  /** Clients that are part of the server. */
+  readonly builtInClients: readonly Record<string, unknown>[];
+}

@@ -1,0 +1,140 @@
+/** Builds the engine. Cheap enough (a millisecond) to be done again whenever the signing keys change (design, decision 6). */
+import { type ClientMetadata, type Configuration, type KoaContextWithOIDC, Provider } from "oidc-provider";
+import { extraClaims, recordingCustomizer } from "./access-tokens.ts";
+import { deviceFlow, engineForm } from "./device-pages.ts";
+import { grantLoader } from "./grants.ts";
+import { createInteractionPolicy } from "./interaction-policy.ts";
+import { ENGINE_ROUTES } from "./paths.ts";
+import { clientBasedCors, expiresWithSession, introspectionPolicy, pkceRequired, revocationPolicy } from "./policies.ts";
+import type { EngineDependencies, Person } from "./ports.ts";
+import { resourceIndicators } from "./resources.ts";
+
+/** Seconds. RFC 6749 §4.1.2 allows ten minutes; a redirect takes one. */
+const CODE_TTL = 60;
+/** Seconds. RFC 9126 §2.2: short; a person may still be on the way. */
+const PUSHED_REQUEST_TTL = 60;
+/** Seconds that a person has to sign in and decide. */
+const INTERACTION_TTL = 3_600;
+/** Seconds that a person has to fetch their phone and type a code. */
+const DEVICE_CODE_TTL = 600;
+/** Seconds. */
+const ID_TOKEN_TTL = 3_600;
+
+const SIGNING_ALGS = ["RS256", "ES256", "PS256", "EdDSA"] as const;
+
+export function createProvider(dependencies: EngineDependencies): Provider {
+  const provider = new Provider(dependencies.issuer, configuration(dependencies));
+  // Secrets are stored as hashes: the engine's own comparison with a plain one can only fail.
+  Object.defineProperty(provider.Client.prototype, "compareClientSecret", {
+    value(this: InstanceType<Provider["Client"]>, given: string) {
+      return dependencies.secretMatches(this, given);
+    },
+  });
+  return provider;
+}
+
+function configuration(dependencies: EngineDependencies): Configuration {
+  const { issuer, https, lifetimes, pages } = dependencies;
+  const cookie = { httpOnly: true, sameSite: "lax", secure: https, signed: true, overwrite: true } as const;
+  return {
+    adapter: dependencies.adapterFor,
+    jwks: dependencies.jwks as NonNullable<Configuration["jwks"]>,
+    clients: dependencies.builtInClients as unknown as ClientMetadata[],
+    routes: ENGINE_ROUTES,
+    interactions: { policy: createInteractionPolicy(), url: (_ctx, interaction) => `/interaction/${interaction.uid}` },
+    cookies: {
+      keys: dependencies.cookieKeys as unknown as string[],
+      names: https
+        ? { session: "__Host-grantor_session", interaction: "__Secure-grantor_interaction", resume: "__Secure-grantor_resume" }
+        : { session: "grantor_session", interaction: "grantor_interaction", resume: "grantor_resume" },
+      long: { ...cookie, path: "/" },
+      short: cookie,
+    },
+    ttl: {
+      AccessToken: (_ctx, token) => token.resourceServer?.accessTokenTTL ?? lifetimes.accessToken,
+      ClientCredentials: (_ctx, token) => token.resourceServer?.accessTokenTTL ?? lifetimes.accessToken,
+      AuthorizationCode: CODE_TTL,
+      DeviceCode: DEVICE_CODE_TTL,
+      Grant: lifetimes.grant,
+      IdToken: ID_TOKEN_TTL,
+      Interaction: INTERACTION_TTL,
+      RefreshToken: lifetimes.refreshToken,
+      Session: lifetimes.session,
+    },
+
+    responseTypes: ["code"],
+    subjectTypes: ["public"],
+    clientAuthMethods: ["client_secret_basic", "client_secret_post", "private_key_jwt", "none"],
+    enabledJWA: { idTokenSigningAlgValues: [...SIGNING_ALGS], clientAuthSigningAlgValues: ["RS256", "PS256", "ES256", "EdDSA"] },
+    clientDefaults: { id_token_signed_response_alg: "RS256" },
+    pkce: { required: pkceRequired },
+    scopes: ["openid", "offline_access"],
+    claims: CLAIMS,
+    conformIdTokenClaims: true,
+    rotateRefreshToken: true,
+    allowOmittingSingleRegisteredRedirectUri: false, // OAuth 2.1 §4.1.1: exact, always
+    issueRefreshToken: async (_ctx, client) => client.grantTypeAllowed("refresh_token"),
+    expiresWithSession: async (ctx, source) => expiresWithSession(ctx, source as unknown as { scopes: Set<string> }),
+    clientBasedCORS: clientBasedCors,
+    revokeGrantPolicy: () => true,
+    loadExistingGrant: grantLoader(dependencies),
+    extraTokenClaims: extraClaims(dependencies),
+    formats: { customizers: { jwt: recordingCustomizer(dependencies) as never } },
+    findAccount: async (ctx, id) => {
+      const person = await dependencies.findPerson(id);
+      return person && account(ctx, person, issuer);
+    },
+    renderError: (ctx, out, error) => pages.error(ctx, out, error),
+    fetch: dependencies.fetch,
+    ...dependencies.registration,
+    features: {
+      devInteractions: { enabled: false },
+      dPoP: { enabled: false },
+      clientCredentials: { enabled: true },
+      deviceFlow: deviceFlow(pages),
+      introspection: { enabled: true, allowedPolicy: introspectionPolicy(dependencies) } as IntrospectionFeature,
+      revocation: { enabled: true, allowedPolicy: revocationPolicy },
+      pushedAuthorizationRequests: { enabled: true },
+      resourceIndicators: resourceIndicators(dependencies),
+      userinfo: { enabled: true },
+      backchannelLogout: { enabled: true },
+      rpInitiatedLogout: {
+        enabled: true,
+        logoutSource: (ctx) => pages.logout(ctx, engineForm(ctx, "end_session_confirm")),
+        postLogoutSuccessSource: async (ctx) => pages.signedOut(ctx),
+      },
+      ...dependencies.registration.features,
+    },
+  };
+}
+
+// The published types say that this feature cannot be enabled together with an asynchronous policy; the engine awaits it.
+type IntrospectionFeature = NonNullable<NonNullable<Configuration["features"]>["introspection"]>;
+
+/** OIDC Core §5.4; `roles` is ours. */
+const CLAIMS = {
+  openid: ["sub"],
+  profile: [
+    ...["name", "family_name", "given_name", "middle_name", "nickname", "preferred_username", "profile", "picture", "website"],
+    ...["gender", "birthdate", "zoneinfo", "locale", "updated_at"],
+  ],
+  email: ["email", "email_verified"],
+  address: ["address"],
+  phone: ["phone_number", "phone_number_verified"],
+  roles: ["roles"],
+};
+
+/**
+ * A person, as the engine asks for them. OIDC Core §5.4: what scopes release comes from userinfo, unless there is no access token for it:
+ * one that is for another resource.
+ */
+function account(ctx: KoaContextWithOIDC, person: Person, issuer: string) {
+  return {
+    accountId: person.id,
+    roles: person.roles,
+    async claims(use: string, scope: string) {
+      const atUserinfo = use === "id_token" && ctx.oidc?.entities.AccessToken?.aud === issuer;
+      return person.claims(atUserinfo ? ["openid"] : scope.split(" "));
+    },
+  };
+}

@@ -1,0 +1,20 @@
+/** Resource indicators (RFC 8707): every access token is for one resource; without a wish it is for this server itself. */
+import { errors, type KoaContextWithOIDC } from "oidc-provider";
+import type { EngineDependencies } from "./ports.ts";
+
+export function resourceIndicators({ issuer, findResourceServer }: Pick<EngineDependencies, "issuer" | "findResourceServer">) {
+  return {
+    enabled: true as const,
+    /** @param oneOf what was granted, when a token request names none of several */
+    defaultResource: (_ctx: KoaContextWithOIDC, _client: unknown, oneOf?: readonly string[]): string | string[] => {
+      if (oneOf === undefined || oneOf.includes(issuer)) return issuer;
+      return [...oneOf];
+    },
+    useGrantedResource: () => true,
+    async getResourceServerInfo(_ctx: KoaContextWithOIDC, resource: string, client: Parameters<typeof findResourceServer>[1]) {
+      const view = await findResourceServer(resource, client);
+      if (view === undefined) throw new errors.InvalidTarget("the requested resource is not known here", `no resource ${resource}`);
+      return view;
+    },
+  };
+}

@@ -1,0 +1,62 @@
+/**
+ * The engine's introspection and revocation refuse JWTs before they look. Here a complete, verified access token is exchanged for a
+ * stand-in that this one request alone can use; its `jti` by itself never opens anything.
+ */
+import { randomUUID } from "node:crypto";
+import { parse } from "node:querystring";
+import parseBody from "co-body";
+import type { Context, Middleware } from "koa";
+import { currentScope, type Payload } from "../storage/request-scope.ts";
+
+/** As much as the engine itself reads. */
+const BODY_LIMIT = "56kb";
+
+export interface PresentOptions {
+  paths: { introspection: string; revocation: string };
+  /** The record of a complete access token that is still alive. */
+  openAccessToken(jwt: string): Promise<Payload | undefined>;
+}
+
+export function presentAccessTokens({ paths, openAccessToken }: PresentOptions): Middleware {
+  return async (ctx, next) => {
+    const isRevocation = ctx.path === paths.revocation;
+    if (ctx.method !== "POST" || !(isRevocation || ctx.path === paths.introspection) || !ctx.is("urlencoded")) return next();
+    const body = await readBody(ctx);
+    if (body === undefined) return;
+    const { token } = body;
+    if (typeof token === "string" && token.includes(".")) {
+      const standIn = `stand-in-${randomUUID()}`;
+      const record = await openAccessToken(token);
+      // Without a record the stand-in finds nothing, and the engine answers as it does for any unknown token.
+      currentScope()?.handles.set(standIn, record === undefined ? NOTHING : isRevocation ? alone(record) : record);
+      body["token"] = standIn;
+    }
+    (ctx.request as { body?: unknown }).body = body;
+    await next();
+    refusePublicClients(ctx, paths.introspection);
+  };
+}
+
+/** Of a kind that no model of the engine takes. */
+const NOTHING: Payload = { kind: "Nothing" };
+
+/** Revoking an access token ends that token alone (contract, "Tokens"): the engine shall not see what it hangs on. */
+const alone = ({ grantId: _, expiresWithSession: __, sessionUid: ___, ...record }: Payload): Payload => record;
+
+async function readBody(ctx: Context): Promise<Record<string, unknown> | undefined> {
+  try {
+    return parse(await parseBody.text(ctx.req, { limit: BODY_LIMIT })) as Record<string, unknown>;
+  } catch {
+    ctx.status = 413;
+    ctx.body = { error: "invalid_request", error_description: "failed to parse the request body" };
+    return undefined;
+  }
+}
+
+/** RFC 7662 §2.1: whoever asks must be known; a public client is whoever says so. */
+function refusePublicClients(ctx: Context, introspection: string): void {
+  const client = (ctx["oidc"] as { client?: { clientAuthMethod: string } } | undefined)?.client;
+  if (ctx.path !== introspection || ctx.status !== 200 || client?.clientAuthMethod !== "none") return;
+  ctx.status = 401;
+  ctx.body = { error: "invalid_client", error_description: "public clients may not introspect tokens" };
+}
