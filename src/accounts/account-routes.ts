@@ -1,0 +1,160 @@
+import Router from "@koa/router";
+import type { Context } from "koa";
+import { cookieAttributes, cookieName } from "../http/cookies.ts";
+import type { Forms } from "../http/forms.ts";
+import type { FormErrors } from "../http/pages.ts";
+import type { Render } from "../http/rendering.ts";
+import { AccountError } from "./account-error.ts";
+import { accountErrors } from "./account-errors-middleware.ts";
+import { createDeviceCookie } from "./device-cookie-middleware.ts";
+import { MIN_PASSWORD_LENGTH } from "./passwords.ts";
+import type { People } from "./people.ts";
+
+/** How long a browser remembers that a sign-up began in it: as long as the link in the mail lives. Milliseconds. */
+const RETURN_MS = 86_400_000;
+const SIGN_IN = "/sign-in";
+
+export interface AccountRoutesOptions {
+  people: Pick<People, "signUp" | "verification" | "bootstrap" | "devices" | "interactionState" | "mailer">;
+  forms: Forms;
+  render: Render;
+  https: boolean;
+  loopback: boolean;
+}
+
+/** `/sign-up`, `/verify-email` and `/bootstrap`. */
+export function createAccountRoutes({ people, forms, render, https, loopback }: AccountRoutesOptions): Router {
+  const { signUp, verification, bootstrap, devices, interactionState, mailer } = people;
+  const router = new Router();
+  const deviceCookie = createDeviceCookie(https);
+  const returnPlace = { https, path: "/verify-email" };
+  const returnCookie = cookieName("grantor_return", returnPlace);
+
+  const pathBack = (uid: string | undefined) => (uid === undefined ? SIGN_IN : `/interaction/${uid}`);
+
+  function signUpForm(
+    ctx: Context,
+    given: { invitation?: string | undefined; interaction?: string | undefined; email?: string | undefined; name?: string | undefined },
+    errors?: FormErrors,
+  ): void {
+    const uid = interactionState.open(given.interaction);
+    render(ctx, "sign-up", {
+      action: "/sign-up",
+      hidden: {
+        ...(given.invitation === undefined ? {} : { invitation: given.invitation }),
+        ...(uid === undefined ? {} : { interaction: interactionState.sign(uid) }),
+      },
+      email: given.email,
+      name: given.name,
+      errors,
+      minimumPasswordLength: MIN_PASSWORD_LENGTH,
+      signIn: pathBack(uid),
+    });
+  }
+
+  router.use(accountErrors());
+
+  router.get("/sign-up", async (ctx) => {
+    const invitation = single(ctx.query["invitation"]);
+    const { email } = await signUp.admit(invitation);
+    signUpForm(ctx, { invitation, interaction: single(ctx.query["interaction"]), email });
+  });
+
+  router.post("/sign-up", forms.verifyForm, async (ctx) => {
+    const { email: typed = "", password = "", name, invitation, interaction: state } = formOf(ctx);
+    const interaction = interactionState.open(state);
+    try {
+      const { email } = await signUp.begin({ email: typed, password, name, invitation, interaction, address: ctx.state.client.address });
+      if (interaction !== undefined) {
+        ctx.cookies.set(returnCookie, interactionState.sign(interaction), {
+          ...cookieAttributes(returnPlace),
+          signed: false,
+          maxAge: RETURN_MS,
+        });
+      }
+      render(ctx, "check-your-mail", {
+        email,
+        purpose: "verify",
+        outbox: loopback ? mailer.outbox : undefined,
+        signIn: pathBack(interaction),
+      });
+    } catch (error) {
+      const errors = showBesideForm(ctx, error);
+      signUpForm(ctx, { invitation, interaction: state, email: typed, name }, errors);
+    }
+  });
+
+  router.get("/verify-email", async (ctx) => {
+    const token = single(ctx.query["token"]) ?? "";
+    const found = await verification.describe(token);
+    if (found === undefined) throw deadLink();
+    render(ctx, "verify-email", { action: "/verify-email", hidden: { token }, email: found.email });
+  });
+
+  // A link alone changes nothing: mail scanners and previews follow links, people press buttons.
+  router.post("/verify-email", forms.verifyForm, async (ctx) => {
+    const { account, interaction } = await verification.confirm(formOf(ctx)["token"] ?? "");
+    const sameBrowser =
+      interaction !== undefined && interactionState.open(ctx.cookies.get(returnCookie, { signed: false })) === interaction;
+    ctx.cookies.set(returnCookie, null, { ...cookieAttributes(returnPlace), signed: false });
+    deviceCookie.write(ctx, devices.remember(account.email, deviceCookie.read(ctx)));
+    render(ctx, "email-verified", {
+      email: account.email,
+      next: pathBack(sameBrowser ? interaction : undefined),
+      beganElsewhere: interaction !== undefined && !sameBrowser,
+    });
+  });
+
+  router.get("/bootstrap", async (ctx) => {
+    const token = single(ctx.query["token"]) ?? "";
+    if (!(await bootstrap.isLive(token)))
+      throw deadLink("Restart the server for a new link, or use the command line to make an administrator.");
+    render(ctx, "bootstrap", { action: "/bootstrap", hidden: { token }, minimumPasswordLength: MIN_PASSWORD_LENGTH });
+  });
+
+  router.post("/bootstrap", forms.verifyForm, async (ctx) => {
+    const { token = "", email = "", password = "", name } = formOf(ctx);
+    try {
+      const account = await bootstrap.create({ token, email, password, name });
+      deviceCookie.write(ctx, devices.remember(account.email, deviceCookie.read(ctx)));
+    } catch (error) {
+      const errors = showBesideForm(ctx, error);
+      render(ctx, "bootstrap", {
+        action: "/bootstrap",
+        hidden: { token },
+        email,
+        name,
+        errors,
+        minimumPasswordLength: MIN_PASSWORD_LENGTH,
+      });
+      return;
+    }
+    ctx.status = 303;
+    ctx.redirect(SIGN_IN);
+  });
+
+  return router;
+}
+
+/** What the person can put right in the form; anything else is thrown on. Sets the status. */
+function showBesideForm(ctx: Context, error: unknown): FormErrors {
+  if (!(error instanceof AccountError)) throw error;
+  const { code, message, faults, headers, status } = error;
+  if (code !== "invalid_input" && code !== "email_taken" && code !== "too_many_attempts") throw error;
+  ctx.status = status;
+  ctx.set(headers);
+  if (faults.length === 0) return code === "email_taken" ? { fields: { email: message } } : { form: message };
+  return { fields: Object.fromEntries(faults.map((fault) => [fault.field, fault.message])) };
+}
+
+function deadLink(what = "If you confirmed your address before, sign in; if not, sign up again."): AccountError {
+  return new AccountError("link_invalid", `This link was used already or is too old. ${what}`);
+}
+
+function single(value: string | string[] | undefined): string | undefined {
+  return typeof value === "string" && value !== "" ? value : undefined;
+}
+
+function formOf(ctx: Context): Record<string, string> {
+  return ctx.state.form ?? {};
+}

@@ -1,0 +1,289 @@
+import { randomBytes } from "node:crypto";
+import type { ChangeFeed } from "../storage/change-feed.ts";
+import { Prisma, type PrismaClient } from "../storage/generated/client.ts";
+import type { Account } from "./account.ts";
+import { refusedClaims } from "./account-claims.ts";
+import { AccountError, type Fault, refuseFaults } from "./account-error.ts";
+import { checkEmail, normalizeEmail } from "./email-address.ts";
+import { createReadThroughCache } from "./read-through-cache.ts";
+import { checkRoleName } from "./roles.ts";
+
+/** A change made on another process shows at once through the feed; this is how long one can go unseen when the feed is broken. */
+const CACHE_MS = 60_000;
+const CACHED_ACCOUNTS = 10_000;
+const MAX_NAME_LENGTH = 200;
+const PAGE = 50;
+const MAX_PAGE = 500;
+
+export type { Account } from "./account.ts";
+
+/** What checking a password needs to know, in one query that costs the same whether there is such an account or not. */
+export interface SignInRecord {
+  readonly accountId: string;
+  readonly emailVerified: boolean;
+  readonly disabled: boolean;
+  /** argon2id PHC string of the password; for an unverified account, of its newest sign-up that can still be confirmed. */
+  readonly passwordHash: string | undefined;
+}
+
+export interface NewAccount {
+  email: string;
+  name?: string;
+  emailVerified?: boolean;
+  claims?: Record<string, unknown>;
+  /** Made on first use. */
+  roles?: readonly string[];
+  /** argon2id PHC string. */
+  passwordHash?: string;
+}
+
+/** What is absent stays; `null` removes. */
+export interface AccountChanges {
+  email?: string;
+  name?: string | null;
+  emailVerified?: boolean;
+  claims?: Record<string, unknown>;
+  roles?: readonly string[];
+  passwordHash?: string;
+}
+
+export interface AccountStore {
+  /** From the cache when it is warm; `undefined` when there is no such account. A disabled account is found: look at `disabledAt`. */
+  find(id: string): Promise<Account | undefined>;
+  /** By an address in any spelling. */
+  findByEmail(email: string): Promise<Account | undefined>;
+  /** By id or address, as people type it on a command line. @throws AccountError `not_found` */
+  get(idOrEmail: string): Promise<Account>;
+  /** Never from the cache. @param email normalised */
+  findForSignIn(email: string): Promise<SignInRecord | undefined>;
+  /** @throws AccountError `invalid_input`, `email_taken` */
+  create(account: NewAccount): Promise<Account>;
+  /** @throws AccountError `not_found`, `invalid_input`, `email_taken` */
+  update(id: string, changes: AccountChanges): Promise<Account>;
+  /** Puts a hash in place of another, unless that has been replaced meanwhile. */
+  replacePasswordHash(id: string, old: string, fresh: string): Promise<void>;
+  /** In the order of addresses; `next` is the cursor of the following page. */
+  list(options?: { cursor?: string; limit?: number; search?: string }): Promise<{ accounts: Account[]; next?: string }>;
+  /** Keeps the account and everything of it, but nobody signs in. Ending its sessions is the caller's. @throws AccountError `not_found` */
+  disable(id: string): Promise<Account>;
+  /** @throws AccountError `not_found` */
+  enable(id: string): Promise<Account>;
+  /** With its password, roles, consents and links; its id is never given again. Ending its sessions is the caller's. @throws AccountError `not_found` */
+  delete(id: string): Promise<void>;
+  /** Whether somebody who can sign in holds the role. */
+  holdsAnyone(role: string): Promise<boolean>;
+  /** Makes every process read the account anew; for those who change it by a transaction of their own. */
+  changed(id: string): Promise<void>;
+  close(): void;
+}
+
+const WITH_ROLES = { roles: { include: { role: true } } } as const;
+type Stored = Prisma.AccountGetPayload<{ include: typeof WITH_ROLES }>;
+
+/** 128 random bits: an id cannot be guessed, nor met a second time after its account was deleted. */
+export function newAccountId(): string {
+  return randomBytes(16).toString("base64url");
+}
+
+/** @param now milliseconds since the epoch */
+export function createAccountStore(prisma: PrismaClient, feed: ChangeFeed, now: () => number = Date.now): AccountStore {
+  const byId = createReadThroughCache<Account>({
+    max: CACHED_ACCOUNTS,
+    ttl: CACHE_MS,
+    load: async (id) => fromStored(await prisma.account.findUnique({ where: { id }, include: WITH_ROLES })),
+  });
+  /** Addresses lead to ids only: one change of an account then makes everything about it fresh. */
+  const idByEmail = createReadThroughCache<{ id: string }>({
+    max: CACHED_ACCOUNTS,
+    ttl: CACHE_MS,
+    load: async (email) => (await prisma.account.findUnique({ where: { email }, select: { id: true } })) ?? undefined,
+  });
+  const unsubscribe = [
+    feed.subscribe("account", (id) => (id === undefined ? byId.clear() : byId.forget(id))),
+    feed.subscribe("role", () => byId.clear()),
+  ];
+
+  async function find(id: string): Promise<Account | undefined> {
+    return byId.get(id);
+  }
+
+  async function findByEmail(typed: string): Promise<Account | undefined> {
+    const email = normalizeEmail(typed);
+    const known = await idByEmail.get(email);
+    const account = known && (await byId.get(known.id));
+    if (account?.email === email || known === undefined) return account;
+    idByEmail.forget(email); // the account was deleted or has another address by now
+    const moved = await idByEmail.get(email);
+    return moved && (await byId.get(moved.id));
+  }
+
+  const changed = (id: string) => feed.publish("account", id);
+
+  async function set(id: string, data: Prisma.AccountUpdateInput): Promise<Account> {
+    const stored = await prisma.account.update({ where: { id }, data, include: WITH_ROLES }).catch(translate);
+    await changed(id);
+    return fromStored(stored) as Account;
+  }
+
+  return {
+    find,
+    findByEmail,
+    async get(idOrEmail) {
+      const account = idOrEmail.includes("@") ? await findByEmail(idOrEmail) : await find(idOrEmail);
+      if (account === undefined) throw new AccountError("not_found", `There is no account "${idOrEmail.slice(0, 254)}".`);
+      return account;
+    },
+    async findForSignIn(email) {
+      const at = new Date(now());
+      const [row] = await prisma.$queryRaw<
+        { id: string; email_verified: boolean; disabled_at: Date | null; secret: string | null; pending: string | null }[]
+      >`
+        SELECT a.id, a.email_verified, a.disabled_at, c.secret, (
+          SELECT t.data->>'passwordHash' FROM one_time_token t
+          WHERE t.account_id = a.id AND t.purpose = 'verify-email' AND t.used_at IS NULL AND t.expires_at > ${at}
+          ORDER BY t.created_at DESC LIMIT 1) AS pending
+        FROM account a LEFT JOIN credential c ON c.account_id = a.id AND c.kind = 'password'
+        WHERE a.email = ${email}`;
+      if (row === undefined) return undefined;
+      const passwordHash = row.email_verified ? row.secret : (row.pending ?? row.secret);
+      return {
+        accountId: row.id,
+        emailVerified: row.email_verified,
+        disabled: row.disabled_at !== null,
+        passwordHash: passwordHash ?? undefined,
+      };
+    },
+    async create(account) {
+      const email = normalizeEmail(account.email);
+      const name = tidyName(account.name);
+      refuseFaults([...checkEmail(email), ...checkDetails({ ...account, name })]);
+      const stored = await prisma.account
+        .create({
+          data: {
+            id: newAccountId(),
+            email,
+            name: name ?? null,
+            emailVerified: account.emailVerified ?? false,
+            claims: (account.claims ?? {}) as Prisma.InputJsonObject,
+            ...(account.roles === undefined ? {} : { roles: { create: roleLinks(account.roles) } }),
+            ...(account.passwordHash === undefined ? {} : { credentials: { create: { kind: "password", secret: account.passwordHash } } }),
+          },
+          include: WITH_ROLES,
+        })
+        .catch(translate);
+      return fromStored(stored) as Account;
+    },
+    async update(id, changes) {
+      const email = changes.email === undefined ? undefined : normalizeEmail(changes.email);
+      const name = changes.name === null ? null : tidyName(changes.name);
+      refuseFaults([...(email === undefined ? [] : checkEmail(email)), ...checkDetails({ ...changes, name })]);
+      return set(id, {
+        ...(email === undefined ? {} : { email }),
+        ...(name === undefined ? {} : { name }),
+        ...(changes.emailVerified === undefined ? {} : { emailVerified: changes.emailVerified }),
+        ...(changes.claims === undefined ? {} : { claims: changes.claims as Prisma.InputJsonObject }),
+        ...(changes.roles === undefined ? {} : { roles: { deleteMany: {}, create: roleLinks(changes.roles) } }),
+        ...(changes.passwordHash === undefined ? {} : { credentials: passwordLink(id, changes.passwordHash) }),
+      });
+    },
+    async replacePasswordHash(id, old, fresh) {
+      await prisma.credential.updateMany({ where: { accountId: id, kind: "password", secret: old }, data: { secret: fresh } });
+    },
+    async list({ cursor, limit = PAGE, search } = {}) {
+      const take = Math.min(Math.max(1, limit), MAX_PAGE);
+      const where: Prisma.AccountWhereInput = {
+        ...(cursor === undefined ? {} : { email: { gt: Buffer.from(cursor, "base64url").toString() } }),
+        ...(search === undefined
+          ? {}
+          : { OR: [{ email: { contains: normalizeEmail(search) } }, { name: { contains: search, mode: "insensitive" } }] }),
+      };
+      const rows = await prisma.account.findMany({ where, orderBy: { email: "asc" }, take: take + 1, include: WITH_ROLES });
+      const accounts = rows.slice(0, take).map((row) => fromStored(row) as Account);
+      const last = accounts.at(-1);
+      return rows.length > take && last ? { accounts, next: Buffer.from(last.email).toString("base64url") } : { accounts };
+    },
+    disable: (id) => set(id, { disabledAt: new Date(now()) }),
+    enable: (id) => set(id, { disabledAt: null }),
+    async delete(id) {
+      await prisma.account.delete({ where: { id } }).catch(translate);
+      await changed(id);
+    },
+    async holdsAnyone(role) {
+      return (
+        (await prisma.accountRole.findFirst({ where: { roleName: role, account: { disabledAt: null } }, select: { accountId: true } })) !==
+        null
+      );
+    },
+    changed,
+    close() {
+      for (const stop of unsubscribe) stop();
+    },
+  };
+}
+
+/** Trimmed, without line breaks and other control characters; `undefined` for nothing at all. */
+export function tidyName(typed: string | undefined): string | undefined {
+  const name = typed
+    ?.normalize("NFC")
+    .replace(/[\p{Cc}\p{Zl}\p{Zp}]+/gu, " ")
+    .trim();
+  return name === "" ? undefined : name;
+}
+
+/** Faults of everything but the address and the password. */
+export function checkDetails(details: {
+  name?: string | null | undefined;
+  claims?: Record<string, unknown>;
+  roles?: readonly string[];
+}): Fault[] {
+  const tooLong = (details.name?.length ?? 0) > MAX_NAME_LENGTH;
+  return [
+    ...(tooLong ? [{ field: "name", message: `Enter a name of at most ${MAX_NAME_LENGTH} characters.` }] : []),
+    ...refusedClaims(details.claims ?? {}).map((name) => ({
+      field: "claims",
+      message: `The claim "${name}" is not known or has the wrong type.`,
+    })),
+    ...(details.roles ?? []).flatMap(checkRoleName),
+  ];
+}
+
+/** Prisma's nested write that puts a password in place of whatever was there. */
+export function passwordLink(accountId: string, secret: string): Prisma.CredentialUpdateManyWithoutAccountNestedInput {
+  return {
+    upsert: {
+      where: { accountId_kind: { accountId, kind: "password" } },
+      create: { kind: "password", secret },
+      update: { secret },
+    },
+  };
+}
+
+function roleLinks(names: readonly string[]): Prisma.AccountRoleCreateWithoutAccountInput[] {
+  return [...new Set(names)].map((name) => ({ role: { connectOrCreate: { where: { name }, create: { name } } } }));
+}
+
+function fromStored(stored: Stored | null): Account | undefined {
+  if (stored === null) return undefined;
+  const roles = stored.roles.map((link) => link.roleName).sort();
+  return Object.freeze({
+    id: stored.id,
+    email: stored.email,
+    emailVerified: stored.emailVerified,
+    ...(stored.name === null ? {} : { name: stored.name }),
+    claims: stored.claims as Record<string, unknown>,
+    ...(stored.disabledAt === null ? {} : { disabledAt: stored.disabledAt }),
+    createdAt: stored.createdAt,
+    updatedAt: stored.updatedAt,
+    roles,
+    permissions: [...new Set(stored.roles.flatMap((link) => link.role.permissions))].sort(),
+  });
+}
+
+function translate(error: unknown): never {
+  if (error instanceof Prisma.PrismaClientKnownRequestError) {
+    if (error.code === "P2002")
+      throw new AccountError("email_taken", "There is already an account with this e-mail address.", { cause: error });
+    if (error.code === "P2025") throw new AccountError("not_found", "There is no such account.", { cause: error });
+  }
+  throw error;
+}

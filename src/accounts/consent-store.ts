@@ -1,0 +1,109 @@
+import type { ChangeFeed } from "../storage/change-feed.ts";
+import { Prisma, type PrismaClient } from "../storage/generated/client.ts";
+import { AccountError } from "./account-error.ts";
+import { createReadThroughCache } from "./read-through-cache.ts";
+
+const CACHE_MS = 60_000;
+const CACHED_CONSENTS = 10_000;
+
+/** What a person allowed a client: space-separated scopes (RFC 6749 §3.3), those of OpenID apart from those of each resource. */
+export interface ConsentScopes {
+  readonly openid: string;
+  /** By audience. */
+  readonly resources: Readonly<Record<string, string>>;
+}
+
+export interface Consent extends ConsentScopes {
+  readonly clientId: string;
+  readonly createdAt: Date;
+  readonly updatedAt: Date;
+}
+
+/** Remembered consent, beside the grants that come and go. */
+export interface ConsentStore {
+  find(accountId: string, clientId: string): Promise<Consent | undefined>;
+  /** Everything that a person allowed, newest first. */
+  list(accountId: string): Promise<Consent[]>;
+  /** Adds to what was allowed before; two at once both count. @throws AccountError `unknown_client` when either side is gone */
+  remember(accountId: string, clientId: string, scopes: ConsentScopes): Promise<Consent>;
+  /** Ending the grants is the caller's. @returns whether there was anything */
+  withdraw(accountId: string, clientId: string): Promise<boolean>;
+  close(): void;
+}
+
+/** @param now milliseconds since the epoch */
+export function createConsentStore(prisma: PrismaClient, feed: ChangeFeed, now: () => number = Date.now): ConsentStore {
+  const kept = createReadThroughCache<Consent>({
+    max: CACHED_CONSENTS,
+    ttl: CACHE_MS,
+    load: async (key) => {
+      const [accountId, clientId] = JSON.parse(key) as [string, string];
+      const row = await prisma.consent.findUnique({ where: { accountId_clientId: { accountId, clientId } } });
+      return row === null ? undefined : fromStored(row);
+    },
+  });
+  // Ids of accounts and clients are never given again, so what is kept of deleted ones answers nobody.
+  const unsubscribe = feed.subscribe("consent", (key) => (key === undefined ? kept.clear() : kept.forget(key)));
+
+  const changed = (key: string) => feed.publish("consent", key);
+
+  return {
+    find: (accountId, clientId) => kept.get(keyOf(accountId, clientId)),
+    async list(accountId) {
+      const rows = await prisma.consent.findMany({ where: { accountId }, orderBy: { updatedAt: "desc" } });
+      return rows.map(fromStored);
+    },
+    async remember(accountId, clientId, scopes) {
+      const at = new Date(now());
+      const row = await prisma
+        .$transaction(async (tx) => {
+          // The insert locks the row, so that parallel consents are merged one after the other.
+          const [before] = await tx.$queryRaw<{ scopes: ConsentScopes }[]>`
+            INSERT INTO consent (account_id, client_id, scopes, created_at, updated_at)
+            VALUES (${accountId}, ${clientId}, '{"openid":"","resources":{}}', ${at}, ${at})
+            ON CONFLICT (account_id, client_id) DO UPDATE SET updated_at = ${at}
+            RETURNING scopes`;
+          const merged = merge(before?.scopes ?? { openid: "", resources: {} }, scopes);
+          return tx.consent.update({
+            where: { accountId_clientId: { accountId, clientId } },
+            data: { scopes: merged as unknown as Prisma.InputJsonObject, updatedAt: at },
+          });
+        })
+        .catch(translate);
+      await changed(keyOf(accountId, clientId));
+      return fromStored(row);
+    },
+    async withdraw(accountId, clientId) {
+      const { count } = await prisma.consent.deleteMany({ where: { accountId, clientId } });
+      await changed(keyOf(accountId, clientId));
+      return count > 0;
+    },
+    close: unsubscribe,
+  };
+}
+
+function keyOf(accountId: string, clientId: string): string {
+  return JSON.stringify([accountId, clientId]);
+}
+
+function merge(before: ConsentScopes, more: ConsentScopes): ConsentScopes {
+  const resources: Record<string, string> = { ...before.resources };
+  for (const [audience, scopes] of Object.entries(more.resources)) resources[audience] = union(resources[audience] ?? "", scopes);
+  return { openid: union(before.openid, more.openid), resources };
+}
+
+function union(some: string, others: string): string {
+  return [...new Set(`${some} ${others}`.split(" ").filter((scope) => scope !== ""))].join(" ");
+}
+
+function fromStored(row: { clientId: string; scopes: unknown; createdAt: Date; updatedAt: Date }): Consent {
+  const scopes = row.scopes as ConsentScopes;
+  return { clientId: row.clientId, openid: scopes.openid, resources: scopes.resources, createdAt: row.createdAt, updatedAt: row.updatedAt };
+}
+
+function translate(error: unknown): never {
+  const missing =
+    error instanceof Prisma.PrismaClientKnownRequestError && (error.code === "P2003" || JSON.stringify(error.meta ?? {}).includes("23503"));
+  if (missing) throw new AccountError("unknown_client", "This application or account no longer exists.", { cause: error });
+  throw error;
+}

@@ -1,0 +1,131 @@
+import { availableParallelism } from "node:os";
+import { hash as argon2Hash, verify as argon2Verify, parseOptions } from "@node-rs/argon2";
+import { AccountError, type Fault } from "./account-error.ts";
+
+/** NIST SP 800-63B-4 §3.1.1.2: 15 where the password stands alone. */
+export const MIN_PASSWORD_LENGTH = 15;
+const MAX_PASSWORD_LENGTH = 256;
+/** UTF-16 units past which nothing is normalised or hashed: 256 characters of any script fit in it several times. */
+const MAX_UNITS = 4096;
+/** Hashes that may wait for a thread before a caller is told to come back: about 1.5 s of work on two cores. */
+const MAX_WAITING = 128;
+const BUSY_RETRY_SECONDS = 2;
+/** libuv's pool, which also signs tokens: one thread of it always stays free of password work. */
+const THREADS = Number(process.env["UV_THREADPOOL_SIZE"] ?? 4) || 4;
+
+/** OWASP's first recommendation for argon2id. */
+export interface PasswordCost {
+  /** KiB. */
+  readonly memoryCost: number;
+  readonly timeCost: number;
+  readonly parallelism: number;
+}
+const DEFAULT_COST: PasswordCost = { memoryCost: 19_456, timeCost: 2, parallelism: 1 };
+
+export interface Verified {
+  readonly ok: boolean;
+  /** The hash was made with less work than today's rule: hash the password again and store that. */
+  readonly outdated: boolean;
+}
+
+export interface Passwords {
+  /** An argon2id PHC string. @throws AccountError `busy` (503) when too many wait already. */
+  hash(password: string): Promise<string>;
+  /**
+   * Does the same work whether `phc` is a hash, something unreadable or missing, so that time does not tell which.
+   * @throws AccountError `busy` (503)
+   */
+  verify(phc: string | undefined, password: string): Promise<Verified>;
+}
+
+/**
+ * Faults of a new password; empty when it may be used. A character is a code point of the composed (NFC) form, so that the same word typed
+ * on two keyboards has one length.
+ */
+export function checkPassword(password: string): Fault[] {
+  if (password.length > MAX_UNITS) return [tooLong()];
+  const characters = [...password.normalize("NFC")].length;
+  if (characters < MIN_PASSWORD_LENGTH) {
+    return [
+      {
+        field: "password",
+        message: `Choose a password of at least ${MIN_PASSWORD_LENGTH} characters. A few random words are easy to keep in mind.`,
+      },
+    ];
+  }
+  return characters > MAX_PASSWORD_LENGTH ? [tooLong()] : [];
+}
+
+function tooLong(): Fault {
+  return { field: "password", message: `Choose a password of at most ${MAX_PASSWORD_LENGTH} characters.` };
+}
+
+/** Hashing and verification with bounded parallelism, off the event loop. */
+export function createPasswords(options: { cost?: PasswordCost; concurrency?: number; maxWaiting?: number } = {}): Passwords {
+  const cost = options.cost ?? DEFAULT_COST;
+  const slots = createSlots(
+    options.concurrency ?? Math.max(1, Math.min(availableParallelism(), THREADS - 1)),
+    options.maxWaiting ?? MAX_WAITING,
+  );
+  const decoy = decoyHash(cost);
+
+  return {
+    async hash(password) {
+      return slots.run(() => argon2Hash(prepare(password), cost));
+    },
+    async verify(phc, password) {
+      const readable = phc === undefined ? undefined : parse(phc);
+      const matches = await slots.run(() => argon2Verify(readable === undefined ? decoy : (phc as string), prepare(password)));
+      const ok = matches && readable !== undefined && password.length <= MAX_UNITS;
+      return { ok, outdated: ok && (readable.memoryCost < cost.memoryCost || readable.timeCost < cost.timeCost) };
+    },
+  };
+}
+
+/** NIST SP 800-63B-4 §3.1.1.2: NFKC before hashing. What no rule would have let in is not worth normalising. */
+function prepare(password: string): string {
+  return password.length > MAX_UNITS ? "" : password.normalize("NFKC");
+}
+
+function parse(phc: string): { memoryCost: number; timeCost: number } | undefined {
+  try {
+    return parseOptions(phc);
+  } catch {
+    return undefined;
+  }
+}
+
+/** A well-formed hash that no password has: the work of checking it is that of any other. */
+function decoyHash(cost: PasswordCost): string {
+  const base64 = (bytes: number) =>
+    Buffer.from(crypto.getRandomValues(new Uint8Array(bytes)))
+      .toString("base64")
+      .replace(/=+$/, "");
+  return `$argon2id$v=19$m=${cost.memoryCost},t=${cost.timeCost},p=${cost.parallelism}$${base64(16)}$${base64(32)}`;
+}
+
+function createSlots(concurrency: number, maxWaiting: number): { run<T>(work: () => Promise<T>): Promise<T> } {
+  const waiting: Array<() => void> = [];
+  let running = 0;
+  return {
+    async run(work) {
+      if (running >= concurrency) {
+        if (waiting.length >= maxWaiting) {
+          throw new AccountError("busy", "Too many people are signing in at this moment. Try again in a few seconds.", {
+            retryAfter: BUSY_RETRY_SECONDS,
+          });
+        }
+        await new Promise<void>((resolve) => waiting.push(resolve));
+      } else {
+        running += 1;
+      }
+      try {
+        return await work();
+      } finally {
+        const next = waiting.shift();
+        if (next) next();
+        else running -= 1;
+      }
+    },
+  };
+}

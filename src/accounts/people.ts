@@ -1,0 +1,92 @@
+import type { Config } from "../config.ts";
+import type { Logger } from "../observability/logger.ts";
+import { deriveKeys, type Secrets } from "../secrets.ts";
+import type { ChangeFeed } from "../storage/change-feed.ts";
+import type { Database } from "../storage/database.ts";
+import { type AccountStore, createAccountStore } from "./account-store.ts";
+import { type Authentication, createAuthentication } from "./authentication.ts";
+import { type Bootstrap, createBootstrap } from "./bootstrap.ts";
+import { type ConsentStore, createConsentStore } from "./consent-store.ts";
+import { createInteractionState, type InteractionState } from "./interaction-state.ts";
+import { createKnownDevices, type KnownDevices } from "./known-devices.ts";
+import { createMailer, type Mailer } from "./mail.ts";
+import { createOneTimeTokens } from "./one-time-tokens.ts";
+import { createPasswords, type Passwords } from "./passwords.ts";
+import { createRoles, type Roles } from "./roles.ts";
+import { createSignUp, type SignUp } from "./sign-up.ts";
+import { sweepAccounts } from "./sweep.ts";
+import { createThrottle, type ThrottleStore } from "./throttle.ts";
+import { createVerification, type Verification } from "./verification.ts";
+
+const SWEEP_EVERY_MS = 3_600_000;
+
+/** Everything about people, joined: what the server and the command line have in common. */
+export interface People {
+  readonly accounts: AccountStore;
+  readonly roles: Roles;
+  readonly consents: ConsentStore;
+  readonly passwords: Passwords;
+  readonly authentication: Authentication;
+  readonly signUp: SignUp;
+  readonly verification: Verification;
+  readonly bootstrap: Bootstrap;
+  readonly devices: KnownDevices;
+  readonly interactionState: InteractionState;
+  readonly mailer: Mailer;
+  /** Waits a few seconds for mail that is on its way. Comes before the database is closed. */
+  close(): Promise<void>;
+}
+
+export interface PeopleOptions {
+  config: Pick<Config, "issuer" | "loopback" | "dataDir" | "mailFrom" | "signUp">;
+  secrets: Secrets;
+  database: Pick<Database, "prisma" | "pool">;
+  feed: ChangeFeed;
+  /** Where guesses are counted; the database without it. */
+  redis?: Extract<ThrottleStore, { redis: unknown }>["redis"] | undefined;
+  /** The operator's name, in mails. */
+  brand?: string;
+  log: Logger;
+  /** Milliseconds since the epoch. */
+  now?: () => number;
+}
+
+export function createPeople(options: PeopleOptions): People {
+  const { config, secrets, database, feed, redis, log, now = Date.now } = options;
+  const { prisma } = database;
+  const [throttleKey] = deriveKeys(secrets, "grantor/throttle");
+  const letterhead = { issuer: config.issuer, brand: options.brand ?? "Grantor" };
+
+  const accounts = createAccountStore(prisma, feed, now);
+  const roles = createRoles(prisma, feed);
+  const consents = createConsentStore(prisma, feed, now);
+  const tokens = createOneTimeTokens(prisma, now);
+  const passwords = createPasswords();
+  const throttle = createThrottle(redis === undefined ? { pool: database.pool } : { redis }, throttleKey as Buffer);
+  const devices = createKnownDevices(deriveKeys(secrets, "grantor/known-devices"), now);
+  const mailer = createMailer({ smtpUrl: secrets.smtpUrl, from: config.mailFrom, dataDir: config.dataDir, loopback: config.loopback, log });
+  const verification = createVerification({ prisma, accounts, tokens, throttle, mailer, letterhead, now });
+  const sweeper = setInterval(() => {
+    sweepAccounts(prisma, now()).catch((err: unknown) => log.warn({ err }, "abandoned sign-ups could not be removed"));
+  }, SWEEP_EVERY_MS).unref();
+
+  return {
+    accounts,
+    roles,
+    consents,
+    passwords,
+    authentication: createAuthentication({ accounts, passwords, throttle, devices, verification, log }),
+    signUp: createSignUp({ policy: config.signUp, verification, tokens, passwords, throttle, mailer, letterhead, now }),
+    verification,
+    bootstrap: createBootstrap({ prisma, accounts, tokens, passwords, issuer: config.issuer, loopback: config.loopback, now }),
+    devices,
+    interactionState: createInteractionState(deriveKeys(secrets, "grantor/interaction-state")),
+    mailer,
+    async close() {
+      clearInterval(sweeper);
+      await mailer.close();
+      accounts.close();
+      consents.close();
+    },
+  };
+}

@@ -1,0 +1,21 @@
+import type { PrismaClient } from "../storage/generated/client.ts";
+
+/** Dead links are kept this long, so that an abandoned sign-up can still be told from an account that an operator made. */
+const KEPT_MS = 86_400_000;
+
+/**
+ * Removes sign-ups that nobody confirmed, then links that are dead. An account that an operator made is never removed.
+ * @param now milliseconds since the epoch
+ */
+export async function sweepAccounts(prisma: PrismaClient, now: number): Promise<void> {
+  const at = new Date(now);
+  const before = new Date(now - KEPT_MS);
+  await prisma.$executeRaw`
+    DELETE FROM account a
+    WHERE NOT a.email_verified AND a.created_at < ${before}
+      AND NOT EXISTS (SELECT 1 FROM credential c WHERE c.account_id = a.id)
+      AND NOT EXISTS (SELECT 1 FROM account_role r WHERE r.account_id = a.id)
+      AND EXISTS (SELECT 1 FROM one_time_token t WHERE t.account_id = a.id AND t.purpose = 'verify-email' AND t.data ? 'passwordHash')
+      AND NOT EXISTS (SELECT 1 FROM one_time_token t WHERE t.account_id = a.id AND t.purpose = 'verify-email' AND t.expires_at > ${at})`;
+  await prisma.oneTimeToken.deleteMany({ where: { expiresAt: { lt: before } } });
+}

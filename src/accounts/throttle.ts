@@ -1,0 +1,195 @@
+import { createHmac } from "node:crypto";
+import type { Cluster, Redis } from "ioredis";
+import ipaddr from "ipaddr.js";
+import type { Pool } from "pg";
+import { RateLimiterPostgres, RateLimiterRedis, RateLimiterRes } from "rate-limiter-flexible";
+import { AccountError } from "./account-error.ts";
+
+const MINUTE = 60;
+const HOUR = 3600;
+const DAY = 86_400;
+/** Seconds after which a store that failed is asked again. */
+const STORE_RETRY_SECONDS = 2;
+/** The longest wait that guessing leads to; a quarter of an hour is bearable for whoever mistyped. */
+const MAX_DELAY = 15 * MINUTE;
+
+/** How many failures are free, and for how long (seconds) failures count. Past the free ones each try costs twice the wait of the last. */
+interface Rule {
+  readonly free: number;
+  readonly window: number;
+}
+/** One browser that has signed in to this account before. */
+const DEVICE: Rule = { free: 10, window: HOUR };
+/** One address at one account. */
+const PAIR: Rule = { free: 5, window: DAY };
+/** All strange browsers at one account: holds up addresses that failed there already. */
+const ACCOUNT: Rule = { free: 20, window: HOUR };
+
+/** Addresses that may have a first try at one account in a day, however much others guess. NIST SP 800-63B-4 §3.2.2: at most 100. */
+const FIRST_TRIES = 100;
+/** Failures of one address at whatever accounts in a quarter of an hour: an office behind one address mistypes less. */
+const ADDRESS_FAILURES = 60;
+const ADDRESS_WINDOW = 15 * MINUTE;
+
+/** Everything else that strangers may ask for: how often in how many seconds. */
+const ALLOWANCES = {
+  /** By address. Each costs a password hash. */
+  "sign-up": { points: 100, window: HOUR },
+  /** By recipient: nobody's mailbox is filled through us. */
+  mail: { points: 5, window: HOUR },
+} as const;
+export type Allowance = keyof typeof ALLOWANCES;
+
+export interface SignInAttempt {
+  /** Gives back what the attempt cost: the password was right. */
+  succeeded(): Promise<void>;
+}
+
+/**
+ * Limits to guessing, shared by all processes. Every method counts first and asks afterwards, so parallel tries cannot slip through.
+ * The store sees keyed hashes alone. Every method throws AccountError `unavailable` (503) when the store fails: then nobody may guess.
+ */
+export interface Throttle {
+  /**
+   * Counts a try at an account, whether there is one or not. A browser that the account knows has tries of its own, and an address that never
+   * failed there has a first one, so that the owner gets in while somebody guesses.
+   * @param email normalised  @param device from `KnownDevices.recognize`
+   * @throws AccountError `too_many_attempts` (429) with the seconds to wait
+   */
+  beginSignIn(who: { email: string; address: string; device?: string | undefined }): Promise<SignInAttempt>;
+  /** Uses one of what a subject (an address or a recipient) may have; `false` when it has had all. */
+  allows(what: Allowance, subject: string): Promise<boolean>;
+  /** As `allows`. @throws AccountError `too_many_attempts` (429) */
+  require(what: Allowance, subject: string): Promise<void>;
+}
+
+/** Where the counters lie: Redis when there is one, else the table `rate_limit`. */
+export type ThrottleStore = { readonly redis: Redis | Cluster } | { readonly pool: Pool };
+
+/** @param key keys the hashes under which subjects are counted */
+export function createThrottle(store: ThrottleStore, key: Buffer): Throttle {
+  let first = true;
+  function counter(name: string, points: number, duration: number): Counter {
+    const common = { keyPrefix: `grantor:throttle:${name}`, points, duration };
+    if ("redis" in store) return new RateLimiterRedis({ ...common, storeClient: store.redis, rejectIfRedisNotReady: true });
+    const clearExpiredByTimeout = first; // one sweeper for the table is enough
+    first = false;
+    return new RateLimiterPostgres({
+      ...common,
+      storeClient: store.pool,
+      storeType: "pool",
+      tableName: "rate_limit",
+      tableCreated: true,
+      clearExpiredByTimeout,
+    });
+  }
+  const hashed = (...parts: string[]) => createHmac("sha256", key).update(JSON.stringify(parts)).digest("base64url");
+
+  const device = growing(DEVICE, counter("device", 1e9, DEVICE.window), counter("device-wait", 1, 1));
+  const pair = growing(PAIR, counter("pair", 1e9, PAIR.window), counter("pair-wait", 1, 1));
+  const account = growing(ACCOUNT, counter("account", 1e9, ACCOUNT.window), counter("account-wait", 1, 1));
+  const firstTries = counter("first", FIRST_TRIES, DAY);
+  const addresses = counter("address", ADDRESS_FAILURES, ADDRESS_WINDOW);
+  const allowances = Object.fromEntries(
+    Object.entries(ALLOWANCES).map(([name, { points, window }]) => [name, counter(name, points, window)]),
+  ) as Record<Allowance, Counter>;
+
+  async function beginAsStranger(email: string, typedAddress: string): Promise<SignInAttempt> {
+    const address = hashed("address", networkOf(typedAddress));
+    const here = hashed("pair", email, networkOf(typedAddress));
+    const anywhere = hashed("account", email);
+    const [wait, tries, all] = await Promise.all([take(addresses, address), pair.count(here), account.count(anywhere)]);
+    let wasFirst = false;
+    const giveBack = () =>
+      Promise.all([addresses.reward(address), account.giveBack(anywhere), ...(wasFirst ? [firstTries.reward(anywhere)] : [])]);
+    try {
+      if (wait !== undefined) throw tooMany(wait);
+      await pair.hold(here, tries);
+      if (tries === 1) wasFirst = (await take(firstTries, anywhere)) === undefined;
+      if (!wasFirst) await account.hold(anywhere, all);
+    } catch (error) {
+      // A try that was not made costs nothing.
+      if (error instanceof AccountError) await Promise.all([giveBack(), pair.giveBack(here)]);
+      throw error;
+    }
+    return { succeeded: () => guarded(async () => void (await Promise.all([giveBack(), pair.forget(here)]))) };
+  }
+
+  async function beginAsKnown(id: string): Promise<SignInAttempt> {
+    const one = hashed("device", id);
+    const tries = await device.count(one);
+    try {
+      await device.hold(one, tries);
+    } catch (error) {
+      if (error instanceof AccountError) await device.giveBack(one);
+      throw error;
+    }
+    return { succeeded: () => guarded(() => device.forget(one)) };
+  }
+
+  async function waitFor(what: Allowance, subject: string): Promise<number | undefined> {
+    return guarded(() => take(allowances[what], hashed(what, what === "mail" ? subject : networkOf(subject))));
+  }
+
+  return {
+    beginSignIn: ({ email, address, device: id }) => guarded(() => (id === undefined ? beginAsStranger(email, address) : beginAsKnown(id))),
+    allows: async (what, subject) => (await waitFor(what, subject)) === undefined,
+    async require(what, subject) {
+      const wait = await waitFor(what, subject);
+      if (wait !== undefined) throw tooMany(wait);
+    },
+  };
+}
+
+type Counter = Pick<RateLimiterRedis, "consume" | "reward" | "delete">;
+
+/** Seconds to wait, or `undefined` when a point was there to take. */
+async function take(counter: Counter, key: string, duration?: number): Promise<number | undefined> {
+  try {
+    await counter.consume(key, 1, duration === undefined ? {} : { customDuration: duration });
+    return undefined;
+  } catch (refusal) {
+    if (refusal instanceof RateLimiterRes) return Math.max(1, Math.ceil(refusal.msBeforeNext / 1000));
+    throw refusal;
+  }
+}
+
+/** Failures of one kind: counted for a while and, past the free ones, let through one at a time with ever longer pauses. */
+function growing(rule: Rule, failures: Counter, pause: Counter) {
+  return {
+    /** @returns which failure this would be, from 1 */
+    count: async (key: string) => (await failures.consume(key)).consumedPoints,
+    /** @throws AccountError `too_many_attempts` while the pause after the last try lasts */
+    async hold(key: string, tries: number): Promise<void> {
+      if (tries <= rule.free) return;
+      const wait = await take(pause, key, Math.min(MAX_DELAY, 2 ** (tries - rule.free)));
+      if (wait !== undefined) throw tooMany(wait);
+    },
+    giveBack: (key: string) => failures.reward(key),
+    forget: async (key: string) => void (await Promise.all([failures.delete(key), pause.delete(key)])),
+  };
+}
+
+/** IPv6 customers get a /64 at least: its addresses count as one. */
+function networkOf(address: string): string {
+  if (!ipaddr.isValid(address)) return address;
+  const parsed = ipaddr.process(address);
+  return parsed.kind() === "ipv4" ? parsed.toString() : parsed.toByteArray().slice(0, 8).join(".");
+}
+
+function tooMany(seconds: number): AccountError {
+  const wait = seconds < 90 ? `${seconds} ${seconds === 1 ? "second" : "seconds"}` : `${Math.ceil(seconds / MINUTE)} minutes`;
+  return new AccountError("too_many_attempts", `There were too many tries. Wait ${wait}, then try again.`, { retryAfter: seconds });
+}
+
+async function guarded<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (cause) {
+    if (cause instanceof AccountError) throw cause;
+    throw new AccountError("unavailable", "This cannot be checked right now. Nothing is lost: try again in a few seconds.", {
+      cause,
+      retryAfter: STORE_RETRY_SECONDS,
+    });
+  }
+}

@@ -1,0 +1,141 @@
+import type { PrismaClient } from "../storage/generated/client.ts";
+import { AccountError } from "./account-error.ts";
+import { type Account, type AccountStore, newAccountId, passwordLink } from "./account-store.ts";
+import type { Mailer } from "./mail.ts";
+import { alreadyRegisteredMail, type Letterhead, verificationMail } from "./mail-messages.ts";
+import { makeToken, type OneTimeTokens } from "./one-time-tokens.ts";
+import type { Throttle } from "./throttle.ts";
+
+const LINK_HOURS = 24;
+const LINK_SECONDS = LINK_HOURS * 3600;
+/** Concurrent sign-ups with one new address: one makes the row, the others see it on their next try. */
+const RECORD_TRIES = 3;
+
+/** What a sign-up leaves in its link. The password is nobody's until the link is used, so whoever squats on an address gains nothing. */
+export interface Pending {
+  /** argon2id PHC string; absent when an operator made the account, which then keeps the password that it has. */
+  readonly passwordHash?: string;
+  readonly name?: string;
+  /** The sign-in from which the person came: the uid of an interaction. */
+  readonly interaction?: string;
+  /** The hash of the invitation that is used up with the link. */
+  readonly invitation?: string;
+}
+
+/** Proof that an address belongs to whoever signed up with it. */
+export interface Verification {
+  /**
+   * Opens a place for a sign-up and mails its link; a known address gets a notice instead. Both do the same work. An address that got too much
+   * mail lately gets none, and nothing is recorded.
+   * @param email normalised and checked
+   */
+  begin(email: string, pending: Pending): Promise<void>;
+  /** Mails a fresh link for the newest sign-up with the account's address, or for the account as an operator made it. */
+  resend(accountId: string): Promise<void>;
+  /** What a live link would confirm; it stays live. */
+  describe(token: string): Promise<{ email: string; interaction: string | undefined } | undefined>;
+  /**
+   * Uses a link up: the address is verified, the password of that sign-up counts, and what other sign-ups with the address said is void.
+   * @throws AccountError `link_invalid`
+   */
+  confirm(token: string): Promise<{ account: Account; interaction: string | undefined }>;
+}
+
+/** @param now milliseconds since the epoch */
+export function createVerification(options: {
+  prisma: PrismaClient;
+  accounts: AccountStore;
+  tokens: OneTimeTokens;
+  throttle: Throttle;
+  mailer: Mailer;
+  letterhead: Letterhead;
+  now?: () => number;
+}): Verification {
+  const { prisma, accounts, tokens, throttle, mailer, letterhead, now = Date.now } = options;
+
+  /** One statement whoever has the address, and one row written: its time tells nothing. @returns whether the link opens anything */
+  async function record(email: string, hash: string, pending: Pending): Promise<boolean> {
+    const at = new Date(now());
+    for (let tries = 0; tries < RECORD_TRIES; tries += 1) {
+      const [row] = await prisma.$queryRaw<{ purpose: string }[]>`
+        WITH made AS (
+          INSERT INTO account (id, email, created_at, updated_at) VALUES (${newAccountId()}, ${email}, ${at}, ${at})
+          ON CONFLICT (email) DO NOTHING RETURNING id, false AS taken
+        ), known AS (
+          SELECT id, (email_verified OR disabled_at IS NOT NULL) AS taken FROM account WHERE email = ${email} FOR KEY SHARE
+        ), found AS (
+          SELECT id, taken FROM known UNION ALL SELECT id, taken FROM made
+        )
+        INSERT INTO one_time_token (hash, purpose, account_id, data, created_at, expires_at)
+        SELECT ${hash}, CASE WHEN taken THEN 'sign-up-notice' ELSE 'verify-email' END, id,
+          CASE WHEN taken THEN '{}'::jsonb ELSE ${JSON.stringify(pending)}::jsonb END, ${at}::timestamptz,
+          ${at}::timestamptz + CASE WHEN taken THEN interval '0' ELSE ${LINK_SECONDS} * interval '1 second' END
+        FROM found RETURNING purpose`;
+      if (row !== undefined) return row.purpose === "verify-email";
+    }
+    throw new AccountError("unavailable", "This could not be done right now. Try again in a few seconds.", { retryAfter: 2 });
+  }
+
+  async function newestPending(accountId: string): Promise<Pending> {
+    const newest = await prisma.oneTimeToken.findFirst({
+      where: { accountId, purpose: "verify-email", usedAt: null, expiresAt: { gt: new Date(now()) } },
+      orderBy: { createdAt: "desc" },
+    });
+    return (newest?.data ?? {}) as Pending;
+  }
+
+  return {
+    async begin(email, pending) {
+      if (!(await throttle.allows("mail", email))) return;
+      const { token, hash } = makeToken();
+      const opens = await record(email, hash, pending);
+      mailer.send(opens ? verificationMail(letterhead, email, token, LINK_HOURS) : alreadyRegisteredMail(letterhead, email));
+    },
+    async resend(accountId) {
+      const account = await accounts.find(accountId);
+      if (account === undefined || account.emailVerified || account.disabledAt !== undefined) return;
+      if (!(await throttle.allows("mail", account.email))) return;
+      const data = { ...(await newestPending(accountId)) };
+      const token = await tokens.issue("verify-email", { ttl: LINK_SECONDS, accountId, data });
+      mailer.send(verificationMail(letterhead, account.email, token, LINK_HOURS));
+    },
+    async describe(token) {
+      const live = await tokens.peek("verify-email", token);
+      const account = live?.accountId === undefined ? undefined : await accounts.find(live.accountId);
+      if (account === undefined || account.disabledAt !== undefined) return undefined;
+      return { email: account.email, interaction: (live?.data as Pending).interaction };
+    },
+    async confirm(token) {
+      const { id, interaction } = await prisma.$transaction(async (tx) => {
+        const taken = await tokens.take("verify-email", token, tx);
+        if (taken?.accountId === undefined) throw invalid();
+        const pending = taken.data as Pending;
+        const { count } = await tx.account.updateMany({
+          where: { id: taken.accountId, disabledAt: null },
+          data: { emailVerified: true, ...(pending.name === undefined ? {} : { name: pending.name }) },
+        });
+        if (count === 0) throw invalid();
+        if (pending.passwordHash !== undefined) {
+          await tx.account.update({
+            where: { id: taken.accountId },
+            data: { credentials: passwordLink(taken.accountId, pending.passwordHash) },
+          });
+        }
+        await tokens.spendAll("verify-email", taken.accountId, tx);
+        if (pending.invitation !== undefined) {
+          await tx.oneTimeToken.updateMany({ where: { hash: pending.invitation, usedAt: null }, data: { usedAt: new Date(now()) } });
+        }
+        return { id: taken.accountId, interaction: pending.interaction };
+      });
+      await accounts.changed(id);
+      return { account: await accounts.get(id), interaction };
+    },
+  };
+}
+
+function invalid(): AccountError {
+  return new AccountError(
+    "link_invalid",
+    "This link was used already or is too old. If you confirmed your address before, sign in; if not, sign up again.",
+  );
+}

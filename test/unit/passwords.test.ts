@@ -1,0 +1,109 @@
+import { hash } from "@node-rs/argon2";
+import { describe, expect, test } from "vitest";
+import { checkPassword, createPasswords } from "../../src/accounts/passwords.ts";
+
+const cheap = { memoryCost: 64, timeCost: 1, parallelism: 1 };
+
+describe("what may be a password", () => {
+  test.each([
+    ["15 letters", "a".repeat(15)],
+    ["256 letters", "a".repeat(256)],
+    ["15 emoji of two code units each", "😀".repeat(15)],
+    ["256 emoji", "😀".repeat(256)],
+    ["256 letters that grow when normalised", "\uFDFA".repeat(256)],
+    ["256 letters typed with their accents apart", "e\u0301".repeat(256)],
+    ["spaces alone", " ".repeat(15)],
+    ["control characters", "\n\t".repeat(8)],
+  ])("%s", (_, password) => expect(checkPassword(password)).toEqual([]));
+
+  test.each([
+    ["nothing", ""],
+    ["14 letters", "a".repeat(14)],
+    ["14 emoji", "😀".repeat(14)],
+    ["14 letters with their accents apart", "e\u0301".repeat(14)],
+    ["257 letters", "a".repeat(257)],
+    ["65 kB", "a".repeat(65_536)],
+  ])("not %s", (_, password) => {
+    const faults = checkPassword(password);
+    expect(faults).toHaveLength(1);
+    expect(faults[0]?.field).toBe("password");
+  });
+});
+
+describe("hashes", () => {
+  test("are argon2id at OWASP's cost, salted, and open to the same password alone", async () => {
+    const passwords = createPasswords();
+    const [one, other] = await Promise.all([passwords.hash("correct horse battery"), passwords.hash("correct horse battery")]);
+    expect(one).toMatch(/^\$argon2id\$v=19\$m=19456,t=2,p=1\$/);
+    expect(one).not.toBe(other);
+    expect(await passwords.verify(one, "correct horse battery")).toEqual({ ok: true, outdated: false });
+    expect(await passwords.verify(one, "correct horse batterY")).toEqual({ ok: false, outdated: false });
+  });
+
+  test("know a password in whatever Unicode form it is typed", async () => {
+    const passwords = createPasswords({ cost: cheap });
+    const phc = await passwords.hash("caf\u00E9 ﬁne and fifteen");
+    expect((await passwords.verify(phc, "cafe\u0301 fine and fifteen")).ok).toBe(true);
+  });
+
+  test("keep every character of 256 emoji", async () => {
+    const passwords = createPasswords({ cost: cheap });
+    const phc = await passwords.hash("😀".repeat(256));
+    expect((await passwords.verify(phc, "😀".repeat(256))).ok).toBe(true);
+    expect((await passwords.verify(phc, `${"😀".repeat(255)}😁`)).ok).toBe(false);
+  });
+
+  test("made with less work are told apart", async () => {
+    const old = await hash("correct horse battery", cheap);
+    expect(await createPasswords().verify(old, "correct horse battery")).toEqual({ ok: true, outdated: true });
+    expect(await createPasswords().verify(old, "wrong")).toEqual({ ok: false, outdated: false });
+  });
+
+  test.each([undefined, "", "plain", "$argon2id$v=19$m=64,t=1,p=1$broken"])(
+    "that are none (%s) open to nothing, not even to an empty password",
+    async (phc) => {
+      const passwords = createPasswords({ cost: cheap });
+      expect((await passwords.verify(phc, "")).ok).toBe(false);
+      expect((await passwords.verify(phc, "a".repeat(100_000))).ok).toBe(false);
+    },
+  );
+
+  test("of the empty password do not open to one that is too long to be read", async () => {
+    const passwords = createPasswords({ cost: cheap });
+    expect((await passwords.verify(await passwords.hash(""), "a".repeat(100_000))).ok).toBe(false);
+  });
+
+  test("take as long for an account that does not exist", async () => {
+    const passwords = createPasswords({ concurrency: 1 });
+    const phc = await passwords.hash("correct horse battery");
+    const time = async (of: string | undefined) => {
+      const from = performance.now();
+      for (let round = 0; round < 8; round += 1) await passwords.verify(of, "a wrong password, quite long");
+      return performance.now() - from;
+    };
+    await time(phc);
+    const ratio = (await time(undefined)) / (await time(phc));
+    expect(ratio).toBeGreaterThan(0.5);
+    expect(ratio).toBeLessThan(2);
+  });
+});
+
+test("too many at once are told to come back, the others are served", async () => {
+  const passwords = createPasswords({ cost: cheap, concurrency: 2, maxWaiting: 3 });
+  const results = await Promise.allSettled(Array.from({ length: 10 }, () => passwords.hash("correct horse battery")));
+  expect(results.filter((result) => result.status === "fulfilled")).toHaveLength(5);
+  const refused = results.find((result) => result.status === "rejected") as PromiseRejectedResult;
+  expect(refused.reason).toMatchObject({ code: "busy", status: 503, headers: { "Retry-After": "2" } });
+  expect(await passwords.hash("correct horse battery")).toMatch(/^\$argon2id/);
+});
+
+test("the event loop goes on while passwords are hashed", async () => {
+  const passwords = createPasswords();
+  let ticks = 0;
+  const timer = setInterval(() => {
+    ticks += 1;
+  }, 1);
+  await Promise.all(Array.from({ length: 8 }, () => passwords.hash("correct horse battery")));
+  clearInterval(timer);
+  expect(ticks).toBeGreaterThan(10);
+});
