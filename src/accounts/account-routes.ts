@@ -55,9 +55,9 @@ export function createAccountRoutes({ people, forms, render, https, loopback }: 
   router.use(accountErrors());
 
   router.get("/sign-up", async (ctx) => {
-    const invitation = single(ctx.query["invitation"]);
+    const invitation = single(ctx.query.invitation);
     const { email } = await signUp.admit(invitation);
-    signUpForm(ctx, { invitation, interaction: single(ctx.query["interaction"]), email });
+    signUpForm(ctx, { invitation, interaction: single(ctx.query.interaction), email });
   });
 
   router.post("/sign-up", forms.verifyForm, async (ctx) => {
@@ -85,7 +85,7 @@ export function createAccountRoutes({ people, forms, render, https, loopback }: 
   });
 
   router.get("/verify-email", async (ctx) => {
-    const token = single(ctx.query["token"]) ?? "";
+    const token = single(ctx.query.token) ?? "";
     const found = await verification.describe(token);
     if (found === undefined) throw deadLink();
     render(ctx, "verify-email", { action: "/verify-email", hidden: { token }, email: found.email });
@@ -93,7 +93,7 @@ export function createAccountRoutes({ people, forms, render, https, loopback }: 
 
   // A link alone changes nothing: mail scanners and previews follow links, people press buttons.
   router.post("/verify-email", forms.verifyForm, async (ctx) => {
-    const { account, interaction } = await verification.confirm(formOf(ctx)["token"] ?? "");
+    const { account, interaction } = await verification.confirm(formOf(ctx).token ?? "");
     const sameBrowser =
       interaction !== undefined && interactionState.open(ctx.cookies.get(returnCookie, { signed: false })) === interaction;
     ctx.cookies.set(returnCookie, null, { ...cookieAttributes(returnPlace), signed: false });
@@ -106,7 +106,7 @@ export function createAccountRoutes({ people, forms, render, https, loopback }: 
   });
 
   router.get("/bootstrap", async (ctx) => {
-    const token = single(ctx.query["token"]) ?? "";
+    const token = single(ctx.query.token) ?? "";
     if (!(await bootstrap.isLive(token)))
       throw deadLink("Restart the server for a new link, or use the command line to make an administrator.");
     render(ctx, "bootstrap", { action: "/bootstrap", hidden: { token }, minimumPasswordLength: MIN_PASSWORD_LENGTH });

@@ -11,7 +11,7 @@ const MAX_UNITS = 4096;
 const MAX_WAITING = 128;
 const BUSY_RETRY_SECONDS = 2;
 /** libuv's pool, which also signs tokens: one thread of it always stays free of password work. */
-const THREADS = Number(process.env["UV_THREADPOOL_SIZE"] ?? 4) || 4;
+const THREADS = Number(process.env.UV_THREADPOOL_SIZE ?? 4) || 4;
 
 /** OWASP's first recommendation for argon2id. */
 export interface PasswordCost {

@@ -61,7 +61,7 @@ export function createSignUp(options: {
     if (live === undefined) {
       throw new AccountError("link_invalid", "This invitation was used already or is too old. Ask whoever invited you for another one.");
     }
-    return { email: String(live.data["email"]) };
+    return { email: String(live.data.email) };
   }
 
   return {

@@ -101,9 +101,10 @@ export function createVerification(options: {
     },
     async describe(token) {
       const live = await tokens.peek("verify-email", token);
-      const account = live?.accountId === undefined ? undefined : await accounts.find(live.accountId);
+      if (live?.accountId === undefined) return undefined;
+      const account = await accounts.find(live.accountId);
       if (account === undefined || account.disabledAt !== undefined) return undefined;
-      return { email: account.email, interaction: (live?.data as Pending).interaction };
+      return { email: account.email, interaction: (live.data as Pending).interaction };
     },
     async confirm(token) {
       const { id, interaction } = await prisma.$transaction(async (tx) => {

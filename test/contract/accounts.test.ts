@@ -25,7 +25,10 @@ afterAll(async () => {
 });
 
 let serial = 0;
-const freshEmail = () => `person${(serial += 1)}@example.com`;
+const freshEmail = () => {
+  serial += 1;
+  return `person${serial}@example.com`;
+};
 
 /** Runs work and counts the statements that reach the database meanwhile. */
 async function countingQueries(people: TestPeople, work: () => Promise<unknown>): Promise<number> {

@@ -1,0 +1,373 @@
+import { pino } from "pino";
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { createAuthentication } from "../../src/accounts/authentication.ts";
+import { createPasswords, type Passwords } from "../../src/accounts/passwords.ts";
+import { openPeople, PASSWORD, type TestPeople } from "../support/people.ts";
+import { stores as arrangements, type Stores } from "../support/stores.ts";
+
+const ADDRESS = "192.0.2.1";
+
+describe.each(arrangements)("signing up and in on $name", ({ open }) => {
+  let stores: Stores;
+  let people: TestPeople;
+  let email: string;
+  let serial = 0;
+
+  beforeAll(async () => {
+    stores = await open();
+    people = await openPeople(stores);
+  });
+  afterAll(async () => {
+    await people?.[Symbol.asyncDispose]();
+    await stores?.close();
+  });
+  beforeEach(() => {
+    serial += 1;
+    email = `person${serial}@example.com`;
+  });
+
+  const signUp = (password: string, more: { name?: string; interaction?: string } = {}) =>
+    people.signUp.begin({ email, password, address: ADDRESS, ...more });
+  const signIn = (password: string, more: { email?: string; device?: string } = {}) =>
+    people.authentication.signInWithPassword({ email, password, address: `10.0.${serial}.1`, ...more });
+  const token = async () => (await people.mailTo(email)).token ?? "";
+
+  test("a person signs up, confirms, signs in, and is known in that browser", async () => {
+    expect(await signUp(PASSWORD, { name: "Ada", interaction: "uid-1234567890" })).toEqual({ email });
+    const mail = await people.mailTo(email);
+    expect(mail.subject).toBe("Confirm your e-mail address · Grantor");
+    expect(mail.text).toContain("http://localhost:3000/verify-email?token=");
+    expect(mail.text).not.toContain("Ada");
+    expect(await people.verification.describe(await token())).toEqual({ email, interaction: "uid-1234567890" });
+    const { account, interaction } = await people.verification.confirm(await token());
+    expect(account).toMatchObject({ email, emailVerified: true, name: "Ada" });
+    expect(interaction).toBe("uid-1234567890");
+
+    const result = await signIn(PASSWORD, { email: ` ${email.toUpperCase()}` });
+    expect(result).toMatchObject({ ok: true, account, amr: ["pwd"] });
+    if (result.ok) expect(people.devices.recognize(email, result.device.value)).toBeDefined();
+    expect(await signIn(`${PASSWORD} `)).toMatchObject({ ok: false, reason: "wrong_password" });
+  });
+
+  test("a link works once, among 25 that use it at once", async () => {
+    await signUp(PASSWORD);
+    const link = await token();
+    const uses = await Promise.allSettled(Array.from({ length: 25 }, () => people.verification.confirm(link)));
+    expect(uses.filter(({ status }) => status === "fulfilled")).toHaveLength(1);
+    for (const use of uses) if (use.status === "rejected") expect(use.reason).toMatchObject({ code: "link_invalid", status: 400 });
+    expect(await people.verification.describe(link)).toBeUndefined();
+    expect((await signIn(PASSWORD)).ok).toBe(true);
+  });
+
+  test("whoever squats on an address gains nothing: the password of the sign-up whose link was used counts", async () => {
+    await signUp("the squatter's own password", { name: "Mallory" });
+    const squatters = await token();
+    await signUp(PASSWORD, { name: "Ada" });
+    const owners = await token();
+    await signUp("the squatter's second password");
+    const { account } = await people.verification.confirm(owners);
+    expect(account.name).toBe("Ada");
+    await expect(people.verification.confirm(squatters)).rejects.toMatchObject({ code: "link_invalid" });
+    await expect(people.verification.confirm(await token())).rejects.toMatchObject({ code: "link_invalid" });
+    expect((await signIn("the squatter's own password")).ok).toBe(false);
+    expect((await signIn("the squatter's second password")).ok).toBe(false);
+    expect((await signIn(PASSWORD)).ok).toBe(true);
+  });
+
+  test("nothing opens before the address is verified; the right password brings another mail, in the same words as any failure", async () => {
+    await signUp(PASSWORD);
+    const first = await token();
+    const before = (await people.mails()).length;
+    const wrong = await signIn("not the password at all");
+    expect((await people.mails()).length).toBe(before);
+    const right = await signIn(PASSWORD);
+    expect(right).toMatchObject({ ok: false, reason: "unverified" });
+    expect(wrong).toMatchObject({ ok: false, reason: "wrong_password" });
+    if (!right.ok && !wrong.ok) expect(right.message).toBe(wrong.message);
+    await expect.poll(async () => (await people.mails()).length).toBe(before + 1);
+    const second = await token();
+    expect(second).not.toBe(first);
+    await people.verification.confirm(second);
+    expect((await signIn(PASSWORD)).ok).toBe(true);
+    await expect(people.verification.confirm(first)).rejects.toMatchObject({ code: "link_invalid" });
+  });
+
+  test("unknown, wrong, unverified, disabled and unreadable hear the same", async () => {
+    const hash = await people.passwords.hash(PASSWORD);
+    const made = await people.accounts.create({ email, emailVerified: true, passwordHash: hash });
+    await people.accounts.disable(made.id);
+    await people.accounts.create({ email: `u-${email}`, passwordHash: hash });
+    await people.accounts.create({ email: `n-${email}`, emailVerified: true });
+    const failures = [
+      await signIn(PASSWORD),
+      await signIn(PASSWORD, { email: `u-${email}` }),
+      await signIn(PASSWORD, { email: `n-${email}` }),
+      await signIn(PASSWORD, { email: `nobody-${email}` }),
+      await signIn(PASSWORD, { email: "not an address" }),
+      await signIn("", { email: "" }),
+      await signIn("x".repeat(100_000), { email: `long-${email}` }),
+    ];
+    expect(new Set(failures.map((failure) => (failure.ok ? "in" : failure.message))).size).toBe(1);
+    expect(failures.map((failure) => (failure.ok ? "in" : failure.reason))).toEqual([
+      "disabled",
+      "unverified",
+      "wrong_password",
+      "unknown_account",
+      "unknown_account",
+      "unknown_account",
+      "unknown_account",
+    ]);
+    await people.accounts.enable(made.id);
+    expect((await signIn(PASSWORD)).ok).toBe(true);
+  });
+
+  test("unknown and wrong cost the same: one query for the account and one verification", async () => {
+    await people.accounts.create({ email, emailVerified: true, passwordHash: await people.passwords.hash(PASSWORD) });
+    let verifications = 0;
+    let lookups = 0;
+    const counting: Passwords = {
+      hash: people.passwords.hash,
+      verify: (phc, password) => {
+        verifications += 1;
+        return people.passwords.verify(phc, password);
+      },
+    };
+    const authentication = createAuthentication({
+      accounts: {
+        ...people.accounts,
+        findForSignIn: (of) => {
+          lookups += 1;
+          return people.accounts.findForSignIn(of);
+        },
+      },
+      passwords: counting,
+      throttle: { beginSignIn: async () => ({ succeeded: async () => {} }), allows: async () => true, require: async () => {} },
+      devices: people.devices,
+      verification: people.verification,
+      log: pino({ level: "silent" }),
+    });
+    for (const who of [email, `nobody-${email}`, "no address"]) {
+      verifications = 0;
+      lookups = 0;
+      await authentication.signInWithPassword({ email: who, password: "wrong", address: ADDRESS });
+      expect({ verifications, lookups }).toEqual({ verifications: 1, lookups: 1 });
+    }
+  });
+
+  test("signing up with a known address gets the same answer after the same work, a notice by mail, and changes nothing", async () => {
+    const account = await people.accounts.create({
+      email,
+      name: "Ada",
+      emailVerified: true,
+      passwordHash: await people.passwords.hash(PASSWORD),
+    });
+    expect(await signUp("somebody else's password", { name: "Mallory" })).toEqual({ email });
+    const mail = await people.mailTo(email);
+    expect(mail.subject).toBe("You already have an account · Grantor");
+    expect(mail.token).toBeUndefined();
+    expect(await people.accounts.get(email)).toEqual(account);
+    expect((await signIn(PASSWORD)).ok).toBe(true);
+    expect((await signIn("somebody else's password")).ok).toBe(false);
+    const rows = await people.database.prisma.oneTimeToken.findMany({ where: { accountId: account.id } });
+    expect(rows).toMatchObject([{ purpose: "sign-up-notice", data: {} }]);
+  });
+
+  test("many sign-ups with one new address at once make one account", async () => {
+    const all = await Promise.all(Array.from({ length: 5 }, () => signUp(PASSWORD)));
+    expect(all).toEqual(Array.from({ length: 5 }, () => ({ email })));
+    expect(await people.database.prisma.account.count({ where: { email } })).toBe(1);
+  });
+
+  test("nobody's mailbox is filled: past five mails an hour the answer stays and the mail does not", async () => {
+    for (let count = 0; count < 8; count += 1) expect(await signUp(PASSWORD)).toEqual({ email });
+    expect((await people.mails()).filter(({ to }) => to === email)).toHaveLength(5);
+  });
+
+  test("what cannot be an account is refused with every fault", async () => {
+    const refused = people.signUp.begin({ email: "nobody", password: "short", name: "x".repeat(300), address: ADDRESS });
+    await expect(refused).rejects.toMatchObject({
+      code: "invalid_input",
+      faults: [{ field: "email" }, { field: "password" }, { field: "name" }],
+    });
+    email = "bad\r\nBcc: everybody@example.com@example.com";
+    await expect(signUp(PASSWORD)).rejects.toMatchObject({ code: "invalid_input" });
+  });
+
+  test("guessing is throttled, and the owner's browser gets in all the same", async () => {
+    await people.accounts.create({ email, emailVerified: true, passwordHash: await people.passwords.hash(PASSWORD) });
+    const first = await signIn(PASSWORD);
+    if (!first.ok) throw new Error("the owner was not let in");
+    const guesses = await Promise.allSettled(Array.from({ length: 20 }, (_, n) => signIn(`guess number ${n} of many`)));
+    expect(guesses.filter(({ status }) => status === "fulfilled").length).toBeLessThanOrEqual(6);
+    await expect(signIn(PASSWORD)).rejects.toMatchObject({ code: "too_many_attempts", status: 429 });
+    expect((await signIn(PASSWORD, { device: first.device.value })).ok).toBe(true);
+  });
+
+  test("a hash that was made with less work is made anew at the next sign-in", async () => {
+    const cheap = createPasswords({ cost: { memoryCost: 64, timeCost: 1, parallelism: 1 } });
+    const { id } = await people.accounts.create({ email, emailVerified: true, passwordHash: await cheap.hash(PASSWORD) });
+    expect((await signIn(PASSWORD)).ok).toBe(true);
+    const stored = async () => (await people.accounts.findForSignIn(email))?.passwordHash;
+    await expect.poll(stored).toMatch(/m=19456,t=2/);
+    expect((await signIn(PASSWORD)).ok).toBe(true);
+    await people.accounts.replacePasswordHash(id, "another hash", "mine");
+    expect(await stored()).toMatch(/m=19456,t=2/);
+  });
+
+  test("an account that an operator made unverified keeps its password when its owner confirms", async () => {
+    const { id } = await people.accounts.create({
+      email,
+      name: "Ada",
+      roles: ["editor"],
+      passwordHash: await people.passwords.hash(PASSWORD),
+    });
+    expect(await signIn(PASSWORD)).toMatchObject({ ok: false, reason: "unverified" });
+    await expect.poll(async () => (await people.mails()).some(({ to }) => to === email)).toBe(true);
+    await people.verification.confirm(await token());
+    expect(await signIn(PASSWORD)).toMatchObject({ ok: true, account: { id, name: "Ada", roles: ["editor"] } });
+    await people.verification.resend(id);
+    expect((await people.mails()).filter(({ to }) => to === email)).toHaveLength(1);
+  });
+
+  test("a link of an account that was disabled or deleted meanwhile opens nothing", async () => {
+    await signUp(PASSWORD);
+    const link = await token();
+    const account = await people.accounts.get(email);
+    await people.accounts.disable(account.id);
+    expect(await people.verification.describe(link)).toBeUndefined();
+    await expect(people.verification.confirm(link)).rejects.toMatchObject({ code: "link_invalid" });
+    await people.accounts.enable(account.id);
+    await people.accounts.delete(account.id);
+    await expect(people.verification.confirm(link)).rejects.toMatchObject({ code: "link_invalid" });
+  });
+});
+
+describe("who may sign up", () => {
+  let stores: Stores;
+  beforeAll(async () => {
+    stores = await arrangements[0].open();
+  });
+  afterAll(() => stores?.close());
+
+  test("nobody when it is closed", async () => {
+    await using people = await openPeople(stores, { signUp: "closed" });
+    const closed = { code: "sign_up_closed", status: 403 };
+    await expect(people.signUp.begin({ email: "a@example.com", password: PASSWORD, address: ADDRESS })).rejects.toMatchObject(closed);
+    await expect(people.signUp.admit(undefined)).rejects.toMatchObject(closed);
+    await expect(people.signUp.invite("a@example.com")).rejects.toMatchObject(closed);
+  });
+
+  test("whoever is invited, by the invited address, once", async () => {
+    let time = Date.now();
+    await using people = await openPeople(stores, { signUp: "invite", now: () => time });
+    const { link, email } = await people.signUp.invite(" Guest@Example.com");
+    expect(email).toBe("guest@example.com");
+    const mail = await people.mailTo(email);
+    const invitation = mail.token ?? "";
+    expect(link).toBe(`http://localhost:3000/sign-up?invitation=${invitation}`);
+    expect(await people.signUp.admit(invitation)).toEqual({ email });
+    const begin = (of: string, by: string | undefined) =>
+      people.signUp.begin({ email: of, password: PASSWORD, address: ADDRESS, invitation: by });
+    await expect(begin(email, undefined)).rejects.toMatchObject({ code: "sign_up_closed" });
+    await expect(begin(email, "x".repeat(43))).rejects.toMatchObject({ code: "link_invalid" });
+    await expect(begin("other@example.com", invitation)).rejects.toMatchObject({ code: "invalid_input", faults: [{ field: "email" }] });
+    await begin(email, invitation);
+    await begin(email, invitation); // the first mail was lost
+    await people.verification.confirm((await people.mailTo(email)).token ?? "");
+    await expect(begin(email, invitation)).rejects.toMatchObject({ code: "link_invalid" });
+
+    const late = await people.signUp.invite("late@example.com");
+    time += 7 * 86_400_000;
+    await expect(people.signUp.admit(new URL(late.link).searchParams.get("invitation") ?? "")).rejects.toMatchObject({
+      code: "link_invalid",
+    });
+  });
+});
+
+describe("the first administrator", () => {
+  let stores: Stores;
+  beforeEach(async () => {
+    stores = await arrangements[0].open();
+    return () => stores.close();
+  });
+  const tokenOf = (link: string | undefined) => new URL(link ?? "http://nowhere").searchParams.get("token") ?? "";
+
+  test("comes by a link that works once among many, for an hour, and is gone when there is one", async () => {
+    let time = Date.now();
+    await using people = await openPeople(stores, { now: () => time });
+    const { bootstrap } = people;
+    const expired = tokenOf(await bootstrap.link());
+    expect(await bootstrap.isLive(expired)).toBe(true);
+    time += 3_600_000;
+    expect(await bootstrap.isLive(expired)).toBe(false);
+
+    const link = await bootstrap.link();
+    expect(link).toMatch(/^http:\/\/localhost:3000\/bootstrap\?token=[\w-]{43}$/);
+    const token = tokenOf(link);
+    await expect(bootstrap.create({ token, email: "x", password: "short" })).rejects.toMatchObject({
+      code: "invalid_input",
+      faults: [{}, {}],
+    });
+    await expect(bootstrap.create({ token: expired, email: "x", password: "short" })).rejects.toMatchObject({ code: "link_invalid" });
+    expect(await bootstrap.isLive(token)).toBe(true);
+    const tries = await Promise.allSettled(
+      Array.from({ length: 10 }, (_, n) => bootstrap.create({ token, email: `root${n}@example.com`, password: PASSWORD })),
+    );
+    expect(tries.filter(({ status }) => status === "fulfilled")).toHaveLength(1);
+    const { accounts } = await people.accounts.list();
+    expect(accounts).toMatchObject([{ emailVerified: true, roles: ["admin"] }]);
+    const signedIn = await people.authentication.signInWithPassword({
+      email: accounts[0]?.email ?? "",
+      password: PASSWORD,
+      address: ADDRESS,
+    });
+    expect(signedIn.ok).toBe(true);
+    time += 10_000;
+    expect(await bootstrap.link()).toBeUndefined();
+    expect(await people.mails()).toEqual([]);
+  });
+
+  test("several processes that start together print one link; an earlier one stays good", async () => {
+    let time = Date.now();
+    await using one = await openPeople(stores, { now: () => time });
+    await using two = await openPeople(stores, { now: () => time });
+    const links = await Promise.all([one, two, one, two, one].map(({ bootstrap }) => bootstrap.link()));
+    const printed = links.filter((link) => link !== undefined);
+    expect(printed).toHaveLength(1);
+    time += 6_000;
+    const later = await two.bootstrap.link();
+    expect(later).toBeDefined();
+    expect(await two.bootstrap.isLive(tokenOf(printed[0]))).toBe(true);
+    await one.bootstrap.create({ token: tokenOf(later), email: "root@example.com", password: PASSWORD });
+    expect(await two.bootstrap.isLive(tokenOf(printed[0]))).toBe(false);
+    await expect(two.bootstrap.create({ token: tokenOf(printed[0]), email: "eve@example.com", password: PASSWORD })).rejects.toMatchObject({
+      code: "link_invalid",
+    });
+  });
+
+  test("never comes by a link on a public issuer, nor beside an administrator from the command line", async () => {
+    await using people = await openPeople(stores);
+    const token = tokenOf(await people.bootstrap.link());
+    await using live = await openPeople(stores, { issuer: "https://id.example.com", loopback: false });
+    expect(await live.bootstrap.link()).toBeUndefined();
+    expect(await live.bootstrap.isLive(token)).toBe(false);
+    const { id } = await people.accounts.create({ email: "ops@example.com", emailVerified: true, roles: ["admin"] });
+    expect(await people.bootstrap.isLive(token)).toBe(false);
+    await people.accounts.disable(id);
+    expect(await people.bootstrap.isLive(token)).toBe(true);
+  });
+
+  test("takes over an unverified sign-up and voids it, but nobody's verified account", async () => {
+    await using people = await openPeople(stores);
+    await people.signUp.begin({ email: "root@example.com", password: "the squatter's own password", address: ADDRESS });
+    const squatters = (await people.mailTo("root@example.com")).token ?? "";
+    await people.accounts.create({ email: "ada@example.com", emailVerified: true, passwordHash: await people.passwords.hash(PASSWORD) });
+    const token = tokenOf(await people.bootstrap.link());
+    await expect(people.bootstrap.create({ token, email: "ada@example.com", password: "another long password" })).rejects.toMatchObject({
+      code: "email_taken",
+    });
+    const account = await people.bootstrap.create({ token, email: "Root@example.com", password: PASSWORD, name: "Root" });
+    expect(account).toMatchObject({ email: "root@example.com", name: "Root", roles: ["admin"], emailVerified: true });
+    await expect(people.verification.confirm(squatters)).rejects.toMatchObject({ code: "link_invalid" });
+  });
+});
