@@ -47,7 +47,7 @@ export function loadAssets(directory: string): Assets {
         return;
       }
       // During a deployment a page of the next version may ask this one: what it gets must not be kept under that hash.
-      const named = ctx.query["v"] === file.hash;
+      const named = ctx.query.v === file.hash;
       ctx.set("Cache-Control", named ? "public, max-age=31536000, immutable" : "no-cache");
       ctx.set("ETag", `"${file.hash}"`);
       ctx.status = 200;

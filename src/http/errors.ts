@@ -2,7 +2,7 @@
  * How an error leaves the server: a page for a person, JSON for a program; what a stranger may read, and no more.
  */
 import type { Context, Middleware } from "koa";
-import type { Render } from "./rendering.ts";
+import type { Render } from "./pages.ts";
 
 export interface HttpProblemOptions {
   /** One sentence: what the reader can do now. */
@@ -141,7 +141,7 @@ export function wantsPage(ctx: Context): boolean {
 /** Answers with the error page or with JSON; the reference is the request's id. */
 export function answerError(ctx: Context, shown: Shown, render: Render): void {
   const { status, headers, code, title, message, advice } = shown;
-  const reference = String(ctx.state["requestId"] ?? "");
+  const reference = String(ctx.state.requestId ?? "");
   for (const name of ["ETag", "Last-Modified", "Content-Encoding", "Content-Disposition", "Location"]) ctx.remove(name);
   ctx.set("Cache-Control", "no-store");
   for (const [name, value] of Object.entries(headers)) ctx.set(name, value);
@@ -153,7 +153,7 @@ export function answerError(ctx: Context, shown: Shown, render: Render): void {
   try {
     render(ctx, "error", { heading: title, message, advice, reference });
   } catch (cause) {
-    ctx.state["log"]?.error({ err: cause }, "the error page could not be rendered");
+    ctx.state.log?.error({ err: cause }, "the error page could not be rendered");
     ctx.type = "text/plain; charset=utf-8";
     ctx.body = `${title}\n\n${message} ${advice}\n\nReference: ${reference}\n`;
   }

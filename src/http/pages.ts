@@ -2,6 +2,7 @@
  * What each page needs to know. The words are in the templates; these are the facts that they are about.
  * All URLs are either absolute or paths of this server.
  */
+import type { Context } from "koa";
 
 /** An application that asks for something. */
 export interface ClientView {
@@ -47,6 +48,14 @@ export interface ScopeView {
 export interface ScopeGroup {
   resource?: { name: string; audience: string } | undefined;
   scopes: readonly ScopeView[];
+}
+
+/** An application that a person has allowed something. */
+export interface ConnectedApplication {
+  clientId: string;
+  name: string;
+  since: Date;
+  scopes: readonly string[];
 }
 
 export interface PageModels {
@@ -120,11 +129,17 @@ export interface PageModels {
     /** An error code of the protocol, for the application's developer. */
     code?: string | undefined;
   };
+  /** The form takes back what was allowed to an application, named by `client_id`. */
   account: FormView & {
     person: PersonView;
     emailVerified: boolean;
     roles: readonly string[];
+    signOut: string;
+    applications: readonly ConnectedApplication[];
   };
 }
 
 export type View = keyof PageModels;
+
+/** Answers with a page. The status is the caller's to set; 200 without. */
+export type Render = <V extends View>(ctx: Context, view: V, model: PageModels[V]) => void;

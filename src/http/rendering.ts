@@ -7,11 +7,8 @@ import ejs from "ejs";
 import type { Context } from "koa";
 import type { Assets } from "./assets.ts";
 import { CSRF_FIELD } from "./forms.ts";
-import type { PageModels, View } from "./pages.ts";
+import type { Render, View } from "./pages.ts";
 import { type PagePolicy, pageNonce, setPagePolicy } from "./security-headers.ts";
-
-/** Answers with a page. The status is the caller's to set; 200 without. */
-export type Render = <V extends View>(ctx: Context, view: V, model: PageModels[V]) => void;
 
 export interface RendererOptions {
   /** The directory of the templates: `layout.ejs`, one file per view, and `parts/`. */
@@ -23,6 +20,8 @@ export interface RendererOptions {
   /** The forgery token for a form in this answer; asked for only by pages that have one. */
   csrfToken: (ctx: Context) => string;
 }
+
+export type { Render };
 
 type Template = (locals: object) => string;
 

@@ -93,7 +93,7 @@ function writeAccessLine(ctx: Context, log: Logger, path: string, startedAt: num
     requestId: state.requestId,
     method: ctx.req.method,
     path: path.length > MAX_LOGGED_PATH ? `${path.slice(0, MAX_LOGGED_PATH)}…` : path,
-    route: state.route ?? (ctx["_matchedRoute"] as string | undefined) ?? (ctx["oidc"] as { route?: string } | undefined)?.route,
+    route: state.route ?? (ctx._matchedRoute as string | undefined) ?? (ctx.oidc as { route?: string } | undefined)?.route,
     status: ctx.res.statusCode,
     ms: Math.round((performance.now() - startedAt) * 10) / 10,
     client: state.client.address,

@@ -45,7 +45,7 @@ beforeEach(async () => {
   });
 });
 
-const errorsInLog = () => host.lines.filter((line) => line["level"] === "error");
+const errorsInLog = () => host.lines.filter((line) => line.level === "error");
 
 describe("an unknown error", () => {
   test.each(["/unknown", "/not-an-error"])("%s is a 500 without detail, logged once with the reference", async (path) => {
@@ -122,8 +122,8 @@ describe("nothing there", () => {
 test("an answer that breaks off is cut, logged and marked as aborted", async () => {
   host.app.silent = true;
   await expect(host.send("/half")).rejects.toThrow();
-  await expect.poll(() => host.lines.filter((line) => line["msg"] === "request")).toHaveLength(1);
-  expect(host.lines.find((line) => line["msg"] === "request")).toMatchObject({ aborted: true });
+  await expect.poll(() => host.lines.filter((line) => line.msg === "request")).toHaveLength(1);
+  expect(host.lines.find((line) => line.msg === "request")).toMatchObject({ aborted: true });
 });
 
 test("a page that cannot be rendered becomes an error page", async () => {

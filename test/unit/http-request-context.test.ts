@@ -18,7 +18,7 @@ async function start(options: { trustProxy?: string[]; issuer?: string } = {}): 
   return host;
 }
 
-const accessLines = () => host.lines.filter((line) => line["msg"] === "request");
+const accessLines = () => host.lines.filter((line) => line.msg === "request");
 async function accessLine(): Promise<Record<string, unknown>> {
   await expect.poll(() => accessLines().length).toBeGreaterThan(0);
   return accessLines()[0] as Record<string, unknown>;
@@ -32,8 +32,8 @@ describe("request id", () => {
     expect(id).toMatch(/^[0-9a-f]{16}$/);
     const line = await accessLine();
     expect(line).toMatchObject({ requestId: id, method: "GET", path: "/log", status: 200, client: "127.0.0.1" });
-    expect(line["ms"]).toBeTypeOf("number");
-    expect(host.lines.find((one) => one["msg"] === "a line")).toMatchObject({ requestId: id, password: "[redacted]" });
+    expect(line.ms).toBeTypeOf("number");
+    expect(host.lines.find((one) => one.msg === "a line")).toMatchObject({ requestId: id, password: "[redacted]" });
     expect(JSON.stringify(host.lines)).not.toMatch(/s3cret|hunter2/);
   });
 

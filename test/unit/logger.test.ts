@@ -100,7 +100,7 @@ describe("no secret reaches the log", () => {
 test("what helps stays: names of errors, plain fields, levels as words", () => {
   const { log, lines } = capture();
   const cyclic: Record<string, unknown> = { name: "x" };
-  cyclic["self"] = cyclic;
+  cyclic.self = cyclic;
   log.warn(
     {
       err: Object.assign(new Error("connect failed"), { code: "ECONNREFUSED" }),

@@ -1,0 +1,142 @@
+/** Every page in every state: accessible by axe, in light and dark, on a phone and on a desk; whole without JavaScript. */
+import { mkdir } from "node:fs/promises";
+import { AxeBuilder } from "@axe-core/playwright";
+import type { Browser, Page } from "playwright-core";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { launch } from "../support/chromium.ts";
+import { type Host, startHost } from "../support/host.ts";
+import { samples } from "../support/page-samples.ts";
+
+/** A directory for screenshots of every page, to be looked at; none without. */
+const shots = process.env.PAGE_SHOTS;
+
+const LOOKS = [
+  { name: "phone-light", viewport: { width: 375, height: 720 }, colorScheme: "light" },
+  { name: "phone-dark", viewport: { width: 375, height: 720 }, colorScheme: "dark" },
+  { name: "desk-light", viewport: { width: 1280, height: 800 }, colorScheme: "light" },
+  { name: "desk-dark", viewport: { width: 1280, height: 800 }, colorScheme: "dark" },
+] as const;
+
+let host: Host;
+let browser: Browser;
+
+beforeAll(async () => {
+  browser = await launch();
+  if (shots) await mkdir(shots, { recursive: true });
+  host = await startHost({
+    routes: ({ render, forms }) => [
+      async (ctx) => {
+        if (ctx.method === "POST") {
+          await forms.verifyForm(ctx, async () => {
+            ctx.body = ctx.state.form;
+          });
+          return;
+        }
+        const sample = samples[ctx.path.slice(1)];
+        if (sample) render(ctx, sample.view, { ...sample.model, ...("action" in sample.model ? { action: "/post" } : {}) } as never);
+      },
+    ],
+  });
+});
+afterAll(async () => {
+  await browser?.close();
+  await host?.close();
+});
+
+async function open(name: string, options: Parameters<Browser["newContext"]>[0] = {}): Promise<{ page: Page; complaints: string[] }> {
+  const context = await browser.newContext(options);
+  const page = await context.newPage();
+  const complaints: string[] = [];
+  page.on("console", (message) => {
+    if (message.type() === "error" && !message.text().includes("ERR_")) complaints.push(message.text());
+  });
+  page.on("pageerror", (error) => complaints.push(error.message));
+  // The logo's host does not exist here.
+  await page.route("https://**", (route) => route.abort());
+  await page.goto(`${host.url}/${name}`);
+  return { page, complaints };
+}
+
+describe.each(Object.keys(samples))("%s", (name) => {
+  test.each(LOOKS)("$name", async ({ name: look, ...options }) => {
+    const { page, complaints } = await open(name, options);
+    if (shots) await page.screenshot({ path: `${shots}/${name}-${look}.png`, fullPage: true });
+    const { violations } = await new AxeBuilder({ page })
+      .withTags(["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"])
+      .analyze();
+    expect(violations.map((violation) => `${violation.id}: ${violation.nodes.map((node) => node.html).join(" | ")}`)).toEqual([]);
+    expect(complaints).toEqual([]);
+    // Nothing is wider than the screen, and what can be pressed is large enough for a finger.
+    const layout = await page.evaluate(() => ({
+      overflow: document.documentElement.scrollWidth - document.documentElement.clientWidth,
+      small: [...document.querySelectorAll("button, input:not([type=hidden]), .others a, .button, .brand a")]
+        .map((element) => ({ text: element.textContent || element.getAttribute("name"), height: element.getBoundingClientRect().height }))
+        .filter(({ height }) => height < 44),
+    }));
+    expect(layout).toEqual({ overflow: 0, small: [] });
+    await page.context().close();
+  });
+});
+
+test("errors stand beside their field, are described by it and lead to it", async () => {
+  const { page } = await open("sign-up-wrong");
+  const email = page.getByLabel("E-mail address");
+  expect(await email.getAttribute("aria-invalid")).toBe("true");
+  expect(await page.locator(`#${await email.getAttribute("aria-describedby")}`).textContent()).toBe("This is not an e-mail address.");
+  await page
+    .getByRole("alert")
+    .getByRole("link", { name: /7 characters/ })
+    .click();
+  expect(await page.evaluate(() => document.activeElement?.getAttribute("name"))).toBe("password");
+  await page.context().close();
+});
+
+test("by keyboard alone: type, tab and press Enter", async () => {
+  const { page } = await open("login-plain");
+  await page.keyboard.type("ada@example.org");
+  await page.keyboard.press("Tab");
+  await page.keyboard.type("a password of words");
+  await page.keyboard.press("Enter");
+  await page.waitForURL("**/post");
+  expect(JSON.parse((await page.textContent("body")) ?? "")).toEqual({ email: "ada@example.org", password: "a password of words" });
+  await page.context().close();
+});
+
+test("the password can be shown, and is sent as a password all the same", async () => {
+  const { page } = await open("login-plain");
+  await page.getByLabel("Password", { exact: true }).fill("a password of words");
+  await page.getByRole("button", { name: "Show password" }).click();
+  expect(await page.locator("#password").getAttribute("type")).toBe("text");
+  await page.getByRole("button", { name: "Show password" }).click();
+  expect(await page.locator("#password").getAttribute("type")).toBe("password");
+  await page.context().close();
+});
+
+test.each([
+  ["login", "Sign in", { email: "", password: "" }],
+  ["consent", "Allow", { decision: "allow" }],
+  ["consent", "Deny", { decision: "deny" }],
+  ["sign-up", "Create account", { email: "", name: "", password: "" }],
+  ["verify-email", "Confirm address", { token: "t" }],
+])("%s without JavaScript: the button “%s” sends its form", async (name, button, form) => {
+  const { page } = await open(name, { javaScriptEnabled: false });
+  expect(await page.getByRole("button", { name: "Show password" }).count()).toBe(0);
+  await page.getByRole("button", { name: button, exact: true }).click();
+  await page.waitForURL("**/post");
+  expect(JSON.parse((await page.textContent("body")) ?? "")).toEqual(form);
+  await page.context().close();
+});
+
+test.each([
+  ["device-confirm", ["confirm=yes", "abort=yes"]],
+  ["logout", ["logout=yes"]],
+  ["device-input", []],
+])("%s carries the engine's fields and no token of ours", async (name, buttons) => {
+  const { text } = await host.send(`/${name}`);
+  expect(text).toContain('<input type="hidden" name="xsrf" value="x">');
+  expect(text).not.toContain('name="csrf"');
+  for (const pair of buttons) {
+    const [field, value] = pair.split("=");
+    expect(text).toContain(`name="${field}" value="${value}"`);
+  }
+});
