@@ -1,0 +1,96 @@
+/**
+ * Initial access tokens, which let an application register (RFC 7591 §3), and registration access tokens, with which it manages its
+ * registration (RFC 7592 §1.3). Kept under their SHA-256; they have no place in Redis, since many of them never expire.
+ */
+import type { Prisma, PrismaClient } from "../storage/generated/client.ts";
+import { ClientError } from "./client-error.ts";
+import { generateSecret, hashSecret } from "./client-secrets.ts";
+
+export type RegistrationTokenKind = "RegistrationAccessToken" | "InitialAccessToken";
+
+export interface InitialAccessToken {
+  /** Shown once. */
+  readonly token: string;
+  readonly expiresAt?: Date;
+  readonly uses?: number;
+}
+
+export interface StoredToken {
+  readonly payload: Readonly<Record<string, unknown>>;
+  readonly clientId?: string;
+  readonly expiresAt?: Date;
+}
+
+export interface RegistrationTokens {
+  /** @param options.expires seconds from now; absent: never  @param options.uses registrations that it is good for; absent: any number */
+  createInitial(options?: { expires?: number; uses?: number }): Promise<InitialAccessToken>;
+  save(kind: RegistrationTokenKind, token: string, stored: StoredToken): Promise<void>;
+  /** Undefined also when it has expired or has no use left. */
+  find(kind: RegistrationTokenKind, token: string): Promise<StoredToken | undefined>;
+  destroy(kind: RegistrationTokenKind, token: string): Promise<void>;
+}
+
+/** @param now milliseconds since the epoch */
+export function createRegistrationTokens(prisma: PrismaClient, now: () => number = Date.now): RegistrationTokens {
+  return {
+    async createInitial({ expires, uses } = {}) {
+      for (const [name, value] of Object.entries({ expires, uses })) {
+        if (value !== undefined && !(Number.isSafeInteger(value) && value > 0))
+          throw new ClientError("invalid_client_metadata", `${name} must be a whole number above 0`);
+      }
+      const token = generateSecret();
+      const expiresAt = expires === undefined ? undefined : new Date(now() + expires * 1000);
+      await prisma.registrationToken.create({
+        data: {
+          hash: hashSecret(token),
+          kind: "InitialAccessToken",
+          payload: { iat: Math.floor(now() / 1000), kind: "InitialAccessToken" },
+          createdAt: new Date(now()),
+          ...(expiresAt !== undefined && { expiresAt }),
+          ...(uses !== undefined && { usesRemaining: uses }),
+        },
+      });
+      return { token, ...(expiresAt !== undefined && { expiresAt }), ...(uses !== undefined && { uses }) };
+    },
+
+    async save(kind, token, { payload, clientId, expiresAt }) {
+      const data = { kind, payload: payload as Prisma.InputJsonObject, clientId: clientId ?? null, expiresAt: expiresAt ?? null };
+      const hash = hashSecret(token);
+      await prisma.registrationToken.upsert({ where: { hash }, create: { hash, ...data }, update: data });
+    },
+
+    async find(kind, token) {
+      const row = await prisma.registrationToken.findFirst({ where: { hash: hashSecret(token), kind, ...usable(now()) } });
+      if (row === null) return undefined;
+      return {
+        payload: row.payload as Record<string, unknown>,
+        ...(row.clientId !== null && { clientId: row.clientId }),
+        ...(row.expiresAt !== null && { expiresAt: row.expiresAt }),
+      };
+    },
+
+    async destroy(kind, token) {
+      await prisma.registrationToken.deleteMany({ where: { hash: hashSecret(token), kind } });
+    },
+  };
+}
+
+/**
+ * Takes one use, in the transaction that stores the registration: of parallel registrations no more succeed than there are uses,
+ * and one that fails costs none.
+ * @throws {ClientError} `invalid_token` when there is none left
+ */
+export async function takeInitialAccessToken(tx: Prisma.TransactionClient, token: string, now: number): Promise<void> {
+  const { count } = await tx.registrationToken.updateMany({
+    where: { hash: hashSecret(token), kind: "InitialAccessToken", ...usable(now) },
+    data: { usesRemaining: { decrement: 1 } }, // null, for any number of uses, stays null
+  });
+  if (count === 0) throw new ClientError("invalid_token", "the initial access token has been used up or has expired");
+}
+
+const usable = (now: number) => ({
+  AND: [
+    { OR: [{ expiresAt: null }, { expiresAt: { gt: new Date(now) } }] },
+    { OR: [{ usesRemaining: null }, { usesRemaining: { gt: 0 } }] },
+  ],
+});

@@ -1,0 +1,70 @@
+/** Dynamic client registration (RFC 7591) and its management (RFC 7592): what the engine is told, by the three policies of REGISTRATION. */
+import { type Configuration, type ClientMetadata as EngineMetadata, errors, type KoaContextWithOIDC } from "oidc-provider";
+import type { Config } from "../config.ts";
+import { ClientError } from "./client-error.ts";
+import { type ClientMetadata, parseClientMetadata } from "./client-metadata.ts";
+import { generateSecret, newClientId } from "./client-secrets.ts";
+import { type ClientAdapters, type ClientExtras, clientExtras, ENGINE_EXTRA_MEMBERS, engineScopes } from "./engine-client-adapter.ts";
+
+/** Set by the engine itself, before it asks. */
+const ENGINE_MEMBERS = ["client_id", "client_id_issued_at", "client_secret", "client_secret_expires_at"];
+
+const NOTHING_FROM_AN_OPERATOR: ClientExtras = { require_pkce: true, first_party: false, verified: false, management_scopes: [] };
+
+export interface RegistrationConfiguration {
+  /** `registration` and `registrationManagement` for the engine's `features`. Closed: both off, and absent from the metadata document. */
+  readonly features: Required<Pick<NonNullable<Configuration["features"]>, "registration" | "registrationManagement">>;
+  readonly extraClientMetadata: NonNullable<Configuration["extraClientMetadata"]>;
+}
+
+/** @param knownScopes every scope that an application may register for: the OpenID ones and those of resources, never the management ones */
+export function registrationConfig(
+  { registration }: Pick<Config, "registration">,
+  adapters: Pick<ClientAdapters, "expect">,
+  knownScopes: () => ReadonlySet<string>,
+): RegistrationConfiguration {
+  const enabled = registration !== "closed";
+  return {
+    features: {
+      registration: {
+        enabled,
+        initialAccessToken: registration === "token",
+        issueRegistrationAccessToken: true,
+        idFactory: newClientId,
+        secretFactory: generateSecret,
+      },
+      registrationManagement: { enabled, rotateRegistrationAccessToken: true },
+    },
+    extraClientMetadata: {
+      properties: [...ENGINE_EXTRA_MEMBERS],
+      // Called once for each property, before the engine applies rules of its own: the first call checks everything.
+      validator(ctx: KoaContextWithOIDC | undefined, key: string, _value: unknown, metadata: EngineMetadata) {
+        if (ctx === undefined || key !== ENGINE_EXTRA_MEMBERS[0]) return; // a stored client, checked when it was stored
+        applyRules(ctx, metadata as unknown as Record<string, unknown>);
+      },
+    },
+  };
+
+  function applyRules({ oidc }: KoaContextWithOIDC, metadata: Record<string, unknown>): void {
+    const given = (oidc.body ?? {}) as Record<string, unknown>;
+    const registered = parse(given, new Set(oidc.client === undefined ? [] : clientExtras(oidc.client).grantor_scopes));
+    for (const member of Object.keys(metadata)) if (!ENGINE_MEMBERS.includes(member)) delete metadata[member];
+    const { scope, ...members } = registered;
+    const operator = oidc.client === undefined ? NOTHING_FROM_AN_OPERATOR : clientExtras(oidc.client);
+    Object.assign(metadata, members, engineScopes(scope));
+    for (const member of ["require_pkce", "first_party", "verified", "management_scopes"] as const) metadata[member] = operator[member];
+    adapters.expect(String(metadata.client_id), {
+      update: oidc.client !== undefined,
+      initialAccessToken: oidc.entities.InitialAccessToken?.jti,
+    });
+  }
+
+  function parse(given: Record<string, unknown>, heldScopes: ReadonlySet<string>): ClientMetadata {
+    try {
+      return parseClientMetadata(given, { knownScopes: knownScopes(), heldScopes, stranger: registration === "open" });
+    } catch (error) {
+      if (error instanceof ClientError) throw new errors.InvalidClientMetadata(error.message);
+      throw error;
+    }
+  }
+}

@@ -1,0 +1,45 @@
+/** Which scopes a client can have at which resource: the one place where a client's registration limits them. */
+import type { ResourceServer } from "oidc-provider";
+import type { ClientExtras } from "./engine-client-adapter.ts";
+import { managementAudience, type Resource } from "./resource-store.ts";
+import { joinScope, OPENID_SCOPES } from "./scopes.ts";
+
+/** What a token needs to know of where it goes. Scopes at the issuer are the OpenID ones, for userinfo. */
+export interface Target {
+  readonly audience: string;
+  /** As found in the store; the issuer and the management API are not kept there. */
+  readonly resource?: Pick<Resource, "scopes" | "accessTokenTtl" | "signingAlg"> | undefined;
+}
+
+/**
+ * For the engine's `getResourceServerInfo`. The engine limits only its static scopes to those that a client registered; here the others are.
+ * @returns undefined where the client has no business: no such resource, or it has scopes and the client is registered for none of them
+ */
+export function resourceServerInfo(
+  { audience, resource }: Target,
+  client: Pick<ClientExtras, "grantor_scopes" | "management_scopes">,
+  issuer: string,
+): (ResourceServer & { scope: string }) | undefined {
+  const info = (scopes: Iterable<string>, alg: Resource["signingAlg"], ttl?: number): ResourceServer & { scope: string } => ({
+    audience,
+    scope: joinScope(scopes),
+    accessTokenFormat: "jwt",
+    jwt: { sign: { alg } },
+    ...(ttl !== undefined && { accessTokenTTL: ttl }),
+  });
+
+  if (audience === issuer) {
+    const registered = new Set<string>(client.grantor_scopes ?? OPENID_SCOPES);
+    return info(
+      OPENID_SCOPES.filter((scope) => registered.has(scope)),
+      "RS256",
+    );
+  }
+  if (audience === managementAudience(issuer))
+    return client.management_scopes.length === 0 ? undefined : info(client.management_scopes, "RS256");
+  if (resource === undefined) return undefined;
+  const registered = new Set(client.grantor_scopes);
+  const scopes = resource.scopes.map(({ name }) => name).filter((name) => registered.has(name));
+  if (scopes.length === 0 && resource.scopes.length > 0) return undefined;
+  return info(scopes, resource.signingAlg, resource.accessTokenTtl);
+}

@@ -1,0 +1,326 @@
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import Provider from "oidc-provider";
+import { pino } from "pino";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { type ClientStore, createClientStore } from "../../src/clients/client-store.ts";
+import { type ClientAdapters, clientExtras, createClientAdapters, isClientModel } from "../../src/clients/engine-client-adapter.ts";
+import { registrationConfig } from "../../src/clients/registration.ts";
+import { createRegistrationTokens, type RegistrationTokens } from "../../src/clients/registration-tokens.ts";
+import { generateSigningJwk } from "../../src/keys/algorithms.ts";
+import { type ChangeFeed, openChangeFeed } from "../../src/storage/change-feed.ts";
+import type { Database } from "../../src/storage/database.ts";
+import { testDatabase } from "../support/test-database.ts";
+
+const log = pino({ level: "silent" });
+const KNOWN_SCOPES = new Set(["openid", "profile", "email", "address", "phone", "offline_access", "roles", "api:read"]);
+const WEB = { client_name: "Web", redirect_uris: ["https://app.example/cb"], grant_types: ["authorization_code", "refresh_token"] };
+const SERVICE = { grant_types: ["client_credentials"] };
+const jwks = { keys: [await generateSigningJwk("RS256")] };
+
+/** Introspection looks for a token; there is none. */
+const NO_TOKENS = { find: async () => undefined };
+
+type Json = Record<string, unknown>;
+
+let database: Database;
+let feed: ChangeFeed;
+let clients: ClientStore;
+let tokens: RegistrationTokens;
+let now: number;
+let adapters: ClientAdapters;
+let provider: Provider;
+let server: Server;
+let base: string;
+
+async function start(registration: "open" | "token" | "closed"): Promise<void> {
+  adapters = createClientAdapters(clients, tokens);
+  const { features, extraClientMetadata } = registrationConfig({ registration }, adapters, () => KNOWN_SCOPES);
+  provider = new Provider("http://localhost", {
+    adapter: ((name: string) => (isClientModel(name) ? adapters.adapter(name) : NO_TOKENS)) as never,
+    features: {
+      ...features,
+      devInteractions: { enabled: false },
+      clientCredentials: { enabled: true },
+      deviceFlow: { enabled: true },
+      introspection: { enabled: true, allowedPolicy: () => false },
+      backchannelLogout: { enabled: true },
+    },
+    extraClientMetadata,
+    scopes: [...KNOWN_SCOPES].filter((scope) => scope !== "api:read"),
+    clientAuthMethods: ["client_secret_basic", "client_secret_post", "private_key_jwt", "none"],
+    jwks,
+  } as never);
+  adapters.extend(provider);
+  server = createServer(provider.callback());
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  base = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
+async function call(method: string, path: string, token?: string, body?: unknown): Promise<{ status: number; body: Json }> {
+  const response = await fetch(base + path, {
+    method,
+    headers: {
+      ...(token !== undefined && { authorization: `Bearer ${token}` }),
+      ...(body !== undefined && { "content-type": "application/json" }),
+    },
+    ...(body !== undefined && { body: JSON.stringify(body) }),
+  });
+  const text = await response.text();
+  return { status: response.status, body: text.startsWith("{") ? JSON.parse(text) : {} };
+}
+
+const register = (body: unknown, token?: string) => call("POST", "/reg", token, body);
+const manage = (method: string, { client_id, registration_access_token }: Json, body?: unknown) =>
+  call(method, `/reg/${client_id}`, registration_access_token as string, body);
+
+/** Whether the engine lets the client in: it answers `unauthorized_client` or tells of the token, but not `invalid_client`. */
+async function authenticates(clientId: unknown, secret: unknown): Promise<boolean> {
+  const response = await fetch(`${base}/token/introspection`, {
+    method: "POST",
+    headers: { authorization: `Basic ${Buffer.from(`${clientId}:${secret}`).toString("base64")}` },
+    body: new URLSearchParams({ token: "x" }),
+  });
+  const { error } = (await response.json()) as Json;
+  if (error !== undefined && error !== "invalid_client") throw new Error(String(error));
+  return error === undefined;
+}
+
+beforeEach(async () => {
+  database = await testDatabase();
+  feed = await openChangeFeed(database, log);
+  now = Date.now();
+  clients = createClientStore(database.prisma, feed, () => now);
+  tokens = createRegistrationTokens(database.prisma, () => now);
+});
+
+afterEach(async () => {
+  server.closeAllConnections();
+  await new Promise((resolve) => server.close(resolve));
+  await feed.close();
+  await database.close();
+});
+
+describe("open registration", () => {
+  beforeEach(() => start("open"));
+
+  test("answers 201 with everything that was registered and a secret that works, kept as a hash", async () => {
+    const { status, body } = await register({ ...WEB, scope: "openid api:read", software_id: "s", color: "red" });
+    expect(status).toBe(201);
+    expect(body).toMatchObject({
+      ...WEB,
+      scope: "openid api:read",
+      software_id: "s",
+      client_secret_expires_at: 0,
+      client_id_issued_at: expect.any(Number),
+    });
+    for (const member of ["color", "grantor_scopes", "require_pkce", "first_party", "management_scopes"])
+      expect(body).not.toHaveProperty(member);
+    expect(await authenticates(body.client_id, body.client_secret)).toBe(true);
+    expect(await authenticates(body.client_id, "wrong")).toBe(false);
+    const dump = JSON.stringify([await database.prisma.client.findMany(), await database.prisma.registrationToken.findMany()]);
+    for (const secret of [body.client_secret, body.registration_access_token]) expect(dump).not.toContain(secret);
+    const stored = await clients.find(String(body.client_id));
+    expect(stored).toMatchObject({ createdBy: "registration", metadata: { scope: "openid api:read" } });
+    expect(stored?.metadata).not.toHaveProperty("client_secret");
+  });
+
+  test("takes nothing from an application that only an operator may say", async () => {
+    const operator = { require_pkce: false, first_party: true, verified: true, management_scopes: ["admin"], grantor_scopes: ["admin"] };
+    const { body } = await register({ ...WEB, ...operator, client_id: "mine", client_secret: "mine" });
+    expect(body.client_id).not.toBe("mine");
+    expect(body.client_secret).not.toBe("mine");
+    const client = await provider.Client.find(String(body.client_id));
+    expect(clientExtras(client as object)).toMatchObject({
+      require_pkce: true,
+      first_party: false,
+      verified: false,
+      management_scopes: [],
+    });
+    expect(clientExtras(client as object).grantor_scopes).toBeUndefined();
+    const updated = await manage("PUT", body, { client_id: body.client_id, ...WEB, ...operator });
+    expect(updated.status).toBe(200);
+    expect(await clients.find(String(body.client_id))).toMatchObject({
+      requirePkce: true,
+      firstParty: false,
+      verified: false,
+      managementScopes: [],
+    });
+  });
+
+  test("keeps what the operator decided when the application updates itself", async () => {
+    const { body } = await register(WEB);
+    await clients.update(String(body.client_id), {
+      firstParty: true,
+      requirePkce: false,
+      managementScopes: ["m"],
+      metadata: { scope: "openid secret:scope" },
+    });
+    const updated = await manage("PUT", body, { client_id: body.client_id, ...WEB, client_name: "New", scope: "openid secret:scope" });
+    expect(updated).toMatchObject({ status: 200, body: { client_name: "New", scope: "openid secret:scope" } });
+    const stored = await clients.find(String(body.client_id));
+    expect(stored).toMatchObject({ firstParty: true, requirePkce: false, managementScopes: ["m"] });
+    const wider = { client_id: body.client_id, ...WEB, scope: "openid other:scope" };
+    expect(await manage("PUT", updated.body, wider)).toMatchObject({ status: 400, body: { error: "invalid_client_metadata" } });
+  });
+
+  test.each<[string, Json, string]>([
+    ["invalid_redirect_uri", { ...WEB, redirect_uris: ["http://app.example/cb"] }, "redirect_uris[0]"],
+    ["invalid_redirect_uri", { ...WEB, redirect_uris: [] }, "redirect_uris"],
+    ["invalid_client_metadata", { ...WEB, grant_types: ["implicit"] }, "grant_types"],
+    ["invalid_client_metadata", { ...WEB, scope: "openid clients:write" }, "clients:write"],
+    ["invalid_client_metadata", { ...SERVICE, scope: "api:read" }, "scope"],
+    ["invalid_client_metadata", { ...SERVICE, token_endpoint_auth_method: "none" }, "token_endpoint_auth_method"],
+    ["invalid_client_metadata", { ...WEB, id_token_signed_response_alg: "HS256" }, "id_token_signed_response_alg"],
+  ])("answers %s to %j", async (error, body, named) => {
+    const answer = await register(body);
+    expect(answer).toMatchObject({ status: 400, body: { error } });
+    expect(answer.body.error_description).toContain(named);
+    expect(await database.prisma.client.count()).toBe(0);
+  });
+
+  test("gives public clients no secret", async () => {
+    const { status, body } = await register({ ...WEB, token_endpoint_auth_method: "none" });
+    expect(status).toBe(201);
+    for (const member of ["client_secret", "client_secret_expires_at"]) expect(body).not.toHaveProperty(member);
+    expect((await clients.find(String(body.client_id)))?.secretHash).toBeUndefined();
+  });
+});
+
+describe("management of a registration", () => {
+  let registered: Json;
+
+  beforeEach(async () => {
+    await start("open");
+    registered = (await register({ ...WEB, scope: "openid api:read" })).body;
+  });
+
+  test("reads it without the secret", async () => {
+    const { status, body } = await manage("GET", registered);
+    const { client_secret: _, ...rest } = registered;
+    expect(status).toBe(200);
+    expect(body).toEqual(rest);
+  });
+
+  test("updates it, keeps the secret, and gives a new access token for the old", async () => {
+    const { status, body } = await manage("PUT", registered, { client_id: registered.client_id, ...WEB, client_name: "New" });
+    expect(status).toBe(200);
+    expect(body).toMatchObject({ client_name: "New" });
+    expect(body).not.toHaveProperty("scope"); // left out, so removed: RFC 7592 §2.2
+    expect(body).not.toHaveProperty("client_secret");
+    expect(await authenticates(registered.client_id, registered.client_secret)).toBe(true);
+    expect((await manage("GET", registered)).status).toBe(401);
+    expect((await manage("GET", body)).status).toBe(200);
+  });
+
+  test("lets a secret be repeated when it is right", async () => {
+    const { client_id: id, client_secret: secret } = registered;
+    const update = { client_id: id, ...WEB, client_secret: secret };
+    expect(await adapters.withoutRepeatedSecret(String(id), update)).toEqual({ client_id: id, ...WEB });
+    expect(await adapters.withoutRepeatedSecret(String(id), { ...update, client_secret: "wrong" })).toMatchObject({
+      client_secret: "wrong",
+    });
+    expect((await manage("PUT", registered, { ...update, client_secret: "wrong" })).status).toBe(400);
+  });
+
+  test("makes a secret when one becomes necessary, and drops it when it is no longer", async () => {
+    const open = await manage("PUT", registered, { client_id: registered.client_id, ...WEB, token_endpoint_auth_method: "none" });
+    expect(open.body).not.toHaveProperty("client_secret");
+    expect((await clients.find(String(registered.client_id)))?.secretHash).toBeUndefined();
+    const closed = await manage("PUT", open.body, { client_id: registered.client_id, ...WEB });
+    expect(closed.body.client_secret).toMatch(/^[\w-]{43}$/);
+    expect(closed.body.client_secret).not.toBe(registered.client_secret);
+    expect(await authenticates(registered.client_id, closed.body.client_secret)).toBe(true);
+    expect(await authenticates(registered.client_id, registered.client_secret)).toBe(false);
+  });
+
+  test("deletes it, ending its grants before the answer", async () => {
+    const ended: string[] = [];
+    clients.onDelete(async (id) => void ended.push(id));
+    expect((await manage("DELETE", registered)).status).toBe(204);
+    expect(ended).toEqual([registered.client_id]);
+    expect(await database.prisma.registrationToken.count()).toBe(0);
+    expect((await manage("GET", registered)).status).toBe(401);
+  });
+
+  test("is refused with another's token, or with the hash of one", async () => {
+    const other = (await register(WEB)).body;
+    expect((await manage("GET", { ...registered, registration_access_token: other.registration_access_token })).status).toBe(401);
+    const [row] = await database.prisma.registrationToken.findMany({ where: { clientId: String(registered.client_id) } });
+    expect((await manage("GET", { ...registered, registration_access_token: row?.hash })).status).toBe(401);
+    expect((await manage("GET", registered)).status).toBe(200);
+  });
+});
+
+describe("registration with a token", () => {
+  beforeEach(() => start("token"));
+
+  test("is refused without one, or with a made-up or expired one", async () => {
+    const { token } = await tokens.createInitial({ expires: 60 });
+    expect((await register(WEB)).status).toBe(401);
+    expect((await register(WEB, "made-up")).status).toBe(401);
+    expect((await register(WEB, token)).status).toBe(201);
+    now += 60_001;
+    expect((await register(WEB, token)).status).toBe(401);
+  });
+
+  test("trusts whoever was given one with the scopes of resources", async () => {
+    const { token } = await tokens.createInitial();
+    expect((await register({ ...SERVICE, scope: "api:read" }, token)).body).toMatchObject({
+      scope: "api:read",
+      response_types: [],
+      redirect_uris: [],
+    });
+  });
+
+  test("takes no more registrations than uses, however many come at once, and a failed one costs none", async () => {
+    const { token } = await tokens.createInitial({ uses: 3 });
+    expect((await register({ redirect_uris: [] }, token)).status).toBe(400);
+    const answers = await Promise.all(Array.from({ length: 20 }, () => register(WEB, token)));
+    expect(answers.filter(({ status }) => status === 201)).toHaveLength(3);
+    for (const { status, body } of answers) if (status !== 201) expect([status, body.error]).toEqual([401, "invalid_token"]);
+    expect(await database.prisma.client.count()).toBe(3);
+    expect((await register(WEB, token)).status).toBe(401);
+  });
+
+  test("an access token of a registration registers nobody", async () => {
+    const { token } = await tokens.createInitial();
+    const { body } = await register(WEB, token);
+    expect((await register(WEB, String(body.registration_access_token))).status).toBe(401);
+    expect((await manage("GET", { ...body, registration_access_token: token })).status).toBe(401);
+  });
+});
+
+test("closed registration is neither there nor announced", async () => {
+  await start("closed");
+  expect((await register(WEB)).status).toBe(404);
+  expect((await call("GET", "/.well-known/openid-configuration")).body).not.toHaveProperty("registration_endpoint");
+});
+
+test("the engine takes every kind of client that we make, and the scopes that it is limited to", async () => {
+  await start("closed");
+  const redirects = { redirect_uris: ["https://app.example/cb"] };
+  for (const [type, metadata] of [
+    ["web", redirects],
+    ["spa", redirects],
+    ["native", { redirect_uris: ["http://127.0.0.1/cb", "com.example.app:/cb"] }],
+    ["service", {}],
+    ["device", {}],
+  ] as const) {
+    const { client, secret } = await clients.create({
+      type,
+      metadata: { ...metadata, scope: "openid api:read", id_token_signed_response_alg: "RS256" },
+    });
+    const engine = await provider.Client.find(client.clientId);
+    expect(engine?.scope).toBe("openid");
+    expect(clientExtras(engine as object).grantor_scopes).toEqual(["openid", "api:read"]);
+    if (secret !== undefined) {
+      expect(await engine?.compareClientSecret(secret)).toBe(true);
+      expect(await engine?.compareClientSecret(String(engine.clientSecret))).toBe(false);
+    }
+  }
+  const without = await clients.create({ type: "service", metadata: {} });
+  expect((await provider.Client.find(without.client.clientId))?.scope).toBeUndefined();
+  const resourceOnly = await clients.create({ type: "service", metadata: { scope: "api:read" } });
+  expect((await provider.Client.find(resourceOnly.client.clientId))?.scope).toBe("phone");
+});

@@ -1,0 +1,177 @@
+import { pino } from "pino";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { type ClientStore, createClientStore, registrationResponse } from "../../src/clients/client-store.ts";
+import { createRegistrationTokens } from "../../src/clients/registration-tokens.ts";
+import { type ChangeFeed, openChangeFeed } from "../../src/storage/change-feed.ts";
+import type { Database } from "../../src/storage/database.ts";
+import { testDatabase } from "../support/test-database.ts";
+import { waitFor } from "../support/wait-for.ts";
+
+const log = pino({ level: "silent" });
+const WEB = { type: "web", metadata: { client_name: "Web", redirect_uris: ["https://app.example/cb"] } } as const;
+
+let database: Database;
+let feeds: ChangeFeed[];
+let now: number;
+let here: ClientStore;
+let there: ClientStore;
+
+beforeEach(async () => {
+  database = await testDatabase();
+  now = Date.parse("2026-01-01T00:00:00Z");
+  feeds = await Promise.all([openChangeFeed(database, log), openChangeFeed(database, log)]);
+  [here, there] = feeds.map((feed) => createClientStore(database.prisma, feed, () => now)) as [ClientStore, ClientStore];
+});
+
+afterEach(async () => {
+  for (const feed of feeds) await feed.close();
+  await database.close();
+});
+
+describe("a client", () => {
+  test("is found with what it registered and what the operator decided, without its secret", async () => {
+    const made = await here.create({ ...WEB, firstParty: true, managementScopes: ["clients:read"] });
+    const found = await here.find(made.client.clientId);
+    expect(found).toEqual(made.client);
+    expect(found).toMatchObject({
+      firstParty: true,
+      verified: false,
+      requirePkce: true,
+      managementScopes: ["clients:read"],
+      createdBy: "operator",
+    });
+    expect(found?.metadata).toMatchObject({ client_name: "Web", grant_types: ["authorization_code", "refresh_token"] });
+    const dump = JSON.stringify(await database.prisma.client.findMany());
+    expect(dump).not.toContain(made.secret);
+  });
+
+  test("answers a registration as RFC 7591 has it, the secret once", async () => {
+    const made = await here.create(WEB);
+    expect(registrationResponse(made)).toMatchObject({
+      client_id: made.client.clientId,
+      client_id_issued_at: now / 1000,
+      client_secret: expect.stringMatching(/^[\w-]{43}$/),
+      client_secret_expires_at: 0,
+      redirect_uris: WEB.metadata.redirect_uris,
+    });
+    expect(registrationResponse({ client: made.client })).not.toHaveProperty("client_secret");
+  });
+
+  test("is refused with metadata that breaks the rules, and with an id that is taken", async () => {
+    await expect(here.create({ metadata: {} })).rejects.toMatchObject({ code: "invalid_redirect_uri" });
+    await expect(here.create({ ...WEB, type: "spa", requirePkce: false })).rejects.toMatchObject({ code: "invalid_client_metadata" });
+    await here.create({ ...WEB, clientId: "mine" });
+    await expect(here.create({ ...WEB, clientId: "mine" })).rejects.toMatchObject({ code: "conflict" });
+  });
+
+  test("that does not exist is not found, whatever was asked for", async () => {
+    for (const id of ["", "nobody", "a\u0000b", "ü", "x".repeat(10_000), "a b"]) expect(await here.find(id)).toBeUndefined();
+  });
+
+  test("is seen by every process as soon as it changes", async () => {
+    expect(await there.find("app")).toBeUndefined(); // remembered as absent
+    await here.create({ ...WEB, clientId: "app" });
+    await waitFor("the new client", () => there.find("app"));
+    await here.update("app", { verified: true });
+    expect((await here.find("app"))?.verified).toBe(true);
+    await waitFor("the change", async () => (await there.find("app"))?.verified);
+    await here.delete("app");
+    await waitFor("the end", async () => (await there.find("app")) === undefined);
+  });
+
+  test("is asked for once while it is warm", async () => {
+    await here.create({ ...WEB, clientId: "app" });
+    await here.find("app");
+    await database.prisma.client.update({ where: { id: "app" }, data: { verified: true } }); // behind the feed's back
+    expect((await here.find("app"))?.verified).toBe(false);
+    now += 60_001;
+    expect((await here.find("app"))?.verified).toBe(true);
+  });
+});
+
+describe("a secret", () => {
+  test("opens its own client alone, and the old one nothing any more once rotated", async () => {
+    const [one, other] = [await here.create(WEB), await here.create(WEB)];
+    const { clientId } = one.client;
+    expect(await here.checkSecret(clientId, one.secret as string)).toBe(true);
+    for (const wrong of [other.secret as string, "", one.client.secretHash as string])
+      expect(await here.checkSecret(clientId, wrong)).toBe(false);
+    expect(await here.checkSecret("nobody", one.secret as string)).toBe(false);
+    expect(await there.checkSecret(clientId, one.secret as string)).toBe(true);
+    const next = await here.rotateSecret(clientId);
+    expect(await here.checkSecret(clientId, one.secret as string)).toBe(false);
+    expect(await here.checkSecret(clientId, next)).toBe(true);
+    await waitFor("the other process", () => there.checkSecret(clientId, next));
+    expect(await there.checkSecret(clientId, one.secret as string)).toBe(false);
+  });
+
+  test("is made and forgotten with the authentication method", async () => {
+    const { client } = await here.create({ ...WEB, type: "spa" });
+    await expect(here.rotateSecret(client.clientId)).rejects.toMatchObject({ code: "invalid_client_metadata" });
+    const confidential = await here.update(client.clientId, { metadata: { token_endpoint_auth_method: "client_secret_post" } });
+    expect(await here.checkSecret(client.clientId, confidential.secret as string)).toBe(true);
+    const renamed = await here.update(client.clientId, { metadata: { client_name: "New" } });
+    expect(renamed.secret).toBeUndefined();
+    expect(await here.checkSecret(client.clientId, confidential.secret as string)).toBe(true);
+    await here.update(client.clientId, { metadata: { token_endpoint_auth_method: "none" } });
+    expect(await here.checkSecret(client.clientId, confidential.secret as string)).toBe(false);
+  });
+});
+
+describe("a change", () => {
+  test("replaces what is given, removes null, keeps the rest, and checks the whole", async () => {
+    const { client } = await here.create({ ...WEB, metadata: { ...WEB.metadata, logo_uri: "https://app.example/logo.png" } });
+    const { client: after } = await here.update(client.clientId, { metadata: { client_name: "New", logo_uri: null }, requirePkce: false });
+    expect(after).toMatchObject({ requirePkce: false, metadata: { client_name: "New", redirect_uris: WEB.metadata.redirect_uris } });
+    expect(after.metadata).not.toHaveProperty("logo_uri");
+    await expect(here.update(client.clientId, { metadata: { redirect_uris: [] } })).rejects.toMatchObject({ code: "invalid_redirect_uri" });
+    await expect(here.update(client.clientId, { metadata: { token_endpoint_auth_method: "none" } })).rejects.toThrow(/require_pkce/);
+    await expect(here.update("nobody", { verified: true })).rejects.toMatchObject({ code: "not_found" });
+  });
+
+  test("made in parallel loses none", async () => {
+    const { client } = await here.create(WEB);
+    const changes = [
+      { client_uri: "https://app.example/" },
+      { tos_uri: "https://app.example/tos" },
+      { policy_uri: "https://app.example/privacy" },
+    ];
+    await Promise.all(changes.map((metadata) => here.update(client.clientId, { metadata })));
+    expect((await here.find(client.clientId))?.metadata).toMatchObject(Object.assign({}, ...changes));
+  });
+});
+
+test("deletion takes the registration tokens along and waits for those who end its grants", async () => {
+  const tokens = createRegistrationTokens(database.prisma, () => now);
+  const { client } = await here.create(WEB);
+  await tokens.save("RegistrationAccessToken", "rat", { payload: {}, clientId: client.clientId });
+  const ended: string[] = [];
+  here.onDelete(async (id) => {
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    ended.push(id);
+  });
+  expect(await here.delete(client.clientId)).toBe(true);
+  expect(ended).toEqual([client.clientId]);
+  expect(await tokens.find("RegistrationAccessToken", "rat")).toBeUndefined();
+  expect(await here.delete(client.clientId)).toBe(false);
+  expect(ended).toHaveLength(1);
+});
+
+test("a list is in the order of creation, page by page, whole", async () => {
+  const made: string[] = [];
+  for (let index = 0; index < 5; index++) {
+    if (index % 2 === 0) now += 1;
+    made.push((await here.create({ ...WEB, ...(index === 4 && { createdBy: "account" }) })).client.clientId);
+  }
+  const seen: string[] = [];
+  let cursor: string | undefined;
+  do {
+    const page = await here.list({ limit: 2, ...(cursor !== undefined && { cursor }) });
+    seen.push(...page.clients.map(({ clientId }) => clientId));
+    cursor = page.next;
+  } while (cursor !== undefined);
+  expect([...seen].sort()).toEqual([...made].sort());
+  expect(seen[4]).toBe(made[4]);
+  expect((await here.list({ createdBy: "account" })).clients.map(({ clientId }) => clientId)).toEqual([made[4]]);
+  await expect(here.list({ cursor: "!!!" })).rejects.toMatchObject({ code: "invalid_client_metadata" });
+});
