@@ -4,7 +4,7 @@
  */
 import type { JsonWebKey } from "node:crypto";
 import type { Context } from "koa";
-import type { Adapter, Client, Configuration } from "oidc-provider";
+import type { Adapter, Client, Configuration, ResourceServer } from "oidc-provider";
 
 export interface Person {
   readonly id: string;
@@ -17,16 +17,6 @@ export interface Person {
 export interface ConsentedScopes {
   readonly openid: string;
   readonly resources: Readonly<Record<string, string>>;
-}
-
-/** What a client may ask of a resource server, as the engine wants to hear it. */
-export interface ResourceServerView {
-  readonly scope: string;
-  readonly audience: string;
-  readonly accessTokenFormat: "jwt";
-  /** Seconds. */
-  readonly accessTokenTTL: number;
-  readonly jwt: { sign: { alg: "RS256" | "ES256" | "PS256" | "EdDSA" } };
 }
 
 /** What stays of an access token, so that the server can serve it, and end it. */
@@ -59,11 +49,10 @@ export interface EngineDependencies {
   findPerson(id: string): Promise<Person | undefined>;
   findConsent(accountId: string, clientId: string): Promise<ConsentedScopes | undefined>;
   /** Undefined: nobody has registered it. */
-  findResourceServer(resource: string, client: Client): Promise<ResourceServerView | undefined>;
+  findResourceServer(resource: string, client: Client): Promise<ResourceServer | undefined>;
   mayIntrospect(audience: string, clientId: string): Promise<boolean>;
   /** Resources that put `roles` into every token. */
   includesRoles(audience: string): Promise<boolean>;
-  secretMatches(client: Client, given: string): Promise<boolean>;
   recordAccessToken(record: AccessTokenRecord): Promise<void>;
   readonly pages: EnginePages;
   /** Registration features and the client metadata that is ours. */

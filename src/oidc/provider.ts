@@ -22,16 +22,7 @@ const ID_TOKEN_TTL = 3_600;
 
 const SIGNING_ALGS = ["RS256", "ES256", "PS256", "EdDSA"] as const;
 
-export function createProvider(dependencies: EngineDependencies): Provider {
-  const provider = new Provider(dependencies.issuer, configuration(dependencies));
-  // Secrets are stored as hashes: the engine's own comparison with a plain one can only fail.
-  Object.defineProperty(provider.Client.prototype, "compareClientSecret", {
-    value(this: InstanceType<Provider["Client"]>, given: string) {
-      return dependencies.secretMatches(this, given);
-    },
-  });
-  return provider;
-}
+export const createProvider = (dependencies: EngineDependencies): Provider => new Provider(dependencies.issuer, configuration(dependencies));
 
 function configuration(dependencies: EngineDependencies): Configuration {
   const { issuer, https, lifetimes, pages } = dependencies;
@@ -92,7 +83,7 @@ function configuration(dependencies: EngineDependencies): Configuration {
       dPoP: { enabled: false },
       clientCredentials: { enabled: true },
       deviceFlow: deviceFlow(pages),
-      introspection: { enabled: true, allowedPolicy: introspectionPolicy(dependencies) } as IntrospectionFeature,
+      introspection: { enabled: true, allowedPolicy: introspectionPolicy(dependencies) },
       revocation: { enabled: true, allowedPolicy: revocationPolicy },
       pushedAuthorizationRequests: { enabled: true },
       resourceIndicators: resourceIndicators(dependencies),
@@ -104,12 +95,10 @@ function configuration(dependencies: EngineDependencies): Configuration {
         postLogoutSuccessSource: async (ctx) => pages.signedOut(ctx),
       },
       ...dependencies.registration.features,
-    },
+      // The published types split features into combinations of which this is none.
+    } as unknown as NonNullable<Configuration["features"]>,
   };
 }
-
-// The published types say that this feature cannot be enabled together with an asynchronous policy; the engine awaits it.
-type IntrospectionFeature = NonNullable<NonNullable<Configuration["features"]>["introspection"]>;
 
 /** OIDC Core §5.4; `roles` is ours. */
 const CLAIMS = {

@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import pg from "pg";
 import type { Logger } from "pino";
+import { describeLoss } from "./database-error.ts";
 
 const CHANNEL = "grantor_change";
 const FIRST_RETRY = 100; // ms
@@ -74,7 +75,7 @@ export async function openChangeFeed(database: { pool: pg.Pool; url: string }, l
       query_timeout: ANSWER_TIMEOUT,
       keepAlive: true,
     });
-    next.on("error", (error) => log.warn({ err: error }, "the change feed lost its connection"));
+    next.on("error", (error) => log.warn(describeLoss(error), "the change feed lost its connection"));
     next.on("notification", ({ payload }) => {
       const change = parseChange(payload);
       if (change !== undefined && change.from !== self) deliver(change.topic, change.id);
@@ -124,7 +125,7 @@ export async function openChangeFeed(database: { pool: pg.Pool; url: string }, l
     try {
       await connect();
     } catch (error) {
-      log.debug({ err: error }, "the change feed cannot connect yet");
+      log.debug(describeLoss(error), "the change feed cannot connect yet");
       if (!closed) reconnectLater();
       return;
     }

@@ -69,3 +69,9 @@ export function isUnavailable(error: unknown): boolean {
   }
   return false;
 }
+
+/** What a log needs to know of a lost connection. The driver's own error drags the whole client along, with the key that cancels its queries. */
+export function describeLoss(error: unknown): { code: string | undefined; reason: string } {
+  const { code, message } = error as { code?: unknown; message?: unknown };
+  return { code: typeof code === "string" ? code : undefined, reason: typeof message === "string" ? message : String(error) };
+}

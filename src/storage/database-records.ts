@@ -16,7 +16,8 @@ type Query = (name: string, text: string, values: unknown[]) => Promise<pg.Query
 
 const SQL = {
   read: "SELECT key, payload, consumed_at FROM engine_record WHERE key = $1 AND expires_at > now()",
-  readByPointer: "SELECT key, payload, consumed_at FROM engine_record WHERE pointer = $1 AND expires_at > now() ORDER BY expires_at DESC LIMIT 1",
+  readByPointer:
+    "SELECT key, payload, consumed_at FROM engine_record WHERE pointer = $1 AND expires_at > now() ORDER BY expires_at DESC LIMIT 1",
   areAlive: `SELECT count(*)::int AS alive FROM unnest($1::text[]) AS wanted
     WHERE EXISTS (SELECT FROM engine_record WHERE key = wanted AND expires_at > now())
        OR EXISTS (SELECT FROM engine_record WHERE pointer = wanted AND expires_at > now())`,
@@ -68,7 +69,8 @@ export class DatabaseRecords implements RecordStore {
     try {
       return await this.#transact(writes);
     } catch (error) {
-      if (error instanceof StoreUnavailableError && (error.cause as { code?: string }).code === DEADLOCK_DETECTED) return this.#transact(writes);
+      if (error instanceof StoreUnavailableError && (error.cause as { code?: string }).code === DEADLOCK_DETECTED)
+        return this.#transact(writes);
       throw error;
     }
   }
@@ -79,7 +81,9 @@ export class DatabaseRecords implements RecordStore {
 
   async tiedTo(owner: { accountId: string } | { clientId: string }): Promise<RecordKey[]> {
     const [column, id] = "accountId" in owner ? ["account_id", owner.accountId] : ["client_id", owner.clientId];
-    const { rows } = await this.#ask(`tied-to-${column}`, `SELECT key FROM engine_record WHERE ${column} = $1 AND expires_at > now()`, [id]);
+    const { rows } = await this.#ask(`tied-to-${column}`, `SELECT key FROM engine_record WHERE ${column} = $1 AND expires_at > now()`, [
+      id,
+    ]);
     return rows.map((row: { key: RecordKey }) => row.key);
   }
 
@@ -167,7 +171,9 @@ async function carryOutOne(query: Query, write: Write, replaced: ReadonlySet<Rec
     case "require":
       return (await query("are-alive", SQL.areAlive, [[write.key]])).rows[0].alive === 1;
     case "consume":
-      return (await query("consume", SQL.consume, [write.key, write.answer?.sealed ?? null, write.answer?.expiresAt ?? null])).rowCount === 1;
+      return (
+        (await query("consume", SQL.consume, [write.key, write.answer?.sealed ?? null, write.answer?.expiresAt ?? null])).rowCount === 1
+      );
     case "claim":
       return (await query("claim", SQL.claim, [write.key, write.expiresAt])).rowCount === 1;
     case "drop-answer":

@@ -3,12 +3,13 @@
  * Beside it in this room: sessions, grants and tokens, on Redis or in a table. The room knows no account, client or protocol: whoever
  * owns a noun asks for its rows here and decides what they mean.
  */
+import { setTimeout as sleep } from "node:timers/promises";
 import { PrismaPg } from "@prisma/adapter-pg";
 import pg from "pg";
 import type { Logger } from "pino";
 import type { Config } from "../config.ts";
 import type { Secrets } from "../secrets.ts";
-import { DatabaseError, isUnavailable } from "./database-error.ts";
+import { DatabaseError, describeLoss, isUnavailable } from "./database-error.ts";
 import { type EmbeddedPostgres, startEmbeddedPostgres } from "./embedded-postgres.ts";
 import { PrismaClient } from "./generated/client.ts";
 import { migrate } from "./migrations.ts";
@@ -71,7 +72,7 @@ async function waitForDatabase(url: string, patience: number, log: Logger): Prom
         throw new DatabaseError("unreachable", message, { cause });
       }
       if (!waited) log.warn({ database: describe(url), reason }, "waiting for the database");
-      await new Promise((resolve) => setTimeout(resolve, 250));
+      await sleep(250);
     }
   }
 }
@@ -91,10 +92,9 @@ function createPool(url: string, log: Logger): pg.Pool {
     keepAlive: true,
     keepAliveInitialDelayMillis: KEEP_ALIVE_DELAY,
   });
-  const lost = (error: Error): void => log.warn({ err: error }, "a database connection was lost");
-  pool.on("error", lost);
+  pool.on("error", (error) => log.warn(describeLoss(error), "a database connection was lost"));
   pool.on("connect", (client) => {
-    client.on("error", (error) => log.debug({ err: error }, "a database connection failed"));
+    client.on("error", (error) => log.debug(describeLoss(error), "a database connection failed"));
   });
   return pool;
 }
@@ -106,13 +106,24 @@ function withoutOptions(url: string): { connectionString: string } {
   return { connectionString: bare.href };
 }
 
-async function closePool(pool: pg.Pool, log: Logger): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const patience = new Promise<"late">((resolve) => {
-    timer = setTimeout(resolve, CLOSE_PATIENCE, "late");
+/** `end` resolves when the connections are told to close; here they have: an embedded server would otherwise end under them. */
+async function endPool(pool: pg.Pool): Promise<void> {
+  let open = pool.totalCount;
+  const removed = new Promise<void>((resolve) => {
+    pool.on("remove", () => {
+      open -= 1;
+      if (open === 0) resolve();
+    });
+    if (open === 0) resolve();
   });
-  if ((await Promise.race([pool.end(), patience])) === "late") log.warn("database queries were still under way at the end");
-  clearTimeout(timer);
+  await Promise.all([pool.end(), removed]);
+}
+
+async function closePool(pool: pg.Pool, log: Logger): Promise<void> {
+  const abort = new AbortController();
+  const late = sleep(CLOSE_PATIENCE, true, { signal: abort.signal }).catch(() => false);
+  if ((await Promise.race([endPool(pool), late])) === true) log.warn("database queries were still under way at the end");
+  abort.abort();
 }
 
 /**

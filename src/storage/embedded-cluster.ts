@@ -141,10 +141,13 @@ function homeOf(dataDir: string): string {
   return join(ROOT_STATE, databaseId(dataDir));
 }
 
-/** Runs initdb aside and renames: a killed one leaves no half cluster. */
+/** Runs initdb aside and renames: a killed one leaves no half cluster. Its initdb may go on for a while, so each has a folder of its own. */
 async function initialise(cluster: Cluster): Promise<void> {
-  const draft = `${cluster.data}.draft`;
-  rmSync(draft, { recursive: true, force: true });
+  const draftName = `${basename(cluster.data)}.draft-`;
+  for (const left of readdirSync(cluster.home).filter((name) => name.startsWith(draftName))) {
+    rmSync(join(cluster.home, left), { recursive: true, force: true, maxRetries: 5 });
+  }
+  const draft = join(cluster.home, `${draftName}${randomBytes(4).toString("hex")}`);
   const args = ["-D", draft, "-U", "grantor", "--auth=trust", "--encoding=UTF8", "--locale=C", "--wal-segsize=1", "--no-instructions"];
   const { as, env } = cluster;
   await new Promise<void>((done, fail) => {
@@ -203,7 +206,7 @@ export async function prepareCluster(dataDir: string): Promise<Cluster> {
     sockets,
     logFile: join(home, "postgres.log"),
     as: root ? { uid: NOBODY, gid: NOBODY } : {},
-    env: { PATH: process.env["PATH"] ?? "/usr/bin:/bin", LC_ALL: "C" },
+    env: { PATH: process.env.PATH ?? "/usr/bin:/bin", LC_ALL: "C" },
   };
   if (!existsSync(cluster.data)) {
     await withProcessLock(join(home, "lock"), PREPARE_TIMEOUT, async () => {

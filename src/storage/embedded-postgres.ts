@@ -45,7 +45,7 @@ server=$!
 reader=$!
 exec 4<&-
 wait "$server"
-kill -KILL "$reader"
+kill -KILL "$reader" 2>/dev/null
 `;
 
 const WATCH_INTERVAL = 250; // ms

@@ -57,7 +57,9 @@ export class Endings {
 
   async #endSessionRecord(key: RecordKey, body: string): Promise<void> {
     const { payload } = decodeBody("session", key, body, undefined, this.#options.sealer);
-    const authorizations = Object.values((payload["authorizations"] ?? {}) as Record<string, { grantId?: string; persistsLogout?: boolean }>);
+    const authorizations = Object.values(
+      (payload["authorizations"] ?? {}) as Record<string, { grantId?: string; persistsLogout?: boolean }>,
+    );
     const grants = authorizations.flatMap(({ grantId, persistsLogout }) => (grantId && !persistsLogout ? [keyOf("grant", grantId)] : []));
     await this.#remove([...grants, key], keyOf("session-uid", payload["uid"] as string));
   }

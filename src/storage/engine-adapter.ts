@@ -175,6 +175,11 @@ export class EngineAdapter {
     await write(this.#options.store, { op: "remove", key: keyOf("grant", grantId), until });
   }
 
+  /** Keeps what the server needs of an access token that is about to be issued; `exp` in seconds since the epoch. */
+  record(token: Payload & { jti: string; exp: number }): Promise<void> {
+    return this.upsert(token.jti, token, token.exp - this.#now() / 1000);
+  }
+
   /** Opens a complete access token, for this request alone. A bare `jti` opens nothing. */
   async openAccessToken(jwt: string): Promise<Payload | undefined> {
     const jti = await this.#options.verifyAccessToken(jwt);

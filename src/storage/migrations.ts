@@ -6,7 +6,7 @@ import { createHash, randomUUID } from "node:crypto";
 import { readdir, readFile } from "node:fs/promises";
 import pg from "pg";
 import type { Logger } from "pino";
-import { DatabaseError } from "./database-error.ts";
+import { DatabaseError, describeLoss } from "./database-error.ts";
 
 /** The key that Prisma's own command takes on PostgreSQL, so that the two exclude each other. */
 const PRISMA_LOCK = 72707369;
@@ -97,7 +97,7 @@ async function apply(client: pg.Client, { name, sql, checksum }: Migration): Pro
 export async function migrate(url: string, log: Logger, folder = MIGRATIONS): Promise<string[]> {
   const migrations = await readMigrations(folder);
   const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 5000, application_name: "grantor migrate" });
-  client.on("error", (error) => log.warn({ err: error }, "the database connection was lost while migrating")); // the query reports it too
+  client.on("error", (error) => log.warn(describeLoss(error), "the database connection was lost while migrating")); // the query reports it too
   await client.connect();
   try {
     await client.query("SELECT pg_advisory_lock($1)", [PRISMA_LOCK]);

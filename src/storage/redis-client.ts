@@ -37,7 +37,15 @@ function create(url: string): RedisClient {
   if (scheme.endsWith("+sentinel")) {
     const { nodes, path, credentials } = parseMany(url, 26379);
     const [name = "mymaster", db = "0"] = path.split("/");
-    return new Redis({ ...COMMON, ...credentials, ...tls, sentinels: nodes, name, db: Number(db), ...(scheme.startsWith("rediss") && { enableTLSForSentinelMode: true }) });
+    return new Redis({
+      ...COMMON,
+      ...credentials,
+      ...tls,
+      sentinels: nodes,
+      name,
+      db: Number(db),
+      ...(scheme.startsWith("rediss") && { enableTLSForSentinelMode: true }),
+    });
   }
   if (scheme.endsWith("+cluster")) {
     const { nodes, credentials } = parseMany(url, 6379);

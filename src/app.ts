@@ -1,0 +1,229 @@
+/**
+ * The composition root: joins services, engine, pages and host into one request handler. The only place that knows every room.
+ */
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { fileURLToPath } from "node:url";
+import Koa, { type Context } from "koa";
+import type { Provider } from "oidc-provider";
+import { claimsFor } from "./accounts/account-claims.ts";
+import { createAccountRoutes } from "./accounts/account-routes.ts";
+import { type ClientExtras, clientExtras, createClientAdapters, isClientModel } from "./clients/engine-client-adapter.ts";
+import { registrationConfig } from "./clients/registration.ts";
+import { resourceServerInfo } from "./clients/resource-server-info.ts";
+import { isOpenIdScope } from "./clients/scopes.ts";
+import { toEngine } from "./clients/engine-client-adapter.ts";
+import type { Config } from "./config.ts";
+import { loadAssets } from "./http/assets.ts";
+import { PreparedKeygrip } from "./http/cookies.ts";
+import { handleErrors } from "./http/errors.ts";
+import { createGuardedFetch } from "./http/fetch-guard.ts";
+import { createForms } from "./http/forms.ts";
+import { pinIssuer } from "./http/pin-issuer.ts";
+import { createRenderer } from "./http/rendering.ts";
+import { requestContext } from "./http/request-context.ts";
+import { securityHeaders } from "./http/security-headers.ts";
+import { createConsents } from "./interactions/consent.ts";
+import { enginePages } from "./interactions/engine-pages.ts";
+import { interactionRoutes } from "./interactions/interaction-routes.ts";
+import { OWN_CLIENT_ID, ownClient, ownPages } from "./interactions/own-pages.ts";
+import { privateJwks, publicJwks } from "./keys/jwks.ts";
+import { Health, healthRoutes } from "./observability/health.ts";
+import type { Logger } from "./observability/logger.ts";
+import { publishedDocuments } from "./oidc/metadata.ts";
+import { ENGINE_ROUTES, isEnginePath } from "./oidc/paths.ts";
+import { lostRace } from "./oidc/policies.ts";
+import type { AccessTokenRecord, EngineDependencies } from "./oidc/ports.ts";
+import { postToGet } from "./oidc/post-to-get.ts";
+import { createProvider } from "./oidc/provider.ts";
+import { deriveKeys, type Secrets } from "./secrets.ts";
+import type { Services } from "./services.ts";
+import { EngineAdapter, type EngineAdapterOptions, type EngineModel } from "./storage/engine-adapter.ts";
+import { write } from "./storage/request-scope.ts";
+import { commitRequests } from "./tokens/commit-requests.ts";
+import { presentAccessTokens } from "./tokens/present-access-tokens.ts";
+
+const VIEWS = fileURLToPath(new URL("../views/", import.meta.url));
+const BRAND = { name: "Grantor" };
+
+export interface App {
+  handle(request: IncomingMessage, response: ServerResponse): void;
+  readonly health: Health;
+}
+
+export async function createApp(config: Config, secrets: Secrets, services: Services, log: Logger): Promise<App> {
+  const { issuer, https } = config;
+  const { people, clients, resources, keys, records, recordSealer, endings, audit } = services;
+  const { accounts, consents } = people;
+
+  // --- the host
+  const cookieKeys = new PreparedKeygrip(deriveKeys(secrets, "grantor/cookies"));
+  const assets = loadAssets(`${VIEWS}assets`);
+  const forms = createForms({ issuer, https, keys: deriveKeys(secrets, "grantor/forms") });
+  const render = createRenderer({ views: VIEWS, issuer, brand: BRAND, assets, csrfToken: forms.token });
+  const health = new Health({ onChange: (name, state, reason) => log[state === "up" ? "info" : "error"]({ err: reason }, `${name} is ${state}`) });
+  health.register("database", () => services.database.pool.query("SELECT 1"));
+  health.register("sessions", () => records.ping());
+
+  const host = [requestContext({ log, trustProxy: config.trustProxy }), securityHeaders({ https }), handleErrors(render)];
+  const facts = (ctx: Context) => ({ address: ctx.state.client.address, requestId: ctx.state.requestId });
+
+  // --- records
+  const adapterOptions: EngineAdapterOptions = {
+    store: records,
+    sealer: recordSealer,
+    userCodeKey: deriveKeys(secrets, "grantor/user-codes")[0] as Buffer,
+    verifyAccessToken: async (jwt) => services.tokenVerifier.verify(jwt, { issuer, typ: "at+jwt" })?.["jti"] as string | undefined,
+    issuer,
+    refreshGrace: config.refreshGrace,
+    grantTtl: services.grantTtl,
+    lostRace,
+  };
+  const accessTokens = new EngineAdapter("AccessToken", adapterOptions);
+  const commit = commitRequests({
+    store: records,
+    endings,
+    sealer: recordSealer,
+    paths: { token: ENGINE_ROUTES.token, authorization: ENGINE_ROUTES.authorization },
+    refreshGrace: config.refreshGrace,
+    onReplay: (ctx, what) =>
+      audit.record({ event: "grant.replayed", outcome: "failure", clientId: engineClient(ctx)?.clientId, detail: { what }, ...facts(ctx) }),
+  });
+
+  // --- the engine
+  const clientAdapters = createClientAdapters(clients, services.registrationTokens);
+  const adapters = new Map<string, ReturnType<EngineDependencies["adapterFor"]>>();
+  const scopesAt = async (audience: string, client: Pick<ClientExtras, "grantor_scopes" | "management_scopes">) =>
+    resourceServerInfo({ audience, resource: await resources.find(audience) }, client, issuer);
+  const pages = enginePages({
+    render,
+    async personOf(ctx) {
+      const accountId = (ctx["oidc"] as { session?: { accountId?: string } } | undefined)?.session?.accountId;
+      const account = accountId === undefined ? undefined : await accounts.find(accountId);
+      return account && { email: account.email, name: account.name };
+    },
+    onError: (ctx, code, cause) => ctx.state.log[ctx.status >= 500 ? "error" : "info"]({ err: cause, code }, "error page"),
+  });
+  const dependencies: Omit<EngineDependencies, "jwks"> = {
+    issuer,
+    https,
+    adapterFor(model) {
+      const known = adapters.get(model);
+      if (known !== undefined) return known;
+      const made = isClientModel(model)
+        ? clientAdapters.adapter(model)
+        : (new EngineAdapter(model as EngineModel, adapterOptions) as unknown as ReturnType<EngineDependencies["adapterFor"]>);
+      adapters.set(model, made);
+      return made;
+    },
+    cookieKeys,
+    lifetimes: { accessToken: config.accessTokenTtl, refreshToken: config.refreshTokenTtl, session: config.sessionTtl, grant: services.grantTtl },
+    async findPerson(id) {
+      const account = await accounts.find(id);
+      if (account === undefined || account.disabledAt !== undefined || !account.emailVerified) return undefined;
+      return { id: account.id, roles: account.roles, claims: (scopes) => claimsFor(account, scopes) };
+    },
+    findConsent: (accountId, clientId) => consents.find(accountId, clientId),
+    async findResourceServer(audience, client) {
+      const info = await scopesAt(audience, clientExtras(client));
+      return info && { ...info, accessTokenTTL: info.accessTokenTTL ?? config.accessTokenTtl };
+    },
+    mayIntrospect: async (audience, clientId) => (await resources.find(audience))?.introspectors.includes(clientId) ?? false,
+    includesRoles: async (audience) => (await resources.find(audience))?.includeRoles ?? false,
+    recordAccessToken: (record) => accessTokens.record(record),
+    pages,
+    registration: registrationConfig(config, clientAdapters, () => resources.knownScopes()),
+    fetch: createGuardedFetch(config.fetchAllow),
+    builtInClients: [ownClient(issuer)],
+  };
+
+  let engine = startEngine();
+  keys.onChange(() => {
+    engine = startEngine(); // requests under way finish on the one that they began with
+  });
+
+  function startEngine(): { provider: Provider; handle: App["handle"] } {
+    const provider = createProvider({ ...dependencies, jwks: privateJwks(keys.snapshot()) });
+    clientAdapters.extend(provider);
+    pinIssuer(provider, issuer);
+    const documents = publishedDocuments({ maxAge: config.jwksMaxAge, jwks: () => publicJwks(keys.snapshot(), config.jwksMaxAge) });
+    const present = presentAccessTokens({
+      paths: { introspection: ENGINE_ROUTES.introspection, revocation: ENGINE_ROUTES.revocation },
+      openAccessToken: (jwt) => accessTokens.openAccessToken(jwt),
+    });
+    for (const middleware of [...host, documents, postToGet, commit, present]) provider.use(middleware as Parameters<Provider["use"]>[0]);
+    provider.on("server_error", (ctx, err) => ctx.state["log"].error({ err }, "unexpected error"));
+    return { provider, handle: provider.callback() };
+  }
+
+  // --- people's pages
+  const site = new Koa();
+  site.keys = cookieKeys as unknown as string[];
+  pinIssuer(site, issuer);
+  const decisions = createConsents({
+    issuer,
+    isOpenIdScope,
+    findResource: (audience) => resources.find(audience),
+    async scopesFor(audience, clientId) {
+      const client = clientId === OWN_CLIENT_ID ? undefined : await clients.find(clientId);
+      return client === undefined ? "openid" : ((await scopesAt(audience, toEngine(client) as unknown as ClientExtras))?.scope ?? "");
+    },
+    remember: (accountId, clientId, scopes) => (clientId === OWN_CLIENT_ID ? Promise.resolve() : consents.remember(accountId, clientId, scopes)),
+  });
+  const interactions = interactionRoutes({
+    provider: () => engine.provider,
+    render,
+    verifyForm: forms.verifyForm,
+    accounts,
+    authentication: people.authentication,
+    consents: decisions,
+    interactionState: people.interactionState,
+    https,
+    offersSignUp: config.signUp === "open",
+    onSignIn: (ctx, { accountId, clientId, outcome }) =>
+      audit.record({
+        event: "sign_in",
+        outcome: outcome === "success" ? "success" : "failure",
+        actor: accountId,
+        accountId,
+        clientId,
+        detail: { outcome },
+        ...facts(ctx),
+      }),
+    onDecision: (ctx, { accountId, clientId, allowed }) =>
+      audit.record({ event: "consent", outcome: allowed ? "success" : "failure", actor: accountId, accountId, clientId, ...facts(ctx) }),
+  });
+  const own = ownPages({
+    issuer,
+    provider: () => engine.provider,
+    render,
+    verifyForm: forms.verifyForm,
+    accounts,
+    consents,
+    clients,
+    endConsent: (accountId, clientId) => endings.endConsent(accountId, clientId),
+    onWithdraw: (ctx, accountId, clientId) =>
+      audit.record({ event: "consent.withdrawn", outcome: "success", actor: accountId, accountId, clientId, ...facts(ctx) }),
+    offersSignUp: config.signUp === "open",
+  });
+  const joining = createAccountRoutes({ people, forms, render, https, loopback: config.loopback });
+  for (const middleware of host) site.use(middleware);
+  site.use(healthRoutes(health)).use(assets.serve).use(commit);
+  for (const router of [interactions, own, joining]) site.use(router.routes()).use(router.allowedMethods());
+  const siteHandle = site.callback();
+
+  return {
+    health,
+    handle(request, response) {
+      const path = pathOf(request.url ?? "/");
+      if (isEnginePath(path)) engine.handle(request, response);
+      else siteHandle(request, response);
+    },
+  };
+}
+
+const engineClient = (ctx: Context) => (ctx["oidc"] as { client?: { clientId: string } } | undefined)?.client;
+
+function pathOf(url: string): string {
+  const query = url.indexOf("?");
+  return query === -1 ? url : url.slice(0, query);
+}

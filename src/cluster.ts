@@ -1,0 +1,57 @@
+/** WORKERS > 1: a primary that owns the embedded database and the workers: forks them, replaces those that die, and drains them together. */
+import cluster, { type Worker } from "node:cluster";
+import type { Config } from "./config.ts";
+import type { Logger } from "./observability/logger.ts";
+import type { Secrets } from "./secrets.ts";
+import { openDatabase } from "./storage/database.ts";
+
+/** Milliseconds before a worker that died is replaced; doubled with each death in a row, up to the limit. */
+const RESTART_DELAY = 200;
+const RESTART_LIMIT = 10_000;
+/** A worker that lived this long (ms) died for a new reason. */
+const SETTLED = 30_000;
+/** Milliseconds; a worker drains in less. */
+const DRAIN_LIMIT = 28_000;
+
+/** Runs the workers until the signal aborts. @returns the exit status */
+export async function supervise(config: Config, secrets: Secrets, log: Logger, signal: AbortSignal): Promise<number> {
+  // Opened here first, so that the embedded server lives as long as the primary and is migrated before anybody needs it.
+  const database = await openDatabase(config, secrets, log);
+  let failures = 0;
+  let everReady = false;
+  const gaveUp = Promise.withResolvers<void>();
+
+  const start = (): void => {
+    const worker = cluster.fork();
+    const bornAt = Date.now();
+    worker.once("listening", () => {
+      everReady = true;
+    });
+    worker.once("exit", (code, deathSignal) => {
+      if (signal.aborted) return;
+      if (!everReady) return gaveUp.resolve(); // nobody could start: the worker has said why
+      failures = Date.now() - bornAt > SETTLED ? 1 : failures + 1;
+      log.error({ pid: worker.process.pid, code, signal: deathSignal }, "a worker died; it is replaced");
+      setTimeout(() => !signal.aborted && start(), Math.min(RESTART_DELAY * 2 ** (failures - 1), RESTART_LIMIT));
+    });
+  };
+  for (let i = 0; i < config.workers; i++) start();
+
+  const stopped = new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+  await Promise.race([stopped, gaveUp.promise]);
+  await stopAll(log);
+  await database.close();
+  return signal.aborted ? 0 : 1;
+}
+
+async function stopAll(log: Logger): Promise<void> {
+  const workers = Object.values(cluster.workers ?? {}).filter((worker): worker is Worker => worker !== undefined);
+  const ends = workers.map((worker) => new Promise<void>((resolve) => (worker.isDead() ? resolve() : worker.once("exit", () => resolve()))));
+  for (const worker of workers) worker.process.kill("SIGTERM");
+  const limit = setTimeout(() => {
+    log.error("workers did not drain in time and are killed");
+    for (const worker of workers) worker.process.kill("SIGKILL");
+  }, DRAIN_LIMIT);
+  await Promise.all(ends);
+  clearTimeout(limit);
+}

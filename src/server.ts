@@ -1,0 +1,74 @@
+/** One server process: opens the services, listens, and on a signal drains: not ready, what is under way answered, everything closed. */
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { createApp } from "./app.ts";
+import type { Config } from "./config.ts";
+import type { Logger } from "./observability/logger.ts";
+import type { Secrets } from "./secrets.ts";
+import { openServices } from "./services.ts";
+
+/** Milliseconds in which keep-alive connections are told to close with their next answer, before no new ones are taken. */
+const FAREWELL = 1_000;
+/** Milliseconds for requests under way; the rest of the 30 seconds is for the stores. */
+const DRAIN_LIMIT = 20_000;
+/** Milliseconds; longer than the idle timeout of common load balancers (60 s), so that they close first. */
+const KEEP_ALIVE = 65_000;
+/** Milliseconds for all headers, and for a whole request. */
+const HEADERS_LIMIT = 15_000;
+const REQUEST_LIMIT = 30_000;
+
+/**
+ * Serves until the signal aborts.
+ * @param onListening told the address once requests are answered
+ * @throws {Error} with the words that say what to set or start
+ */
+export async function serve(config: Config, secrets: Secrets, log: Logger, signal: AbortSignal, onListening: (address: AddressInfo) => void): Promise<void> {
+  const services = await openServices(config, secrets, log);
+  try {
+    const app = await createApp(config, secrets, services, log);
+    let leaving = false;
+    const server = createServer({ keepAliveTimeout: KEEP_ALIVE, headersTimeout: HEADERS_LIMIT, requestTimeout: REQUEST_LIMIT }, (request, response) => {
+      if (leaving) response.setHeader("Connection", "close");
+      app.handle(request, response);
+    });
+    await listen(server, config);
+    onListening(server.address() as AddressInfo);
+    await announceBootstrap(services.people.bootstrap);
+    await aborted(signal);
+    log.info("draining");
+    leaving = true;
+    app.health.drain();
+    await drain(server);
+  } finally {
+    await services.close();
+  }
+}
+
+function listen(server: Server, { port, host }: Config): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once("error", (error: NodeJS.ErrnoException) => {
+      if (error.code === "EADDRINUSE") reject(new Error(`Port ${port} is in use. Stop what listens there, or set PORT to another one.`));
+      else if (error.code === "EACCES") reject(new Error(`This user may not listen on port ${port}. Set PORT to one above 1023.`));
+      else reject(error);
+    });
+    server.listen(port, host, resolve);
+  });
+}
+
+async function drain(server: Server): Promise<void> {
+  await new Promise((resolve) => setTimeout(resolve, FAREWELL));
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+  server.closeIdleConnections();
+  const limit = setTimeout(() => server.closeAllConnections(), DRAIN_LIMIT);
+  await closed;
+  clearTimeout(limit);
+}
+
+const aborted = (signal: AbortSignal): Promise<void> =>
+  signal.aborted ? Promise.resolve() : new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+
+/** On somebody's own machine, without an administrator: a link that makes the first one. Beside the log, which may be kept. */
+async function announceBootstrap(bootstrap: { link(): Promise<string | undefined> }): Promise<void> {
+  const link = await bootstrap.link();
+  if (link !== undefined) process.stderr.write(`\nNobody administers this server yet. Within the hour, open\n\n  ${link}\n\nto create the first account.\n\n`);
+}

@@ -1,0 +1,115 @@
+/**
+ * Everything below HTTP, joined: stores, keys, people, applications, endings. The server and the command line stand on the same services.
+ * Which stores they use follows from the environment alone.
+ */
+import { createPeople, type People } from "./accounts/people.ts";
+import { type ClientStore, createClientStore } from "./clients/client-store.ts";
+import { openResourceStore, type ResourceStore } from "./clients/resource-store.ts";
+import { createRegistrationTokens, type RegistrationTokens } from "./clients/registration-tokens.ts";
+import type { Config } from "./config.ts";
+import { createTokenVerifier, type TokenVerifier } from "./keys/key-set.ts";
+import { type KeyStore, openKeyStore } from "./keys/signing-keys.ts";
+import { type AuditLog, createAuditLog } from "./observability/audit-log.ts";
+import type { Logger } from "./observability/logger.ts";
+import { deriveKeys, type Secrets } from "./secrets.ts";
+import { type ChangeFeed, openChangeFeed } from "./storage/change-feed.ts";
+import { type Database, openDatabase } from "./storage/database.ts";
+import { DatabaseRecords } from "./storage/database-records.ts";
+import { Endings } from "./storage/endings.ts";
+import type { RecordStore } from "./storage/record-store.ts";
+import { checkEviction, connectRedis } from "./storage/redis-client.ts";
+import { RedisRecords } from "./storage/redis-records.ts";
+import { RevocationJournal } from "./storage/revocation-journal.ts";
+import { createSealer, type Sealer } from "./storage/seal.ts";
+
+/** Milliseconds between two removals of what has expired. */
+const SWEEP_INTERVAL = 60_000;
+
+export interface Services {
+  readonly database: Database;
+  readonly feed: ChangeFeed;
+  readonly records: RecordStore;
+  readonly recordSealer: Sealer;
+  readonly endings: Endings;
+  readonly keys: KeyStore;
+  readonly tokenVerifier: TokenVerifier;
+  readonly people: People;
+  readonly clients: ClientStore;
+  readonly registrationTokens: RegistrationTokens;
+  readonly resources: ResourceStore;
+  readonly audit: AuditLog;
+  /** Seconds that a grant lives after it was last used. */
+  readonly grantTtl: number;
+  /** Closes everything, in the opposite order. */
+  close(): Promise<void>;
+}
+
+/**
+ * @param now milliseconds since the epoch
+ * @throws {Error} with the words that say what to set or start
+ */
+export async function openServices(config: Config, secrets: Secrets, log: Logger, now: () => number = Date.now): Promise<Services> {
+  const closers: (() => unknown)[] = [];
+  const close = async (): Promise<void> => {
+    for (const closer of closers.splice(0).reverse()) await closer();
+  };
+  try {
+    const database = await openDatabase(config, secrets, log);
+    closers.push(() => database.close());
+    const feed = await openChangeFeed(database, log);
+    closers.push(() => feed.close());
+
+    const journal = new RevocationJournal(database.pool);
+    const redis = secrets.redisUrl === undefined ? undefined : connectRedis(secrets.redisUrl, log);
+    const records = redis === undefined ? new DatabaseRecords(database.pool) : new RedisRecords(redis, journal);
+    closers.push(() => records.close());
+    if (redis !== undefined) await checkEviction(redis, config.redisEviction === "accept", log);
+    const recordSealer = createSealer(deriveKeys(secrets, "grantor/records"));
+    const grantTtl = Math.max(config.refreshTokenTtl, config.sessionTtl);
+    const endings = new Endings({ store: records, sealer: recordSealer, longestLife: grantTtl });
+
+    const keys = await openKeyStore({ database, feed, sealer: createSealer(deriveKeys(secrets, "grantor/signing-keys")), now, log });
+    closers.push(() => keys.close());
+    const clients = createClientStore(database.prisma, feed, now);
+    closers.push(() => clients.close());
+    clients.onDelete((clientId) => endings.endClient(clientId));
+    const resources = await openResourceStore({
+      prisma: database.prisma,
+      feed,
+      issuer: config.issuer,
+      now,
+      onReadError: (err) => log.error({ err }, "resources could not be read again; the earlier ones stay in use"),
+    });
+    closers.push(() => resources.close());
+    const audit = createAuditLog(database.pool, log);
+    closers.push(() => audit.close());
+    const people = createPeople({ config, secrets, database, feed, redis, log, now });
+    closers.push(() => people.close());
+    await people.roles.ensureBuiltIn();
+
+    const sweeper = setInterval(() => {
+      Promise.all([records.sweep(), journal.sweep()]).catch((err: unknown) => log.warn({ err }, "expired records could not be removed yet"));
+    }, SWEEP_INTERVAL).unref();
+    closers.push(() => clearInterval(sweeper));
+
+    return {
+      database,
+      feed,
+      records,
+      recordSealer,
+      endings,
+      keys,
+      tokenVerifier: createTokenVerifier(() => keys.snapshot(), now),
+      people,
+      clients,
+      registrationTokens: createRegistrationTokens(database.prisma, now),
+      resources,
+      audit,
+      grantTtl,
+      close,
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
