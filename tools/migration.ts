@@ -18,7 +18,7 @@ provider = "postgresql"
 `;
 
 async function withDatabase<T>(work: (url: string) => Promise<T>): Promise<T> {
-  const given = process.env["DATABASE_URL"];
+  const given = process.env.DATABASE_URL;
   if (given) return work(given);
   const dataDir = await mkdtemp(join(tmpdir(), "grantor-migration-"));
   const server = await startEmbeddedPostgres({ dataDir, log: pino({ level: "silent" }) });
