@@ -192,8 +192,8 @@ export class EngineAdapter {
     const standIn = scope?.handles.get(value);
     if (standIn !== undefined) return { ...standIn };
     const payload = await this.openAccessToken(value);
-    // The engine takes a token without an audience for one that is meant for userinfo.
-    if (payload?.["aud"] === this.#options.issuer) delete payload["aud"];
+    if (payload?.["aud"] !== this.#options.issuer) return undefined; // what is meant for another resource is no token here
+    delete payload["aud"]; // which is how the engine knows a token for userinfo
     return payload;
   }
 

@@ -1,0 +1,153 @@
+/** A running Grantor with people and applications in it, for flow tests: everything after the seeds happens over HTTP. */
+import { createHash, randomBytes } from "node:crypto";
+import { loadConfig } from "../../src/config.ts";
+import { createLogger } from "../../src/observability/logger.ts";
+import { loadSecrets } from "../../src/secrets.ts";
+import { openServices, type Services } from "../../src/services.ts";
+import type { NewClient } from "../../src/clients/client-store.ts";
+import type { ResourceInput } from "../../src/clients/resource-store.ts";
+import { Agent, type Page } from "./agent.ts";
+import { startServer, type TestServer } from "./server.ts";
+import type { Stores } from "./stores.ts";
+
+export const PASSWORD = "correct horse battery staple";
+
+export interface SeededClient {
+  client_id: string;
+  client_secret?: string;
+  redirect_uri: string;
+}
+
+export interface Person {
+  id: string;
+  email: string;
+  password: string;
+}
+
+export interface Grantor {
+  readonly url: string;
+  readonly server: TestServer;
+  /** Of the same stores: for seeds, and to look into them. */
+  readonly services: Services;
+  person(options?: { roles?: string[]; name?: string }): Promise<Person>;
+  client(options?: Partial<NewClient>): Promise<SeededClient>;
+  resource(audience: string, input: ResourceInput): Promise<void>;
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+export const REDIRECT_URI = "https://app.example/callback";
+
+export async function startGrantor(stores: Stores, env: Record<string, string> = {}): Promise<Grantor> {
+  const server = await startServer({ env: { ...stores.env, ...env } });
+  const config = loadConfig(server.env);
+  const services = await openServices(config, await loadSecrets(config, server.env), createLogger({ logLevel: "silent" }));
+  return {
+    url: server.url,
+    server,
+    services,
+    async person({ roles = [], name = "Ada Lovelace" } = {}) {
+      const email = `person-${randomBytes(6).toString("hex")}@example.org`;
+      const passwordHash = await services.people.passwords.hash(PASSWORD);
+      for (const role of roles) await services.people.roles.save({ name: role });
+      const { id } = await services.people.accounts.create({ email, emailVerified: true, name, roles, passwordHash });
+      return { id, email, password: PASSWORD };
+    },
+    async client(options = {}) {
+      const { metadata, ...rest } = options;
+      const type = rest.type ?? "web";
+      const redirects = type === "service" || type === "device" ? {} : { redirect_uris: [REDIRECT_URI] };
+      const { client, secret } = await services.clients.create({ type, ...rest, metadata: { client_name: "Test application", ...redirects, ...metadata } });
+      const redirect_uri = client.metadata.redirect_uris[0] ?? REDIRECT_URI;
+      return { client_id: client.clientId, redirect_uri, ...(secret !== undefined && { client_secret: secret }) };
+    },
+    async resource(audience, input) {
+      await services.resources.create(audience, input);
+    },
+    async [Symbol.asyncDispose]() {
+      await services.close();
+      await server[Symbol.asyncDispose]();
+    },
+  };
+}
+
+export interface Pkce {
+  verifier: string;
+  challenge: string;
+}
+
+export function pkce(): Pkce {
+  const verifier = randomBytes(32).toString("base64url");
+  return { verifier, challenge: createHash("sha256").update(verifier).digest("base64url") };
+}
+
+export function authorizationUrl(issuer: string, client: SeededClient, proof: Pkce, parameters: Record<string, string> = {}): string {
+  const query = new URLSearchParams({
+    client_id: client.client_id,
+    redirect_uri: client.redirect_uri,
+    response_type: "code",
+    scope: "openid",
+    state: "the-state",
+    code_challenge: proof.challenge,
+    code_challenge_method: "S256",
+    ...parameters,
+  });
+  return `${issuer}/oauth/authorize?${query}`;
+}
+
+/** Opens an authorization URL and goes through sign-in and consent, whatever is asked. @returns the page that it ends at */
+export async function authorize(agent: Agent, url: string, person: Person, decision = "allow"): Promise<Page> {
+  let page = await agent.open(url);
+  for (let steps = 0; page.status === 200 && steps < 4; steps++) {
+    const consentForm = page.forms.findIndex(({ fields }) => !("email" in fields) && page.text.includes('name="decision"'));
+    if (page.text.includes('name="password"')) page = await agent.submit(page, { email: person.email, password: person.password });
+    else if (consentForm !== -1) page = await agent.submit(page, { decision }, page.forms.length - 1);
+    else break;
+  }
+  return page;
+}
+
+export interface Tokens {
+  access_token: string;
+  refresh_token?: string;
+  id_token?: string;
+  scope?: string;
+  expires_in: number;
+  token_type: string;
+}
+
+/** A form post to an endpoint, with the client's authentication. */
+export async function post(url: string, client: SeededClient, parameters: Record<string, string>, headers: Record<string, string> = {}): Promise<Response> {
+  const body = new URLSearchParams(parameters);
+  const basic = client.client_secret === undefined ? undefined : Buffer.from(`${client.client_id}:${client.client_secret}`).toString("base64");
+  if (basic === undefined) body.set("client_id", client.client_id);
+  return fetch(url, { method: "POST", body, headers: { Accept: "application/json", ...headers, ...(basic && { Authorization: `Basic ${basic}` }) } });
+}
+
+/** Signs a person in at a client and redeems the code. */
+export async function signIn(
+  grantor: Pick<Grantor, "url">,
+  client: SeededClient,
+  person: Person,
+  options: { agent?: Agent; parameters?: Record<string, string> } = {},
+): Promise<{ agent: Agent; code: string; proof: Pkce; tokens: Tokens }> {
+  const { agent = new Agent(), parameters = {} } = options;
+  const proof = pkce();
+  const end = await authorize(agent, authorizationUrl(grantor.url, client, proof, parameters), person);
+  const code = new URL(end.url).searchParams.get("code");
+  if (code === null) throw new Error(`no code at ${end.url}: ${end.status}\n${end.text}`);
+  const response = await redeem(grantor, client, code, proof);
+  if (response.status !== 200) throw new Error(`token endpoint: ${response.status} ${await response.text()}`);
+  return { agent, code, proof, tokens: (await response.json()) as Tokens };
+}
+
+export const redeem = (grantor: Pick<Grantor, "url">, client: SeededClient, code: string, proof: Pkce): Promise<Response> =>
+  post(`${grantor.url}/oauth/token`, client, { grant_type: "authorization_code", code, redirect_uri: client.redirect_uri, code_verifier: proof.verifier });
+
+export const refresh = (grantor: Pick<Grantor, "url">, client: SeededClient, refreshToken: string, parameters: Record<string, string> = {}): Promise<Response> =>
+  post(`${grantor.url}/oauth/token`, client, { grant_type: "refresh_token", refresh_token: refreshToken, ...parameters });
+
+export const introspect = async (grantor: Pick<Grantor, "url">, client: SeededClient, token: string): Promise<Record<string, unknown>> =>
+  (await (await post(`${grantor.url}/oauth/introspect`, client, { token })).json()) as Record<string, unknown>;
+
+export const userinfo = (grantor: Pick<Grantor, "url">, accessToken: string): Promise<Response> =>
+  fetch(`${grantor.url}/oauth/userinfo`, { headers: { Authorization: `Bearer ${accessToken}` } });
