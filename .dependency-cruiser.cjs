@@ -117,8 +117,7 @@ module.exports = {
     })),
   ],
   options: {
-    doNotFollow: { path: "node_modules" },
-    exclude: { path: "^src/storage/generated/" },
+    doNotFollow: { path: ["node_modules", "^src/storage/generated/"] },
     // TypeScript 6 stands beside 7 for this alone: 7 has no compiler API yet.
     parser: "tsc",
     tsPreCompilationDeps: true,
