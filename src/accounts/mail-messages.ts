@@ -19,9 +19,9 @@ export interface Letterhead {
 
 export function verificationMail(head: Letterhead, to: string, token: string, hours: number): Message {
   return compose(head, to, "Confirm your e-mail address", [
-    `Somebody signed up at ${head.brand} (${host(head)}) with this address. If it was you, confirm it here:`,
+    `An account at ${head.brand} (${host(head)}) was asked for with this address. If it was you, confirm it here:`,
     { link: `${head.issuer}/verify-email?token=${token}`, label: "Confirm my address" },
-    `The link works once, for ${hours} hours, and makes the password from that sign-up yours.`,
+    `The link works once, for ${hours} hours, and opens the account with the password that was chosen then.`,
     "If it was not you, do nothing: without you, no account is opened.",
   ]);
 }
@@ -46,7 +46,7 @@ export function invitationMail(head: Letterhead, to: string, link: string, days:
 type Part = string | { link: string; label: string };
 
 function compose(head: Letterhead, to: string, subject: string, parts: readonly Part[]): Message {
-  const text = parts.map((part) => (typeof part === "string" ? part : part.link)).join("\n\n");
+  const text = parts.map((part) => (typeof part === "string" ? wrap(part) : part.link)).join("\n\n");
   const html = parts
     .map((part) =>
       typeof part === "string"
@@ -57,10 +57,15 @@ function compose(head: Letterhead, to: string, subject: string, parts: readonly 
     .join("\n");
   return {
     to,
-    subject: `${subject} · ${head.brand}`,
+    subject: `${head.brand}: ${subject}`,
     text: `${text}\n\n-- \n${head.brand}\n${head.issuer}\n`,
     html: `<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>${escapeHtml(subject)}</title></head><body>\n${html}\n<hr><p>${escapeHtml(head.brand)}<br>${escapeHtml(head.issuer)}</p>\n</body></html>\n`,
   };
+}
+
+/** RFC 5322 §2.1.1: lines of at most 78 characters. */
+function wrap(paragraph: string): string {
+  return paragraph.replace(/(.{1,76})(?: |$)/g, "$1\n").trimEnd();
 }
 
 function host(head: Letterhead): string {

@@ -148,12 +148,23 @@ function envelope({ to, subject, text, html }: Message) {
   return {
     to: { name: "", address: to }, // an address object: nothing in it is parsed for further recipients
     subject,
-    text,
-    html,
+    text: readable("text/plain", text),
+    html: readable("text/html", html),
     disableFileAccess: true,
     disableUrlAccess: true,
     headers: { "Auto-Submitted": "auto-generated" }, // RFC 3834 §5: no vacation answers
   };
+}
+
+/**
+ * ASCII goes out as it is, so that a link in an `.eml` file can be copied from a terminal: nodemailer would cut lines past 76 characters in
+ * two. 7bit allows 998 (RFC 5322 §2.1.1).
+ */
+function readable(type: string, content: string): string | { raw: string } {
+  const plain = /^[\n\x20-\x7e]*$/.test(content) && content.split("\n").every((line) => line.length <= 998);
+  return plain
+    ? { raw: `Content-Type: ${type}; charset=utf-8\r\nContent-Transfer-Encoding: 7bit\r\n\r\n${content.replace(/\n/g, "\r\n")}` }
+    : content;
 }
 
 /** RFC 5321 §4.2.1: 5yz will not get better. */

@@ -35,7 +35,7 @@ describe.each(arrangements)("signing up and in on $name", ({ open }) => {
   test("a person signs up, confirms, signs in, and is known in that browser", async () => {
     expect(await signUp(PASSWORD, { name: "Ada", interaction: "uid-1234567890" })).toEqual({ email });
     const mail = await people.mailTo(email);
-    expect(mail.subject).toBe("Confirm your e-mail address · Grantor");
+    expect(mail.subject).toBe("Grantor: Confirm your e-mail address");
     expect(mail.text).toContain("http://localhost:3000/verify-email?token=");
     expect(mail.text).not.toContain("Ada");
     expect(await people.verification.describe(await token())).toEqual({ email, interaction: "uid-1234567890" });
@@ -163,7 +163,7 @@ describe.each(arrangements)("signing up and in on $name", ({ open }) => {
     });
     expect(await signUp("somebody else's password", { name: "Mallory" })).toEqual({ email });
     const mail = await people.mailTo(email);
-    expect(mail.subject).toBe("You already have an account · Grantor");
+    expect(mail.subject).toBe("Grantor: You already have an account");
     expect(mail.token).toBeUndefined();
     expect(await people.accounts.get(email)).toEqual(account);
     expect((await signIn(PASSWORD)).ok).toBe(true);
