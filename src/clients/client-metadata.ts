@@ -10,10 +10,10 @@ import { redirectUriFault, webUriFault } from "./client-uris.ts";
 import { isOpenIdScope, isScopeToken, joinScope, splitScope } from "./scopes.ts";
 
 export const DEVICE_CODE_GRANT = "urn:ietf:params:oauth:grant-type:device_code";
-export const GRANT_TYPES = ["authorization_code", "refresh_token", "client_credentials", DEVICE_CODE_GRANT] as const;
-export const AUTH_METHODS = ["client_secret_basic", "client_secret_post", "private_key_jwt", "none"] as const;
+const GRANT_TYPES = ["authorization_code", "refresh_token", "client_credentials", DEVICE_CODE_GRANT] as const;
+const AUTH_METHODS = ["client_secret_basic", "client_secret_post", "private_key_jwt", "none"] as const;
 /** Algorithms with which a client may sign its own assertions, and which it may ask for in ID tokens. All asymmetric: we hold no secret to check an HMAC with. */
-export const CLIENT_SIGNING_ALGS = ["RS256", "PS256", "ES256", "EdDSA"] as const;
+const CLIENT_SIGNING_ALGS = ["RS256", "PS256", "ES256", "EdDSA"] as const;
 
 /** Longest text that a consent page can show. */
 const LONGEST_NAME = 100;

@@ -8,7 +8,7 @@ import { takeInitialAccessToken } from "./registration-tokens.ts";
 import { isScopeToken } from "./scopes.ts";
 
 /** The topic under which other processes hear of a change. */
-export const CLIENT_TOPIC = "client";
+const CLIENT_TOPIC = "client";
 
 /** Milliseconds. The change feed makes changes seen at once; this bounds what a broken feed can hide. */
 const FOUND_TTL = 60_000;

@@ -6,7 +6,7 @@ import { createLookupCache } from "./lookup-cache.ts";
 import { isOpenIdScope, isScopeToken, OPENID_SCOPES } from "./scopes.ts";
 
 /** The topic under which other processes hear of a change. */
-export const RESOURCE_TOPIC = "resource";
+const RESOURCE_TOPIC = "resource";
 
 const FOUND_TTL = 60_000; // ms, should the change feed be broken
 const ABSENT_TTL = 5_000; // ms

@@ -18,7 +18,7 @@ const LARGEST_BODY = 256 * 1024;
 const CONNECTIONS = 8;
 
 /** The address may not be reached. Says nothing of what is there. */
-export class FetchRefusedError extends Error {
+class FetchRefusedError extends Error {
   override readonly name = "FetchRefusedError";
   readonly code = "fetch_refused";
 }

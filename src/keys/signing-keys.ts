@@ -56,7 +56,7 @@ export class SigningKeyError extends Error {
 }
 
 /** The topic under which other processes hear of a change. */
-export const KEYS_TOPIC = "keys";
+const KEYS_TOPIC = "keys";
 
 /** Held while the first keys are made: of any number of processes that start at once, one makes them. Arbitrary, but for ever the same. */
 const FIRST_KEYS_LOCK = 7_267_001;

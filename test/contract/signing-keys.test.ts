@@ -2,12 +2,13 @@ import { execFile } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { calculateJwkThumbprint } from "jose";
+import { calculateJwkThumbprint, decodeProtectedHeader } from "jose";
+import Provider from "oidc-provider";
 import { pino } from "pino";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { generateSigningJwk, publicPart, SIGNING_ALGS } from "../../src/keys/algorithms.ts";
 import { privateJwks, publicJwks } from "../../src/keys/jwks.ts";
-import { type KeyStore, listSigningKeys, openKeyStore, SigningKeyError } from "../../src/keys/signing-keys.ts";
+import { type KeyStore, type LoadedKey, listSigningKeys, openKeyStore, SigningKeyError } from "../../src/keys/signing-keys.ts";
 import { type ChangeFeed, openChangeFeed } from "../../src/storage/change-feed.ts";
 import type { Database } from "../../src/storage/database.ts";
 import { createSealer } from "../../src/storage/seal.ts";
@@ -127,6 +128,42 @@ describe("a change of the keys", () => {
     expect(privateJwks(after).keys.map(({ kid }) => kid)).toEqual(after.keys.map(({ kid }) => kid));
     expect(here.snapshot().keys.map(({ kid }) => kid)).toEqual(after.keys.map(({ kid }) => kid));
     stop();
+  });
+
+  test("leaves the engine signing with the current key, and able to sign with every algorithm", async () => {
+    const store = await open();
+    const current = store.snapshot().keys.find(({ alg }) => alg === "RS256") as LoadedKey;
+    const retired = await generateSigningJwk("RS256");
+    await database.prisma.signingKey.create({
+      data: {
+        kid: retired.kid,
+        alg: "RS256",
+        state: "retired",
+        publicJwk: publicPart(retired) as object,
+        privateKey: createSealer([oldKey]).seal(JSON.stringify(retired), `signing-key:${retired.kid}`),
+        createdAt: new Date(NOW + 1000), // younger than the one that signs
+      },
+    });
+    await store.reload();
+    const provider = new Provider("https://issuer.example", {
+      jwks: privateJwks(store.snapshot()) as never,
+      adapter: () => ({}) as never,
+      features: { devInteractions: { enabled: false } },
+      ttl: { IdToken: 60 },
+    });
+    const client: object = new (provider.Client as unknown as new (metadata: object) => object)({
+      client_id: "c",
+      redirect_uris: ["https://app.example/cb"],
+      token_endpoint_auth_method: "none",
+    } as never);
+    for (const alg of SIGNING_ALGS) {
+      const token = new provider.IdToken({ sub: "alice" }, {
+        client: Object.assign(Object.create(client), { idTokenSignedResponseAlg: alg }),
+        ctx: undefined,
+      } as never);
+      const { kid } = decodeProtectedHeader(await token.issue({ use: "idtoken" }));
+      expect(kid).toBe(alg === "RS256" ? current.kid : store.snapshot().keys.find((key) => key.alg === alg)?.kid);
+    }
   });
 
   test("that changes nothing replaces nothing, and a key that cannot be opened leaves the others in use", async () => {
