@@ -36,6 +36,7 @@ const POLICIES: Partial<Record<View, PagePolicy>> = {
   "verify-email": FLOW_PAGE,
   "sign-up": FLOW_PAGE,
   "check-your-mail": { formMayLeave: false, popup: true },
+  "email-verified": { formMayLeave: false, popup: true },
   "signed-out": { formMayLeave: false, popup: true },
   error: { formMayLeave: false, popup: true },
 };

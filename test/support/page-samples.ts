@@ -77,6 +77,7 @@ export const samples: Record<string, Sample> = {
   },
   "check-your-mail-reset": { view: "check-your-mail", model: { email: "ada@example.org", purpose: "reset" } },
   "verify-email": { view: "verify-email", model: { action: "/verify-email", hidden: { token: "t" }, email: "ada@example.org" } },
+  "email-verified": { view: "email-verified", model: { email: "ada@example.org", next: "/account", beganElsewhere: true } },
   bootstrap: { view: "bootstrap", model: { action: "/bootstrap", hidden: { token: "t" }, minimumPasswordLength: 15 } },
   consent: {
     view: "consent",
@@ -153,5 +154,22 @@ export const samples: Record<string, Sample> = {
       code: "invalid_request",
     },
   },
-  account: { view: "account", model: { action: "/sign-out", person, emailVerified: false, roles: ["admin", "auditor"] } },
+  account: {
+    view: "account",
+    model: { action: "/account", person, emailVerified: false, roles: ["admin", "auditor"], signOut: "/sign-out", applications: [] },
+  },
+  "account-connected": {
+    view: "account",
+    model: {
+      action: "/account",
+      person,
+      emailVerified: true,
+      roles: [],
+      signOut: "/sign-out",
+      applications: [
+        { clientId: "a", name: client.name, since: new Date("2026-03-01"), scopes: ["openid", "email", "photos:read"] },
+        { clientId: "b", name: long.name, since: new Date("2026-04-01"), scopes: ["openid"] },
+      ],
+    },
+  },
 };

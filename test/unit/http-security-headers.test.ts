@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { readdirSync } from "node:fs";
 import Provider from "oidc-provider";
 import { afterEach, describe, expect, test } from "vitest";
 import { handleErrors } from "../../src/http/errors.ts";
@@ -93,6 +94,13 @@ describe("pages", () => {
       for (const script of text.match(/<script[^>]*>/g) ?? []) expect(script, name).toContain("nonce=");
     }
   });
+});
+
+test("every template has a sample", () => {
+  const views = readdirSync(new URL("../../views", import.meta.url)).filter((name) => name.endsWith(".ejs") && name !== "layout.ejs");
+  expect(views.map((name) => name.replace(".ejs", "")).toSorted()).toEqual(
+    [...new Set(Object.values(samples).map(({ view }) => view))].toSorted(),
+  );
 });
 
 test("the engine's form_post page runs its one script", async () => {
