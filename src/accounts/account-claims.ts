@@ -22,7 +22,7 @@ const STANDARD_CLAIMS: Readonly<Record<string, Kind>> = {
 };
 
 /** Which claims a scope releases (OIDC Core §5.4; `roles` is ours). */
-export const CLAIMS_BY_SCOPE: Readonly<Record<string, readonly string[]>> = {
+const CLAIMS_BY_SCOPE: Readonly<Record<string, readonly string[]>> = {
   openid: ["sub"],
   profile: [
     "name",

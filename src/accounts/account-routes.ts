@@ -20,10 +20,18 @@ export interface AccountRoutesOptions {
   render: Render;
   https: boolean;
   loopback: boolean;
+  /** For the audit: told after the fact. */
+  onEvent?: (ctx: Context, event: AccountEvent) => void;
+}
+
+export interface AccountEvent {
+  readonly event: "sign_up.requested" | "email.verified" | "administrator.created";
+  /** Unknown while an address is not verified. */
+  readonly accountId?: string;
 }
 
 /** `/sign-up`, `/verify-email` and `/bootstrap`. */
-export function createAccountRoutes({ people, forms, render, https, loopback }: AccountRoutesOptions): Router {
+export function createAccountRoutes({ people, forms, render, https, loopback, onEvent }: AccountRoutesOptions): Router {
   const { signUp, verification, bootstrap, devices, interactionState, mailer } = people;
   const router = new Router();
   const deviceCookie = createDeviceCookie(https);
@@ -65,6 +73,7 @@ export function createAccountRoutes({ people, forms, render, https, loopback }: 
     const interaction = interactionState.open(state);
     try {
       const { email } = await signUp.begin({ email: typed, password, name, invitation, interaction, address: ctx.state.client.address });
+      onEvent?.(ctx, { event: "sign_up.requested" });
       if (interaction !== undefined) {
         ctx.cookies.set(returnCookie, interactionState.sign(interaction), {
           ...cookieAttributes(returnPlace),
@@ -94,6 +103,7 @@ export function createAccountRoutes({ people, forms, render, https, loopback }: 
   // A link alone changes nothing: mail scanners and previews follow links, people press buttons.
   router.post("/verify-email", forms.verifyForm, async (ctx) => {
     const { account, interaction } = await verification.confirm(formOf(ctx).token ?? "");
+    onEvent?.(ctx, { event: "email.verified", accountId: account.id });
     const sameBrowser =
       interaction !== undefined && interactionState.open(ctx.cookies.get(returnCookie, { signed: false })) === interaction;
     ctx.cookies.set(returnCookie, null, { ...cookieAttributes(returnPlace), signed: false });
@@ -116,6 +126,7 @@ export function createAccountRoutes({ people, forms, render, https, loopback }: 
     const { token = "", email = "", password = "", name } = formOf(ctx);
     try {
       const account = await bootstrap.create({ token, email, password, name });
+      onEvent?.(ctx, { event: "administrator.created", accountId: account.id });
       deviceCookie.write(ctx, devices.remember(account.email, deviceCookie.read(ctx)));
     } catch (error) {
       const errors = showBesideForm(ctx, error);

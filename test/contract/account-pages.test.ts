@@ -7,11 +7,21 @@ import { stores as arrangements, type Stores } from "../support/stores.ts";
 let stores: Stores;
 let people: TestPeople;
 let host: Host;
+const events: string[] = [];
 
 const serve = (of: TestPeople, https = false) =>
   startHost({
     ...(https ? { issuer: "https://id.example.com" } : {}),
-    routes: ({ render, forms }) => [createAccountRoutes({ people: of, forms, render, https, loopback: !https }).routes() as never],
+    routes: ({ render, forms }) => [
+      createAccountRoutes({
+        people: of,
+        forms,
+        render,
+        https,
+        loopback: !https,
+        onEvent: (_ctx, { event }) => events.push(event),
+      }).routes() as never,
+    ],
   });
 
 beforeAll(async () => {
@@ -207,6 +217,8 @@ describe("/bootstrap", () => {
     const made = await browser.fill(path, { email: "root@example.com", password: PASSWORD, name: "Root" });
     expect(made.status).toBe(303);
     expect(made.headers.location).toBe("/sign-in");
+    expect(events.at(-1)).toBe("administrator.created");
+    expect(new Set(events)).toEqual(new Set(["sign_up.requested", "email.verified", "administrator.created"]));
     expect((await people.accounts.get("root@example.com")).roles).toEqual(["admin"]);
     expect((await browser.send(path)).status).toBe(400);
     expect((await browser.send("/bootstrap")).status).toBe(400);
