@@ -91,8 +91,8 @@ function configuration(dependencies: EngineDependencies): Configuration {
       backchannelLogout: { enabled: true },
       rpInitiatedLogout: {
         enabled: true,
-        logoutSource: (ctx) => pages.logout(ctx, engineForm(ctx, "end_session_confirm")),
-        postLogoutSuccessSource: async (ctx) => pages.signedOut(ctx),
+        logoutSource: (ctx: KoaContextWithOIDC) => pages.logout(ctx, engineForm(ctx, "end_session_confirm")),
+        postLogoutSuccessSource: async (ctx: KoaContextWithOIDC) => pages.signedOut(ctx),
       },
       ...dependencies.registration.features,
       // The published types split features into combinations of which this is none.
