@@ -14,12 +14,9 @@ import type { Logger } from "./observability/logger.ts";
 import { deriveKeys, type Secrets } from "./secrets.ts";
 import { type ChangeFeed, openChangeFeed } from "./storage/change-feed.ts";
 import { type Database, openDatabase } from "./storage/database.ts";
-import { DatabaseRecords } from "./storage/database-records.ts";
-import { Endings } from "./storage/endings.ts";
+import type { Endings } from "./storage/endings.ts";
+import { openRecords } from "./storage/open-records.ts";
 import type { RecordStore } from "./storage/record-store.ts";
-import { checkEviction, connectRedis } from "./storage/redis-client.ts";
-import { RedisRecords } from "./storage/redis-records.ts";
-import { RevocationJournal } from "./storage/revocation-journal.ts";
 import { createSealer, type Sealer } from "./storage/seal.ts";
 
 /** Milliseconds between two removals of what has expired. */
@@ -59,14 +56,8 @@ export async function openServices(config: Config, secrets: Secrets, log: Logger
     const feed = await openChangeFeed(database, log);
     closers.push(() => feed.close());
 
-    const journal = new RevocationJournal(database.pool);
-    const redis = secrets.redisUrl === undefined ? undefined : connectRedis(secrets.redisUrl, log);
-    const records = redis === undefined ? new DatabaseRecords(database.pool) : new RedisRecords(redis, journal);
-    closers.push(() => records.close());
-    if (redis !== undefined) await checkEviction(redis, config.redisEviction === "accept", log);
-    const recordSealer = createSealer(deriveKeys(secrets, "grantor/records"));
-    const grantTtl = Math.max(config.refreshTokenTtl, config.sessionTtl);
-    const endings = new Endings({ store: records, sealer: recordSealer, longestLife: grantTtl });
+    const { records, recordSealer, endings, redis, grantTtl, ...opened } = await openRecords(config, secrets, database, log);
+    closers.push(() => opened.close());
 
     const keys = await openKeyStore({ database, feed, sealer: createSealer(deriveKeys(secrets, "grantor/signing-keys")), now, log });
     closers.push(() => keys.close());
@@ -88,7 +79,7 @@ export async function openServices(config: Config, secrets: Secrets, log: Logger
     await people.roles.ensureBuiltIn();
 
     const sweeper = setInterval(() => {
-      Promise.all([records.sweep(), journal.sweep()]).catch((err: unknown) => log.warn({ err }, "expired records could not be removed yet"));
+      opened.sweep().catch((err: unknown) => log.warn({ err }, "expired records could not be removed yet"));
     }, SWEEP_INTERVAL).unref();
     closers.push(() => clearInterval(sweeper));
 

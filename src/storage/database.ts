@@ -29,6 +29,8 @@ export interface Database {
   pool: pg.Pool;
   /** Connection string, for a connection of one's own; holds the password. */
   url: string;
+  /** Names of the migrations that this opening applied. */
+  applied: readonly string[];
   close(): Promise<void>;
 }
 
@@ -140,10 +142,11 @@ export async function openDatabase(
   if (config.embeddedDatabase || secrets.databaseUrl === undefined)
     embedded = await startEmbeddedPostgres({ dataDir: config.dataDir, log });
   const url = embedded?.url ?? (secrets.databaseUrl as string);
+  let applied: string[];
   try {
     checkUrl(url);
     if (embedded === undefined) await waitForDatabase(url, START_PATIENCE, log);
-    await migrate(url, log);
+    applied = await migrate(url, log);
   } catch (error) {
     await embedded?.stop();
     throw error;
@@ -160,6 +163,7 @@ export async function openDatabase(
     prisma,
     pool,
     url,
+    applied,
     close() {
       closed ??= close();
       return closed;

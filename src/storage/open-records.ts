@@ -1,0 +1,56 @@
+/** Opens what holds sessions, grants and tokens: Redis where REDIS_URL names one, else the database; and what ends them. */
+import type { Config } from "../config.ts";
+import type { Logger } from "../observability/logger.ts";
+import { deriveKeys, type Secrets } from "../secrets.ts";
+import type { Database } from "./database.ts";
+import { DatabaseRecords } from "./database-records.ts";
+import { Endings } from "./endings.ts";
+import type { RecordStore } from "./record-store.ts";
+import { checkEviction, connectRedis, type RedisClient } from "./redis-client.ts";
+import { RedisRecords } from "./redis-records.ts";
+import { RevocationJournal } from "./revocation-journal.ts";
+import { createSealer, type Sealer } from "./seal.ts";
+
+export interface OpenedRecords {
+  readonly records: RecordStore;
+  readonly recordSealer: Sealer;
+  readonly endings: Endings;
+  /** The connection behind the records, for counters beside them; undefined: the database holds them. */
+  readonly redis: RedisClient | undefined;
+  /** Seconds that a grant lives after it was last used. */
+  readonly grantTtl: number;
+  /** Removes what has expired. */
+  sweep(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** @throws {Error} with the words that say what to set or start */
+export async function openRecords(
+  config: Pick<Config, "refreshTokenTtl" | "sessionTtl" | "redisEviction">,
+  secrets: Secrets,
+  { pool }: Pick<Database, "pool">,
+  log: Logger,
+): Promise<OpenedRecords> {
+  const journal = new RevocationJournal(pool);
+  const redis = secrets.redisUrl === undefined ? undefined : connectRedis(secrets.redisUrl, log);
+  const records = redis === undefined ? new DatabaseRecords(pool) : new RedisRecords(redis, journal);
+  try {
+    if (redis !== undefined) await checkEviction(redis, config.redisEviction === "accept", log);
+  } catch (error) {
+    await records.close();
+    throw error;
+  }
+  const recordSealer = createSealer(deriveKeys(secrets, "grantor/records"));
+  const grantTtl = Math.max(config.refreshTokenTtl, config.sessionTtl);
+  return {
+    records,
+    recordSealer,
+    endings: new Endings({ store: records, sealer: recordSealer, longestLife: grantTtl }),
+    redis,
+    grantTtl,
+    async sweep() {
+      await Promise.all([records.sweep(), journal.sweep()]);
+    },
+    close: () => records.close(),
+  };
+}
