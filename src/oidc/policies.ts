@@ -1,5 +1,5 @@
 /** Who may do what, in the words of the engine's hooks. */
-import { errors, type AccessToken, type Client, type ClientCredentials, type KoaContextWithOIDC, type RefreshToken } from "oidc-provider";
+import { type AccessToken, type Client, type ClientCredentials, errors, type KoaContextWithOIDC, type RefreshToken } from "oidc-provider";
 import { isDeviceRoute } from "./grants.ts";
 import type { EngineDependencies } from "./ports.ts";
 
@@ -34,12 +34,14 @@ export function expiresWithSession({ oidc }: KoaContextWithOIDC, source: { scope
 
 /** Browsers may call the token, userinfo and revocation endpoints from where a public client lives. */
 export function clientBasedCors(_ctx: KoaContextWithOIDC, origin: string, client: Client): boolean {
-  return client.clientAuthMethod === "none" && (client.redirectUris ?? []).some((uri) => URL.canParse(uri) && new URL(uri).origin === origin);
+  return (
+    client.clientAuthMethod === "none" && (client.redirectUris ?? []).some((uri) => URL.canParse(uri) && new URL(uri).origin === origin)
+  );
 }
 
 /** What the engine shall say when a race for something single-use is lost. */
 export function lostRace(kind: string): Error {
   if (kind === "pushed-request") return new errors.InvalidRequestUri("request_uri is invalid, expired, or was already used");
-  if (kind === "replay") return new errors.InvalidClient("this assertion was used already");
+  if (kind === "replay") return new errors.InvalidClientAuth("client assertion was used already");
   return new errors.InvalidGrant(`${kind.replaceAll("-", " ")} was used already`);
 }
