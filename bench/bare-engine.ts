@@ -4,7 +4,7 @@ import Koa from "koa";
 import { type Adapter, type AdapterPayload, Provider } from "oidc-provider";
 import { generateSigningJwk } from "../src/keys/algorithms.ts";
 
-const port = Number(process.env["PORT"]);
+const port = Number(process.env.PORT);
 const issuer = `http://localhost:${port}`;
 const API = issuer;
 const SCOPES = "openid email offline_access";

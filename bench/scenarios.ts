@@ -41,9 +41,9 @@ export const scenarios: Record<string, Operation> = {
       code_challenge_method: "S256",
     });
     const authorized = await connection.send("GET", `${paths.authorize}?${query}`, { cookie });
-    const code = new URL(String(authorized.headers["location"])).searchParams.get("code");
+    const code = new URL(String(authorized.headers.location)).searchParams.get("code");
     if (authorized.status !== 303 || code === null)
-      throw new Error(`authorize: ${authorized.status} ${authorized.headers["location"]} ${authorized.body}`);
+      throw new Error(`authorize: ${authorized.status} ${authorized.headers.location} ${authorized.body}`);
     const body = new URLSearchParams({ grant_type: "authorization_code", code, redirect_uri: web.redirectUri, code_verifier: VERIFIER });
     expect200(await connection.send("POST", paths.token, { ...FORM, authorization: basic(web) }, body.toString()));
   },

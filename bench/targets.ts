@@ -3,17 +3,7 @@ import { fork } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import { Agent } from "../test/support/agent.ts";
-import {
-  authorizationUrl,
-  type Person,
-  pkce,
-  post,
-  redeem,
-  type SeededClient,
-  signIn,
-  startGrantor,
-  type Tokens,
-} from "../test/support/grantor.ts";
+import { authorizationUrl, pkce, post, type SeededClient, signIn, startGrantor, type Tokens } from "../test/support/grantor.ts";
 import { freePort } from "../test/support/ports.ts";
 import { startPostgres } from "../test/support/postgres.ts";
 import { startRedis } from "../test/support/redis.ts";
@@ -37,7 +27,7 @@ export async function grantorTarget(store: "redis" | "database", users: number):
   const redis = store === "redis" ? await startRedis() : undefined;
   const env = { DATABASE_URL: databaseUrl, SECRET_KEY: TEST_SECRET_KEY, LOG_LEVEL: "warn", ...(redis && { REDIS_URL: redis.url }) };
   const backing = { databaseUrl, redisUrl: redis?.url, env, close: async () => {}, [Symbol.asyncDispose]: async () => {} };
-  const grantor = await startGrantor(backing);
+  const grantor = await startGrantor(backing, {}, (process.env.BENCH_NODE_ARGS ?? "").split(" ").filter(Boolean));
   const web = await grantor.client();
   const service = await grantor.client({ type: "service" });
   const prepared = await prepare(grantor.url, web, service, users, async () =>

@@ -7,11 +7,11 @@ import Koa, { type Context } from "koa";
 import type { Provider } from "oidc-provider";
 import { claimsFor } from "./accounts/account-claims.ts";
 import { createAccountRoutes } from "./accounts/account-routes.ts";
-import { type ClientExtras, clientExtras, createClientAdapters, isClientModel } from "./clients/engine-client-adapter.ts";
+import { createDeviceCookie } from "./accounts/device-cookie-middleware.ts";
+import { type ClientExtras, clientExtras, createClientAdapters, isClientModel, toEngine } from "./clients/engine-client-adapter.ts";
 import { registrationConfig } from "./clients/registration.ts";
 import { resourceServerInfo } from "./clients/resource-server-info.ts";
 import { isOpenIdScope } from "./clients/scopes.ts";
-import { toEngine } from "./clients/engine-client-adapter.ts";
 import type { Config } from "./config.ts";
 import { loadAssets } from "./http/assets.ts";
 import { PreparedKeygrip } from "./http/cookies.ts";
@@ -32,13 +32,13 @@ import type { Logger } from "./observability/logger.ts";
 import { publishedDocuments } from "./oidc/metadata.ts";
 import { ENGINE_ROUTES, isEnginePath } from "./oidc/paths.ts";
 import { lostRace } from "./oidc/policies.ts";
-import type { AccessTokenRecord, EngineDependencies } from "./oidc/ports.ts";
+import type { EngineDependencies } from "./oidc/ports.ts";
 import { postToGet } from "./oidc/post-to-get.ts";
 import { createProvider } from "./oidc/provider.ts";
+import { registrationUpdates } from "./oidc/registration-updates.ts";
 import { deriveKeys, type Secrets } from "./secrets.ts";
 import type { Services } from "./services.ts";
 import { EngineAdapter, type EngineAdapterOptions, type EngineModel } from "./storage/engine-adapter.ts";
-import { write } from "./storage/request-scope.ts";
 import { commitRequests } from "./tokens/commit-requests.ts";
 import { presentAccessTokens } from "./tokens/present-access-tokens.ts";
 
@@ -60,7 +60,9 @@ export async function createApp(config: Config, secrets: Secrets, services: Serv
   const assets = loadAssets(`${VIEWS}assets`);
   const forms = createForms({ issuer, https, keys: deriveKeys(secrets, "grantor/forms") });
   const render = createRenderer({ views: VIEWS, issuer, brand: BRAND, assets, csrfToken: forms.token });
-  const health = new Health({ onChange: (name, state, reason) => log[state === "up" ? "info" : "error"]({ err: reason }, `${name} is ${state}`) });
+  const health = new Health({
+    onChange: (name, state, reason) => log[state === "up" ? "info" : "error"]({ err: reason }, `${name} is ${state}`),
+  });
   health.register("database", () => services.database.pool.query("SELECT 1"));
   health.register("sessions", () => records.ping());
 
@@ -72,7 +74,7 @@ export async function createApp(config: Config, secrets: Secrets, services: Serv
     store: records,
     sealer: recordSealer,
     userCodeKey: deriveKeys(secrets, "grantor/user-codes")[0] as Buffer,
-    verifyAccessToken: async (jwt) => services.tokenVerifier.verify(jwt, { issuer, typ: "at+jwt" })?.["jti"] as string | undefined,
+    verifyAccessToken: async (jwt) => services.tokenVerifier.verify(jwt, { issuer, typ: "at+jwt" })?.jti as string | undefined,
     issuer,
     refreshGrace: config.refreshGrace,
     grantTtl: services.grantTtl,
@@ -97,7 +99,7 @@ export async function createApp(config: Config, secrets: Secrets, services: Serv
   const pages = enginePages({
     render,
     async personOf(ctx) {
-      const accountId = (ctx["oidc"] as { session?: { accountId?: string } } | undefined)?.session?.accountId;
+      const accountId = (ctx.oidc as { session?: { accountId?: string } } | undefined)?.session?.accountId;
       const account = accountId === undefined ? undefined : await accounts.find(accountId);
       return account && { email: account.email, name: account.name };
     },
@@ -116,7 +118,12 @@ export async function createApp(config: Config, secrets: Secrets, services: Serv
       return made;
     },
     cookieKeys,
-    lifetimes: { accessToken: config.accessTokenTtl, refreshToken: config.refreshTokenTtl, session: config.sessionTtl, grant: services.grantTtl },
+    lifetimes: {
+      accessToken: config.accessTokenTtl,
+      refreshToken: config.refreshTokenTtl,
+      session: config.sessionTtl,
+      grant: services.grantTtl,
+    },
     async findPerson(id) {
       const account = await accounts.find(id);
       if (account === undefined || account.disabledAt !== undefined || !account.emailVerified) return undefined;
@@ -150,8 +157,10 @@ export async function createApp(config: Config, secrets: Secrets, services: Serv
       paths: { introspection: ENGINE_ROUTES.introspection, revocation: ENGINE_ROUTES.revocation },
       openAccessToken: (jwt) => accessTokens.openAccessToken(jwt),
     });
-    for (const middleware of [...host, documents, postToGet, commit, present]) provider.use(middleware as Parameters<Provider["use"]>[0]);
-    provider.on("server_error", (ctx, err) => ctx.state["log"].error({ err }, "unexpected error"));
+    const updates = registrationUpdates({ withoutRepeatedSecret: clientAdapters.withoutRepeatedSecret });
+    for (const middleware of [...host, documents, postToGet, updates, commit, present])
+      provider.use(middleware as Parameters<Provider["use"]>[0]);
+    provider.on("server_error", (ctx, err) => ctx.state.log.error({ err }, "unexpected error"));
     return { provider, handle: provider.callback() };
   }
 
@@ -167,7 +176,8 @@ export async function createApp(config: Config, secrets: Secrets, services: Serv
       const client = clientId === OWN_CLIENT_ID ? undefined : await clients.find(clientId);
       return client === undefined ? "openid" : ((await scopesAt(audience, toEngine(client) as unknown as ClientExtras))?.scope ?? "");
     },
-    remember: (accountId, clientId, scopes) => (clientId === OWN_CLIENT_ID ? Promise.resolve() : consents.remember(accountId, clientId, scopes)),
+    remember: (accountId, clientId, scopes) =>
+      clientId === OWN_CLIENT_ID ? Promise.resolve() : consents.remember(accountId, clientId, scopes),
   });
   const interactions = interactionRoutes({
     provider: () => engine.provider,
@@ -177,7 +187,7 @@ export async function createApp(config: Config, secrets: Secrets, services: Serv
     authentication: people.authentication,
     consents: decisions,
     interactionState: people.interactionState,
-    https,
+    deviceCookie: createDeviceCookie(https),
     offersSignUp: config.signUp === "open",
     onSignIn: (ctx, { accountId, clientId, outcome }) =>
       audit.record({
@@ -205,7 +215,14 @@ export async function createApp(config: Config, secrets: Secrets, services: Serv
       audit.record({ event: "consent.withdrawn", outcome: "success", actor: accountId, accountId, clientId, ...facts(ctx) }),
     offersSignUp: config.signUp === "open",
   });
-  const joining = createAccountRoutes({ people, forms, render, https, loopback: config.loopback });
+  const joining = createAccountRoutes({
+    people,
+    forms,
+    render,
+    https,
+    loopback: config.loopback,
+    onEvent: (ctx, { event, accountId }) => audit.record({ event, outcome: "success", actor: accountId, accountId, ...facts(ctx) }),
+  });
   for (const middleware of host) site.use(middleware);
   site.use(healthRoutes(health)).use(assets.serve).use(commit);
   for (const router of [interactions, own, joining]) site.use(router.routes()).use(router.allowedMethods());
@@ -221,9 +238,11 @@ export async function createApp(config: Config, secrets: Secrets, services: Serv
   };
 }
 
-const engineClient = (ctx: Context) => (ctx["oidc"] as { client?: { clientId: string } } | undefined)?.client;
+const engineClient = (ctx: Context) => (ctx.oidc as { client?: { clientId: string } } | undefined)?.client;
 
-function pathOf(url: string): string {
-  const query = url.indexOf("?");
-  return query === -1 ? url : url.slice(0, query);
+/** Of a request target: a path, or (RFC 9112 §3.2.2) a whole URL. */
+function pathOf(target: string): string {
+  const path = target.startsWith("/") ? target : URL.canParse(target) ? new URL(target).pathname : target;
+  const query = path.indexOf("?");
+  return query === -1 ? path : path.slice(0, query);
 }

@@ -46,7 +46,9 @@ export async function supervise(config: Config, secrets: Secrets, log: Logger, s
 
 async function stopAll(log: Logger): Promise<void> {
   const workers = Object.values(cluster.workers ?? {}).filter((worker): worker is Worker => worker !== undefined);
-  const ends = workers.map((worker) => new Promise<void>((resolve) => (worker.isDead() ? resolve() : worker.once("exit", () => resolve()))));
+  const ends = workers.map(
+    (worker) => new Promise<void>((resolve) => (worker.isDead() ? resolve() : worker.once("exit", () => resolve()))),
+  );
   for (const worker of workers) worker.process.kill("SIGTERM");
   const limit = setTimeout(() => {
     log.error("workers did not drain in time and are killed");

@@ -30,10 +30,13 @@ async function runServer(): Promise<number> {
       return await supervise(config, secrets, log, stopping.signal);
     }
     const { serve } = await import("./server.ts");
-    await serve(config, secrets, log, stopping.signal, ({ port }) => log?.info({ port, issuer: config.issuer }, `Grantor is ready: ${config.issuer}`));
+    await serve(config, secrets, log, stopping.signal, ({ port }) =>
+      log?.info({ port, issuer: config.issuer }, `Grantor is ready: ${config.issuer}`),
+    );
     return 0;
   } catch (error) {
-    if (error instanceof ConfigError || log === undefined) process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+    if (error instanceof ConfigError || log === undefined)
+      process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
     else log.fatal({ err: error }, error instanceof Error ? error.message : "the server could not start");
     return 1;
   } finally {

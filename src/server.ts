@@ -22,15 +22,24 @@ const REQUEST_LIMIT = 30_000;
  * @param onListening told the address once requests are answered
  * @throws {Error} with the words that say what to set or start
  */
-export async function serve(config: Config, secrets: Secrets, log: Logger, signal: AbortSignal, onListening: (address: AddressInfo) => void): Promise<void> {
+export async function serve(
+  config: Config,
+  secrets: Secrets,
+  log: Logger,
+  signal: AbortSignal,
+  onListening: (address: AddressInfo) => void,
+): Promise<void> {
   const services = await openServices(config, secrets, log);
   try {
     const app = await createApp(config, secrets, services, log);
     let leaving = false;
-    const server = createServer({ keepAliveTimeout: KEEP_ALIVE, headersTimeout: HEADERS_LIMIT, requestTimeout: REQUEST_LIMIT }, (request, response) => {
-      if (leaving) response.setHeader("Connection", "close");
-      app.handle(request, response);
-    });
+    const server = createServer(
+      { keepAliveTimeout: KEEP_ALIVE, headersTimeout: HEADERS_LIMIT, requestTimeout: REQUEST_LIMIT },
+      (request, response) => {
+        if (leaving) response.setHeader("Connection", "close");
+        app.handle(request, response);
+      },
+    );
     await listen(server, config);
     onListening(server.address() as AddressInfo);
     await announceBootstrap(services.people.bootstrap);
@@ -70,5 +79,6 @@ const aborted = (signal: AbortSignal): Promise<void> =>
 /** On somebody's own machine, without an administrator: a link that makes the first one. Beside the log, which may be kept. */
 async function announceBootstrap(bootstrap: { link(): Promise<string | undefined> }): Promise<void> {
   const link = await bootstrap.link();
-  if (link !== undefined) process.stderr.write(`\nNobody administers this server yet. Within the hour, open\n\n  ${link}\n\nto create the first account.\n\n`);
+  if (link !== undefined)
+    process.stderr.write(`\nNobody administers this server yet. Within the hour, open\n\n  ${link}\n\nto create the first account.\n\n`);
 }

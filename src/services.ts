@@ -4,8 +4,8 @@
  */
 import { createPeople, type People } from "./accounts/people.ts";
 import { type ClientStore, createClientStore } from "./clients/client-store.ts";
-import { openResourceStore, type ResourceStore } from "./clients/resource-store.ts";
 import { createRegistrationTokens, type RegistrationTokens } from "./clients/registration-tokens.ts";
+import { openResourceStore, type ResourceStore } from "./clients/resource-store.ts";
 import type { Config } from "./config.ts";
 import { createTokenVerifier, type TokenVerifier } from "./keys/key-set.ts";
 import { type KeyStore, openKeyStore } from "./keys/signing-keys.ts";

@@ -18,5 +18,5 @@ export const clientView = (client: NamedClient): ClientView => ({
   logoUri: client.logoUri,
   policyUri: client.policyUri,
   tosUri: client.tosUri,
-  verified: client["verified"] === true || client["first_party"] === true,
+  verified: client.verified === true || client.first_party === true,
 });

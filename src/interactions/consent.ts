@@ -7,7 +7,10 @@ import { type DescribedResource, scopeGroups } from "./scope-words.ts";
 export interface Consents {
   describe(params: Record<string, unknown>, clientId: string): Promise<{ groups: ScopeGroup[]; offline: boolean }>;
   /** @returns the id of the grant that now covers what was asked */
-  allow(provider: Provider, consent: { accountId: string; clientId: string; grantId: string | undefined; params: Record<string, unknown> }): Promise<string>;
+  allow(
+    provider: Provider,
+    consent: { accountId: string; clientId: string; grantId: string | undefined; params: Record<string, unknown> },
+  ): Promise<string>;
 }
 
 export interface ConsentOptions {
@@ -36,7 +39,8 @@ export function createConsents(options: ConsentOptions): Consents {
 
     async allow(provider, { accountId, clientId, grantId, params }) {
       const existing = grantId === undefined ? undefined : await provider.Grant.find(grantId);
-      const grant = existing?.accountId === accountId && existing.clientId === clientId ? existing : new provider.Grant({ accountId, clientId });
+      const grant =
+        existing?.accountId === accountId && existing.clientId === clientId ? existing : new provider.Grant({ accountId, clientId });
       const { openid, resources } = await asked(params, clientId);
       if (openid.length > 0) grant.addOIDCScope(openid.join(" "));
       for (const [audience, scopes] of Object.entries(resources)) {
@@ -48,10 +52,15 @@ export function createConsents(options: ConsentOptions): Consents {
     },
   };
 
-  async function asked(params: Record<string, unknown>, clientId: string): Promise<{ openid: string[]; resources: Record<string, string[]> }> {
-    const requested = String(params["scope"] ?? "").split(" ").filter(Boolean);
+  async function asked(
+    params: Record<string, unknown>,
+    clientId: string,
+  ): Promise<{ openid: string[]; resources: Record<string, string[]> }> {
+    const requested = String(params.scope ?? "")
+      .split(" ")
+      .filter(Boolean);
     const resources: Record<string, string[]> = {};
-    for (const audience of audiences(params["resource"])) {
+    for (const audience of audiences(params.resource)) {
       const allowed = new Set((await options.scopesFor(audience, clientId)).split(" "));
       resources[audience] = requested.filter((scope) => allowed.has(scope));
     }

@@ -8,9 +8,11 @@ import { clientView, type NamedClient } from "./client-view.ts";
 /** What to do about an error of the protocol, where the person rather than the application can do something. */
 const ADVICE: Readonly<Record<string, string>> = {
   invalid_client: "The application that sent you here is not known to this server. Tell its developer.",
-  invalid_redirect_uri: "The application asked for your answer at an address that it has not registered. Nothing was sent there. Tell its developer.",
+  invalid_redirect_uri:
+    "The application asked for your answer at an address that it has not registered. Nothing was sent there. Tell its developer.",
   temporarily_unavailable: "Nothing is lost. Wait a few seconds and try again.",
-  server_error: "It is this server's fault, not yours. Try again in a moment, and tell whoever runs it the reference below if it happens again.",
+  server_error:
+    "It is this server's fault, not yours. Try again in a moment, and tell whoever runs it the reference below if it happens again.",
 };
 const OTHER_ADVICE = "Go back to the application you came from and start again. If that does not help, tell its developer.";
 
@@ -32,16 +34,27 @@ export function enginePages(options: {
         message: sentence(description ?? error),
         advice: ADVICE[error] ?? OTHER_ADVICE,
         code: error,
-        reference: String(ctx.state["requestId"] ?? ""),
+        reference: String(ctx.state.requestId ?? ""),
         client: client && clientView(client),
       });
     },
     deviceInput(ctx, { action, xsrf, userCode, error }) {
-      render(ctx, "device-input", { action, hidden: { xsrf }, userCode, errors: error === undefined ? undefined : { fields: { user_code: error } } });
+      render(ctx, "device-input", {
+        action,
+        hidden: { xsrf },
+        userCode,
+        errors: error === undefined ? undefined : { fields: { user_code: error } },
+      });
     },
     async deviceConfirm(ctx, { action, xsrf, userCode }, client) {
       const person = await personOf(ctx);
-      render(ctx, "device-confirm", { action, hidden: { xsrf, user_code: userCode }, userCode, client: clientView(client as unknown as NamedClient), person });
+      render(ctx, "device-confirm", {
+        action,
+        hidden: { xsrf, user_code: userCode },
+        userCode,
+        client: clientView(client as unknown as NamedClient),
+        person,
+      });
     },
     deviceDone(ctx, outcome) {
       const client = clientOf(ctx);
@@ -58,6 +71,6 @@ export function enginePages(options: {
   };
 }
 
-const clientOf = (ctx: Context): NamedClient | undefined => (ctx["oidc"] as { client?: NamedClient } | undefined)?.client;
+const clientOf = (ctx: Context): NamedClient | undefined => (ctx.oidc as { client?: NamedClient } | undefined)?.client;
 
 const sentence = (text: string): string => `${text.charAt(0).toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? "" : "."}`;

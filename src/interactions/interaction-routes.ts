@@ -3,10 +3,11 @@ import Router from "@koa/router";
 import type { Context, Middleware } from "koa";
 import { errors, type Provider } from "oidc-provider";
 import { AccountError } from "../accounts/account-error.ts";
+import { accountErrors } from "../accounts/account-errors-middleware.ts";
 import type { AccountStore } from "../accounts/account-store.ts";
 import type { Authentication } from "../accounts/authentication.ts";
+import type { DeviceCookie } from "../accounts/device-cookie-middleware.ts";
 import type { InteractionState } from "../accounts/interaction-state.ts";
-import { cookieAttributes, cookieName } from "../http/cookies.ts";
 import { HttpProblem } from "../http/errors.ts";
 import type { FormErrors } from "../http/pages.ts";
 import type { Render } from "../http/rendering.ts";
@@ -24,7 +25,7 @@ export interface InteractionOptions {
   authentication: Authentication;
   consents: Consents;
   interactionState: InteractionState;
-  https: boolean;
+  deviceCookie: DeviceCookie;
   /** Whether people may make an account of their own. */
   offersSignUp: boolean;
   /** Told of every attempt to sign in; never of the password. */
@@ -36,13 +37,13 @@ export interface InteractionOptions {
 const PASSWORD_ACR = "urn:grantor:acr:password";
 
 export function interactionRoutes(options: InteractionOptions): Router {
-  const { render, verifyForm, accounts, authentication, consents, https } = options;
+  const { render, verifyForm, accounts, authentication, consents, deviceCookie } = options;
   const router = new Router();
-  const device = cookieName("grantor_device", { https });
+  router.use(accountErrors());
 
   router.get("/interaction/:uid", async (ctx) => {
     const interaction = await open(ctx);
-    const wantsAnother = ctx.query["as"] === "another" && interaction.prompt.name === "consent";
+    const wantsAnother = ctx.query.as === "another" && interaction.prompt.name === "consent";
     if (interaction.prompt.name === "login" || wantsAnother) return showSignIn(ctx, interaction, {});
     if (interaction.prompt.name === "consent") return showConsent(ctx, interaction);
     throw new HttpProblem(400, "invalid_request", "This step is not known here.");
@@ -51,7 +52,7 @@ export function interactionRoutes(options: InteractionOptions): Router {
   router.post("/interaction/:uid", verifyForm, async (ctx) => {
     const interaction = await open(ctx);
     const form = ctx.state.form ?? {};
-    if (form["decision"] !== undefined) return decide(ctx, interaction, form["decision"]);
+    if (form.decision !== undefined) return decide(ctx, interaction, form.decision);
     return signIn(ctx, interaction, form);
   });
 
@@ -62,7 +63,6 @@ export function interactionRoutes(options: InteractionOptions): Router {
 
   router.post("/interaction/:uid/switch-account", verifyForm, async (ctx) => {
     const interaction = await open(ctx);
-    ctx.status = 303;
     ctx.redirect(`/interaction/${interaction.uid}?as=another`);
     ctx.status = 303;
   });
@@ -73,22 +73,29 @@ export function interactionRoutes(options: InteractionOptions): Router {
     try {
       const interaction = await options.provider().interactionDetails(ctx.req, ctx.res);
       // The cookie says which interaction this browser is in; the address must agree, or another tab's link was followed.
-      if (interaction.uid !== ctx["params"].uid) throw new errors.SessionNotFound("interaction and address differ");
+      if (interaction.uid !== ctx.params.uid) throw new errors.SessionNotFound("interaction and address differ");
       return interaction;
     } catch (cause) {
       if (!(cause instanceof errors.SessionNotFound)) throw cause;
-      throw new HttpProblem(400, "interaction_expired", "The step that this page belongs to was finished, has expired, or was begun in another browser.", {
-        title: "This sign-in is no longer open",
-        advice: "Go back to the application you came from and sign in again from there.",
-        cause,
-      });
+      throw new HttpProblem(
+        400,
+        "interaction_expired",
+        "The step that this page belongs to was finished, has expired, or was begun in another browser.",
+        {
+          title: "This sign-in is no longer open",
+          advice: "Go back to the application you came from and sign in again from there.",
+          cause,
+        },
+      );
     }
   }
 
   async function showSignIn(ctx: Context, interaction: Interaction, retry: { email?: string; errors?: FormErrors }): Promise<void> {
     const path = `/interaction/${interaction.uid}`;
-    const hint = interaction.params["login_hint"];
-    const signUp = options.offersSignUp ? `/sign-up?interaction=${encodeURIComponent(options.interactionState.sign(interaction.uid))}` : undefined;
+    const hint = interaction.params.login_hint;
+    const signUp = options.offersSignUp
+      ? `/sign-up?interaction=${encodeURIComponent(options.interactionState.sign(interaction.uid))}`
+      : undefined;
     render(ctx, "login", {
       action: path,
       cancel: `${path}/cancel`,
@@ -101,22 +108,29 @@ export function interactionRoutes(options: InteractionOptions): Router {
 
   async function signIn(ctx: Context, interaction: Interaction, form: Record<string, string>): Promise<void> {
     const { email = "", password = "" } = form;
-    const clientId = interaction.params["client_id"] as string | undefined;
+    const clientId = interaction.params.client_id as string | undefined;
     if (email.trim() === "" || password === "") {
       ctx.status = 400;
-      const fields = { ...(email.trim() === "" && { email: "Enter your e-mail address." }), ...(password === "" && { password: "Enter your password." }) };
+      const fields = {
+        ...(email.trim() === "" && { email: "Enter your e-mail address." }),
+        ...(password === "" && { password: "Enter your password." }),
+      };
       return showSignIn(ctx, interaction, { email, errors: { fields } });
     }
     try {
-      const known = ctx.cookies.get(device, { signed: false });
-      const result = await authentication.signInWithPassword({ email, password, address: ctx.state.client.address, device: known });
+      const result = await authentication.signInWithPassword({
+        email,
+        password,
+        address: ctx.state.client.address,
+        device: deviceCookie.read(ctx),
+      });
       const outcome = result.ok ? "success" : result.reason;
       options.onSignIn(ctx, { accountId: result.ok ? result.account.id : result.accountId, clientId, outcome });
       if (!result.ok) {
         ctx.status = 401;
         return showSignIn(ctx, interaction, { email, errors: { form: result.message } });
       }
-      ctx.cookies.set(device, result.device.value, { ...cookieAttributes({ https }), signed: false, maxAge: result.device.maxAge * 1000 });
+      deviceCookie.write(ctx, result.device);
       await finish(ctx, { login: { accountId: result.account.id, amr: [...result.amr], acr: PASSWORD_ACR, remember: true } });
     } catch (error) {
       if (!(error instanceof AccountError) || error.status !== 429) throw error;
@@ -133,7 +147,7 @@ export function interactionRoutes(options: InteractionOptions): Router {
     const path = `/interaction/${interaction.uid}`;
     const client = await clientOf(interaction);
     const asked = await consents.describe(interaction.params, client.clientId);
-    const redirectUri = interaction.params["redirect_uri"];
+    const redirectUri = interaction.params.redirect_uri;
     render(ctx, "consent", {
       action: path,
       switchAccount: `${path}/switch-account`,
@@ -148,7 +162,7 @@ export function interactionRoutes(options: InteractionOptions): Router {
 
   async function decide(ctx: Context, interaction: Interaction, decision: string): Promise<void> {
     const accountId = interaction.session?.accountId;
-    const clientId = interaction.params["client_id"] as string;
+    const clientId = interaction.params.client_id as string;
     if (interaction.prompt.name !== "consent" || accountId === undefined || (decision !== "allow" && decision !== "deny")) {
       throw new HttpProblem(400, "invalid_request", "This decision does not fit the step that is open.");
     }
@@ -156,7 +170,12 @@ export function interactionRoutes(options: InteractionOptions): Router {
     options.onDecision(ctx, { accountId, clientId, allowed });
     if (!allowed) return finish(ctx, { error: "access_denied", error_description: "the End-User denied the request" });
     const isDevice = interaction.deviceCode !== undefined;
-    const grantId = await consents.allow(options.provider(), { accountId, clientId, grantId: isDevice ? undefined : interaction.grantId, params: interaction.params });
+    const grantId = await consents.allow(options.provider(), {
+      accountId,
+      clientId,
+      grantId: isDevice ? undefined : interaction.grantId,
+      params: interaction.params,
+    });
     await finish(ctx, { consent: { grantId } });
   }
 
@@ -167,7 +186,7 @@ export function interactionRoutes(options: InteractionOptions): Router {
   }
 
   async function clientOf(interaction: Interaction): Promise<NamedClient> {
-    const client = await options.provider().Client.find(interaction.params["client_id"] as string);
+    const client = await options.provider().Client.find(interaction.params.client_id as string);
     if (client !== undefined) return client as unknown as NamedClient;
     throw new HttpProblem(400, "invalid_client", "The application that sent you here has been removed.");
   }

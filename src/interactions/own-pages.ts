@@ -5,8 +5,8 @@ import type { Context, Middleware } from "koa";
 import type { Provider } from "oidc-provider";
 import type { Account, AccountStore } from "../accounts/account-store.ts";
 import type { ConsentStore } from "../accounts/consent-store.ts";
-import type { Render } from "../http/rendering.ts";
 import type { ClientStore } from "../clients/client-store.ts";
+import type { Render } from "../http/rendering.ts";
 
 /** The client that stands for people's own pages. It asks for nothing but a session, and never redeems its codes. */
 export const OWN_CLIENT_ID = "grantor-account";
@@ -93,7 +93,7 @@ export function ownPages(options: OwnPagesOptions): Router {
 
   router.post("/account/applications/remove", verifyForm, async (ctx) => {
     const account = await signedIn(ctx);
-    const clientId = ctx.state.form?.["client_id"];
+    const clientId = ctx.state.form?.client_id;
     if (account !== undefined && clientId !== undefined && (await options.consents.withdraw(account.id, clientId))) {
       await options.endConsent(account.id, clientId);
       options.onWithdraw(ctx, account.id, clientId);

@@ -21,12 +21,18 @@ export interface DescribedResource {
 }
 
 /** @param openid the scopes of the person's own data  @param resources what is asked of each other resource server */
-export function scopeGroups(openid: readonly string[], resources: readonly { resource: DescribedResource; scopes: readonly string[] }[]): ScopeGroup[] {
+export function scopeGroups(
+  openid: readonly string[],
+  resources: readonly { resource: DescribedResource; scopes: readonly string[] }[],
+): ScopeGroup[] {
   const groups: ScopeGroup[] = [];
   if (openid.length > 0) groups.push({ scopes: openid.map((scope) => ({ scope, description: OPENID_WORDS[scope] ?? scope })) });
   for (const { resource, scopes } of resources) {
     if (scopes.length === 0) continue;
-    groups.push({ resource: { name: resource.name || resource.audience, audience: resource.audience }, scopes: scopes.map((scope) => describe(resource, scope)) });
+    groups.push({
+      resource: { name: resource.name || resource.audience, audience: resource.audience },
+      scopes: scopes.map((scope) => describe(resource, scope)),
+    });
   }
   return groups;
 }

@@ -45,10 +45,10 @@ export function extraClaims({ includesRoles }: Pick<EngineDependencies, "include
     const { AuthorizationCode, DeviceCode, RefreshToken, Account } = ctx.oidc.entities;
     const source = AuthorizationCode ?? RefreshToken ?? DeviceCode;
     const claims: Record<string, unknown> = {};
-    if (source?.authTime !== undefined) claims["auth_time"] = source.authTime;
-    if (source?.acr !== undefined) claims["acr"] = source.acr;
+    if (source?.authTime !== undefined) claims.auth_time = source.authTime;
+    if (source?.acr !== undefined) claims.acr = source.acr;
     const wantsRoles = token.scopes.has("roles") || (typeof token.aud === "string" && (await includesRoles(token.aud)));
-    if (wantsRoles) claims["roles"] = (Account as { roles?: readonly string[] } | undefined)?.roles ?? [];
+    if (wantsRoles) claims.roles = (Account as { roles?: readonly string[] } | undefined)?.roles ?? [];
     return claims;
   };
 }

@@ -29,7 +29,13 @@ export function deviceFlow(pages: EnginePages) {
       const words = error === undefined ? undefined : (WORDS[error.name] ?? OTHER_WORDS);
       pages.deviceInput(ctx, { ...engineForm(ctx, "code_verification"), userCode: error?.userCode, error: words });
     },
-    async userCodeConfirmSource(ctx: KoaContextWithOIDC, _form: string, client: NonNullable<KoaContextWithOIDC["oidc"]["client"]>, _info: unknown, userCode: string) {
+    async userCodeConfirmSource(
+      ctx: KoaContextWithOIDC,
+      _form: string,
+      client: NonNullable<KoaContextWithOIDC["oidc"]["client"]>,
+      _info: unknown,
+      userCode: string,
+    ) {
       await pages.deviceConfirm(ctx, { ...engineForm(ctx, "code_verification"), userCode }, client);
     },
     async successSource(ctx: KoaContextWithOIDC) {
@@ -38,4 +44,3 @@ export function deviceFlow(pages: EnginePages) {
     },
   };
 }
-

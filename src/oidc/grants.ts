@@ -6,11 +6,12 @@ type Grant = InstanceType<Provider["Grant"]>;
 type OidcContext = KoaContextWithOIDC["oidc"];
 
 /** A device authorization has a grant of its own, which lives on when the browser that approved it signs out. */
-export const isDeviceRoute = (oidc: Pick<OidcContext, "route">): boolean => oidc.route === "code_verification" || oidc.route === "device_resume";
+export const isDeviceRoute = (oidc: Pick<OidcContext, "route">): boolean =>
+  oidc.route === "code_verification" || oidc.route === "device_resume";
 
 /** RFC 8252 §8.6: nothing proves who a native application is, so nothing is granted to it unasked. */
 export const mayBeGrantedUnasked = (oidc: OidcContext): boolean =>
-  oidc.client?.["first_party"] === true && oidc.client.applicationType !== "native" && !isDeviceRoute(oidc);
+  oidc.client?.first_party === true && oidc.client.applicationType !== "native" && !isDeviceRoute(oidc);
 
 /** The engine's `loadExistingGrant`: the session's grant for this client, or a new one from what was consented to earlier. */
 export function grantLoader({ findConsent }: Pick<EngineDependencies, "findConsent">) {

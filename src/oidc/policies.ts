@@ -9,8 +9,8 @@ type Token = AccessToken | ClientCredentials | RefreshToken;
  * PKCE is required of every client. An operator may let a confidential OpenID Connect client off; then a nonce protects the code (RFC 9700 §2.1.1).
  */
 export function pkceRequired({ oidc }: KoaContextWithOIDC, client: Client): boolean {
-  const excused = client["require_pkce"] === false && client.clientAuthMethod !== "none";
-  return !(excused && oidc.params?.["nonce"] !== undefined && oidc.requestParamScopes.has("openid"));
+  const excused = client.require_pkce === false && client.clientAuthMethod !== "none";
+  return !(excused && oidc.params?.nonce !== undefined && oidc.requestParamScopes.has("openid"));
 }
 
 /** A token's own client may ask, and for access tokens the clients that are bound to its audience; public clients never. */

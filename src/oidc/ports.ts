@@ -42,7 +42,11 @@ export interface EngineDependencies {
   readonly https: boolean;
   adapterFor(model: string): Adapter;
   readonly jwks: { keys: readonly JsonWebKey[] };
-  readonly cookieKeys: { sign(data: string): string; verify(data: string, digest: string): boolean; index(data: string, digest: string): number };
+  readonly cookieKeys: {
+    sign(data: string): string;
+    verify(data: string, digest: string): boolean;
+    index(data: string, digest: string): number;
+  };
   /** Seconds. */
   readonly lifetimes: { accessToken: number; refreshToken: number; session: number; grant: number };
   /** The person behind a `sub`; undefined when there is none, or when they may not be served. */

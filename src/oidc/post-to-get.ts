@@ -11,7 +11,9 @@ const LONGEST_QUERY = "8kb";
  */
 export const postToGet: Middleware = async (ctx, next) => {
   if (ctx.method !== "POST" || ctx.path !== ENGINE_ROUTES.authorization || !ctx.is("urlencoded")) return next();
-  const query: string = await parseBody.text(ctx.req, { limit: LONGEST_QUERY }).catch((error: { status?: number }) => ctx.throw(error.status === 413 ? 413 : 400));
+  const query: string = await parseBody
+    .text(ctx.req, { limit: LONGEST_QUERY })
+    .catch((error: { status?: number }) => ctx.throw(error.status === 413 ? 413 : 400));
   ctx.redirect(`${ENGINE_ROUTES.authorization}?${query.replace(/[\r\n]/g, "")}`);
   ctx.status = 303;
 };

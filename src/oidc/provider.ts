@@ -12,7 +12,7 @@ import { resourceIndicators } from "./resources.ts";
 /** Seconds. RFC 6749 §4.1.2 allows ten minutes; a redirect takes one. */
 const CODE_TTL = 60;
 /** Seconds. RFC 9126 §2.2: short; a person may still be on the way. */
-const PUSHED_REQUEST_TTL = 60;
+const _PUSHED_REQUEST_TTL = 60;
 /** Seconds that a person has to sign in and decide. */
 const INTERACTION_TTL = 3_600;
 /** Seconds that a person has to fetch their phone and type a code. */
@@ -22,7 +22,8 @@ const ID_TOKEN_TTL = 3_600;
 
 const SIGNING_ALGS = ["RS256", "ES256", "PS256", "EdDSA"] as const;
 
-export const createProvider = (dependencies: EngineDependencies): Provider => new Provider(dependencies.issuer, configuration(dependencies));
+export const createProvider = (dependencies: EngineDependencies): Provider =>
+  new Provider(dependencies.issuer, configuration(dependencies));
 
 function configuration(dependencies: EngineDependencies): Configuration {
   const { issuer, https, lifetimes, pages } = dependencies;

@@ -57,11 +57,9 @@ export class Endings {
 
   async #endSessionRecord(key: RecordKey, body: string): Promise<void> {
     const { payload } = decodeBody("session", key, body, undefined, this.#options.sealer);
-    const authorizations = Object.values(
-      (payload["authorizations"] ?? {}) as Record<string, { grantId?: string; persistsLogout?: boolean }>,
-    );
+    const authorizations = Object.values((payload.authorizations ?? {}) as Record<string, { grantId?: string; persistsLogout?: boolean }>);
     const grants = authorizations.flatMap(({ grantId, persistsLogout }) => (grantId && !persistsLogout ? [keyOf("grant", grantId)] : []));
-    await this.#remove([...grants, key], keyOf("session-uid", payload["uid"] as string));
+    await this.#remove([...grants, key], keyOf("session-uid", payload.uid as string));
   }
 
   async #remove(keys: readonly RecordKey[], pointer?: RecordKey): Promise<void> {
@@ -81,14 +79,14 @@ export async function forgetCopies(store: RecordStore, sealer: Sealer, sessionKe
   if (record === undefined) return;
   const { payload } = decodeBody("session", sessionKey, record.body, undefined, sealer);
   const { g: _, ...body } = JSON.parse(record.body);
-  const accountId = payload["accountId"] as string | undefined;
+  const accountId = payload.accountId as string | undefined;
   await store.commit([
     {
       op: "put",
       key: sessionKey,
       body: JSON.stringify(body),
-      expiresAt: (payload["exp"] as number) * 1000,
-      pointer: keyOf("session-uid", payload["uid"] as string),
+      expiresAt: (payload.exp as number) * 1000,
+      pointer: keyOf("session-uid", payload.uid as string),
       ...(accountId && { ties: { accountId } }),
     },
   ]);

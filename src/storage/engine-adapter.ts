@@ -90,7 +90,7 @@ export class EngineAdapter {
     }
     const scope = currentScope();
     if (kind === "session" && scope !== undefined && this.#isUnchanged(scope, key, payload, expiresIn)) return;
-    if (kind === "grant") delete payload["exp"]; // the record's own expiry counts: it moves with the tokens issued under it
+    if (kind === "grant") delete payload.exp; // the record's own expiry counts: it moves with the tokens issued under it
     const expiresAt = this.#now() + expiresIn * 1000 + (KEPT_AFTER_EXPIRY[kind] ?? 0);
     const pointer = this.#pointerOf(payload);
     const ties = this.#tiesOf(payload);
@@ -192,8 +192,8 @@ export class EngineAdapter {
     const standIn = scope?.handles.get(value);
     if (standIn !== undefined) return { ...standIn };
     const payload = await this.openAccessToken(value);
-    if (payload?.["aud"] !== this.#options.issuer) return undefined; // what is meant for another resource is no token here
-    delete payload["aud"]; // which is how the engine knows a token for userinfo
+    if (payload?.aud !== this.#options.issuer) return undefined; // what is meant for another resource is no token here
+    delete payload.aud; // which is how the engine knows a token for userinfo
     return payload;
   }
 
@@ -218,7 +218,7 @@ export class EngineAdapter {
     const backing: RecordKey[] = [];
     const { grantId, sessionUid, clientId, accountId } = payload as Record<string, string | undefined>;
     if (grantId !== undefined) backing.push(keyOf("grant", grantId));
-    const session = payload["expiresWithSession"] === true && sessionUid !== undefined ? keyOf("session-uid", sessionUid) : undefined;
+    const session = payload.expiresWithSession === true && sessionUid !== undefined ? keyOf("session-uid", sessionUid) : undefined;
     if (session !== undefined) backing.push(session);
     if (!scope?.defersChecks && backing.length > 0 && !(await this.#options.store.areAlive(backing))) return false;
     if (scope === undefined) return true;
@@ -236,8 +236,8 @@ export class EngineAdapter {
       scope.repeatable = { key, payload };
       return;
     }
-    payload["consumed"] = consumedAt;
-    if (this.#kind === "authorization-code") delete payload["exp"]; // used comes before expired: a late replay still ends what it gave
+    payload.consumed = consumedAt;
+    if (this.#kind === "authorization-code") delete payload.exp; // used comes before expired: a late replay still ends what it gave
   }
 
   #carried(payload: Payload, scope: RequestScope | undefined): Omit<Body, "p" | "s"> {
@@ -250,7 +250,7 @@ export class EngineAdapter {
       if (grant !== undefined) grants[key] = withoutId(grant);
     };
     if (this.#kind === "session") for (const { grantId } of authorizationsOf(payload)) take(grantId);
-    else if (UNDER_A_GRANT.has(this.#kind)) take(payload["grantId"]);
+    else if (UNDER_A_GRANT.has(this.#kind)) take(payload.grantId);
     const from = scope.consumed?.key;
     const follows = from?.startsWith("refresh-token:") && UNDER_A_GRANT.has(this.#kind);
     return { ...(Object.keys(grants).length > 0 && { g: grants }), ...(follows && from && { f: from }) };
@@ -266,8 +266,8 @@ export class EngineAdapter {
   }
 
   #pointerOf(payload: Payload): RecordKey | undefined {
-    if (this.#kind === "session") return keyOf("session-uid", payload["uid"] as string);
-    if (this.#kind === "device-code") return this.#userCodePointer(payload["userCode"] as string);
+    if (this.#kind === "session") return keyOf("session-uid", payload.uid as string);
+    if (this.#kind === "device-code") return this.#userCodePointer(payload.userCode as string);
     return undefined;
   }
 
@@ -277,7 +277,7 @@ export class EngineAdapter {
 
   async #sessionPointer(key: RecordKey, seen: Payload | undefined): Promise<RecordKey | undefined> {
     const payload = seen ?? (await this.#readPayload(key));
-    return payload === undefined ? undefined : keyOf("session-uid", payload["uid"] as string);
+    return payload === undefined ? undefined : keyOf("session-uid", payload.uid as string);
   }
 
   async #readPayload(key: RecordKey): Promise<Payload | undefined> {
@@ -292,11 +292,11 @@ export class EngineAdapter {
 
   /** Whether a session would be written as it already stands, and its expiry need not move yet. */
   #isUnchanged(scope: RequestScope, key: RecordKey, payload: Payload, expiresIn: number): boolean {
-    const text = scope.seen.get(storedForm(key))?.["text"];
-    if (typeof text !== "string" || scope.pending(key) !== undefined || payload["state"] !== undefined) return false;
-    const { body, payload: before } = decodeBody("session", key, text, payload["jti"] as string, this.#options.sealer);
+    const text = scope.seen.get(storedForm(key))?.text;
+    if (typeof text !== "string" || scope.pending(key) !== undefined || payload.state !== undefined) return false;
+    const { body, payload: before } = decodeBody("session", key, text, payload.jti as string, this.#options.sealer);
     const carried = this.#carried(payload, scope);
-    if ((payload["exp"] as number) - (before["exp"] as number) > expiresIn * TOUCH_SHARE) return false;
+    if ((payload.exp as number) - (before.exp as number) > expiresIn * TOUCH_SHARE) return false;
     return isDeepStrictEqual(comparable(before), comparable(payload)) && isDeepStrictEqual(body.g, carried.g);
   }
 
@@ -316,7 +316,7 @@ const withoutId = ({ jti: _, ...rest }: Payload): Payload => rest;
 const comparable = ({ iat: _, exp: __, ...rest }: Payload): Payload => JSON.parse(JSON.stringify(rest));
 
 const authorizationsOf = (session: Payload): { grantId?: string }[] =>
-  Object.values((session["authorizations"] ?? {}) as Record<string, { grantId?: string }>);
+  Object.values((session.authorizations ?? {}) as Record<string, { grantId?: string }>);
 
 function carry(scope: RequestScope, body: Body): void {
   for (const [key, grant] of Object.entries(body.g ?? {})) scope.copies.set(key as RecordKey, grant);

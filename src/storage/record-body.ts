@@ -52,7 +52,7 @@ export function decodeBody(
   const needsSecret = SEALED_MEMBERS[kind] === "all" || jti === undefined || hasSealedState(kind, body);
   const secret = needsSecret && body.s !== undefined ? (JSON.parse(sealer.open(body.s, key)) as Payload) : {};
   const payload = { ...body.p, ...secret };
-  if (jti !== undefined) payload["jti"] = jti;
+  if (jti !== undefined) payload.jti = jti;
   return { body, payload };
 }
 

@@ -4,10 +4,10 @@
  */
 import type { Context, Middleware } from "koa";
 import { type Endings, forgetCopies } from "../storage/endings.ts";
+import { keyOf } from "../storage/record-body.ts";
 import type { Lost, RecordKey, RecordStore } from "../storage/record-store.ts";
 import { type Payload, RequestScope, runInScope } from "../storage/request-scope.ts";
 import type { Sealer } from "../storage/seal.ts";
-import { keyOf } from "../storage/record-body.ts";
 import { openAnswer, type RefreshRequest, sealAnswer } from "./refresh-answers.ts";
 
 export interface CommitOptions {
@@ -66,9 +66,9 @@ export function commitRequests(options: CommitOptions): Middleware {
   }
 
   async function answerRepeated(ctx: Context, { key, payload }: { key: RecordKey; payload: Payload }): Promise<void> {
-    const grantId = payload["grantId"] as string;
+    const grantId = payload.grantId as string;
     const backing: RecordKey[] = [keyOf("grant", grantId)];
-    if (payload["expiresWithSession"] === true) backing.push(keyOf("session-uid", payload["sessionUid"] as string));
+    if (payload.expiresWithSession === true) backing.push(keyOf("session-uid", payload.sessionUid as string));
     const [sealed, alive] = await Promise.all([store.readAnswer(key), store.areAlive(backing)]);
     if (!alive) return invalidGrant(ctx);
     const answer = sealed === undefined ? undefined : openAnswer(refreshRequest(ctx), sealed);
@@ -78,7 +78,7 @@ export function commitRequests(options: CommitOptions): Middleware {
   }
 
   async function endReplayed(ctx: Context, what: "authorization code" | "refresh token", payload: Payload): Promise<void> {
-    const grantId = payload["grantId"] as string | undefined;
+    const grantId = payload.grantId as string | undefined;
     if (grantId !== undefined) await endings.endGrant(grantId);
     invalidGrant(ctx);
     options.onReplay(ctx, what, grantId);
@@ -89,19 +89,18 @@ export function commitRequests(options: CommitOptions): Middleware {
     const lost = await store.commit(scope.take());
     if (lost === undefined) return;
     if (scope.sessionKey !== undefined) await forgetCopies(store, sealer, scope.sessionKey);
-    ctx.status = 303;
     ctx.redirect(ctx.url);
     ctx.status = 303;
   }
 }
 
 function refreshRequest(ctx: Context): RefreshRequest {
-  const { params = {}, client } = ctx["oidc"] as EngineContext;
+  const { params = {}, client } = ctx.oidc as EngineContext;
   return {
-    refreshToken: String(params["refresh_token"]),
+    refreshToken: String(params.refresh_token),
     clientId: client?.clientId ?? "",
-    scope: params["scope"] as string | undefined,
-    resource: params["resource"],
+    scope: params.scope as string | undefined,
+    resource: params.resource,
     senderKey: undefined,
   };
 }

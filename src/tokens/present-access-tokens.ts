@@ -29,7 +29,7 @@ export function presentAccessTokens({ paths, openAccessToken }: PresentOptions):
       const record = await openAccessToken(token);
       // Without a record the stand-in finds nothing, and the engine answers as it does for any unknown token.
       currentScope()?.handles.set(standIn, record === undefined ? NOTHING : isRevocation ? alone(record) : record);
-      body["token"] = standIn;
+      body.token = standIn;
     }
     (ctx.request as { body?: unknown }).body = body;
     await next();
@@ -55,7 +55,7 @@ async function readBody(ctx: Context): Promise<Record<string, unknown> | undefin
 
 /** RFC 7662 §2.1: whoever asks must be known; a public client is whoever says so. */
 function refusePublicClients(ctx: Context, introspection: string): void {
-  const client = (ctx["oidc"] as { client?: { clientAuthMethod: string } } | undefined)?.client;
+  const client = (ctx.oidc as { client?: { clientAuthMethod: string } } | undefined)?.client;
   if (ctx.path !== introspection || ctx.status !== 200 || client?.clientAuthMethod !== "none") return;
   ctx.status = 401;
   ctx.body = { error: "invalid_client", error_description: "public clients may not introspect tokens" };

@@ -16,7 +16,8 @@ export interface RefreshRequest {
   senderKey: string | undefined;
 }
 
-export const sealAnswer = (request: RefreshRequest, answer: unknown): string => encrypt(keyOf(request), JSON.stringify(answer), contextOf(request));
+export const sealAnswer = (request: RefreshRequest, answer: unknown): string =>
+  encrypt(keyOf(request), JSON.stringify(answer), contextOf(request));
 
 /** @returns undefined when the request is not the same one */
 export function openAnswer(request: RefreshRequest, sealed: string): unknown {

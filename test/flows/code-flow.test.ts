@@ -38,7 +38,12 @@ describe.each(stores)("authorization code on $name", ({ open }) => {
     const { tokens } = await signIn(grantor, client, person, { parameters: { scope: "openid things:read", resource: audience } });
 
     const keys = createRemoteJWKSet(new URL(`${grantor.url}/.well-known/jwks.json`));
-    const { payload, protectedHeader } = await jwtVerify(tokens.access_token, keys, { issuer: grantor.url, audience, typ: "at+jwt", algorithms: ["RS256"] });
+    const { payload, protectedHeader } = await jwtVerify(tokens.access_token, keys, {
+      issuer: grantor.url,
+      audience,
+      typ: "at+jwt",
+      algorithms: ["RS256"],
+    });
     expect(protectedHeader.alg).toBe("RS256");
     expect(payload).toMatchObject({ sub: person.id, client_id: client.client_id, scope: "things:read" });
     expect(payload).toHaveProperty("jti");

@@ -81,7 +81,12 @@ export class Agent {
     const path = attribute("path") ?? new URL(url).pathname;
     const expires = attribute("expires");
     const name = pair.slice(0, equals);
-    const cookie = { name, value: pair.slice(equals + 1), path, expires: expires === undefined ? Number.POSITIVE_INFINITY : Date.parse(expires) };
+    const cookie = {
+      name,
+      value: pair.slice(equals + 1),
+      path,
+      expires: expires === undefined ? Number.POSITIVE_INFINITY : Date.parse(expires),
+    };
     if (cookie.expires <= Date.now()) this.#cookies.delete(`${path} ${name}`);
     else this.#cookies.set(`${path} ${name}`, cookie);
   }
@@ -103,5 +108,10 @@ function formsOf(html: string, url: string): Form[] {
 
 function attributeOf(tag: string, name: string): string | undefined {
   const value = new RegExp(`\\b${name}="([^"]*)"`).exec(tag)?.[1];
-  return value?.replace(/&#(\d+);/g, (_, code) => String.fromCharCode(Number(code))).replace(/&quot;/g, '"').replace(/&lt;/g, "<").replace(/&gt;/g, ">").replace(/&amp;/g, "&");
+  return value
+    ?.replace(/&#(\d+);/g, (_, code) => String.fromCharCode(Number(code)))
+    .replace(/&quot;/g, '"')
+    .replace(/&lt;/g, "<")
+    .replace(/&gt;/g, ">")
+    .replace(/&amp;/g, "&");
 }

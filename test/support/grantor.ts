@@ -1,11 +1,11 @@
 /** A running Grantor with people and applications in it, for flow tests: everything after the seeds happens over HTTP. */
 import { createHash, randomBytes } from "node:crypto";
+import type { NewClient } from "../../src/clients/client-store.ts";
+import type { ResourceInput } from "../../src/clients/resource-store.ts";
 import { loadConfig } from "../../src/config.ts";
 import { createLogger } from "../../src/observability/logger.ts";
 import { loadSecrets } from "../../src/secrets.ts";
 import { openServices, type Services } from "../../src/services.ts";
-import type { NewClient } from "../../src/clients/client-store.ts";
-import type { ResourceInput } from "../../src/clients/resource-store.ts";
 import { Agent, type Page } from "./agent.ts";
 import { startServer, type TestServer } from "./server.ts";
 import type { Stores } from "./stores.ts";
@@ -37,8 +37,8 @@ export interface Grantor {
 
 export const REDIRECT_URI = "https://app.example/callback";
 
-export async function startGrantor(stores: Stores, env: Record<string, string> = {}): Promise<Grantor> {
-  const server = await startServer({ env: { ...stores.env, ...env } });
+export async function startGrantor(stores: Stores, env: Record<string, string> = {}, nodeArgs: readonly string[] = []): Promise<Grantor> {
+  const server = await startServer({ env: { ...stores.env, ...env }, nodeArgs });
   const config = loadConfig(server.env);
   const services = await openServices(config, await loadSecrets(config, server.env), createLogger({ logLevel: "silent" }));
   return {
@@ -56,7 +56,11 @@ export async function startGrantor(stores: Stores, env: Record<string, string> =
       const { metadata, ...rest } = options;
       const type = rest.type ?? "web";
       const redirects = type === "service" || type === "device" ? {} : { redirect_uris: [REDIRECT_URI] };
-      const { client, secret } = await services.clients.create({ type, ...rest, metadata: { client_name: "Test application", ...redirects, ...metadata } });
+      const { client, secret } = await services.clients.create({
+        type,
+        ...rest,
+        metadata: { client_name: "Test application", ...redirects, ...metadata },
+      });
       const redirect_uri = client.metadata.redirect_uris[0] ?? REDIRECT_URI;
       return { client_id: client.clientId, redirect_uri, ...(secret !== undefined && { client_secret: secret }) };
     },
@@ -115,12 +119,22 @@ export interface Tokens {
   token_type: string;
 }
 
-/** A form post to an endpoint, with the client's authentication. */
-export async function post(url: string, client: SeededClient, parameters: Record<string, string>, headers: Record<string, string> = {}): Promise<Response> {
+/** A form post to an endpoint, with the client's authentication; pairs where a parameter is given twice. */
+export async function post(
+  url: string,
+  client: SeededClient,
+  parameters: Record<string, string> | [string, string][],
+  headers: Record<string, string> = {},
+): Promise<Response> {
   const body = new URLSearchParams(parameters);
-  const basic = client.client_secret === undefined ? undefined : Buffer.from(`${client.client_id}:${client.client_secret}`).toString("base64");
+  const basic =
+    client.client_secret === undefined ? undefined : Buffer.from(`${client.client_id}:${client.client_secret}`).toString("base64");
   if (basic === undefined) body.set("client_id", client.client_id);
-  return fetch(url, { method: "POST", body, headers: { Accept: "application/json", ...headers, ...(basic && { Authorization: `Basic ${basic}` }) } });
+  return fetch(url, {
+    method: "POST",
+    body,
+    headers: { Accept: "application/json", ...headers, ...(basic && { Authorization: `Basic ${basic}` }) },
+  });
 }
 
 /** Signs a person in at a client and redeems the code. */
@@ -140,10 +154,27 @@ export async function signIn(
   return { agent, code, proof, tokens: (await response.json()) as Tokens };
 }
 
-export const redeem = (grantor: Pick<Grantor, "url">, client: SeededClient, code: string, proof: Pkce): Promise<Response> =>
-  post(`${grantor.url}/oauth/token`, client, { grant_type: "authorization_code", code, redirect_uri: client.redirect_uri, code_verifier: proof.verifier });
+/** An answer as tests compare it: its status, and what its JSON says. */
+export async function answerOf(response: Response | Promise<Response>): Promise<{ status: number; body: Record<string, unknown> }> {
+  const { status } = await response;
+  const text = await (await response).text();
+  return { status, body: text === "" ? {} : (JSON.parse(text) as Record<string, unknown>) };
+}
 
-export const refresh = (grantor: Pick<Grantor, "url">, client: SeededClient, refreshToken: string, parameters: Record<string, string> = {}): Promise<Response> =>
+export const redeem = (grantor: Pick<Grantor, "url">, client: SeededClient, code: string, proof: Pkce): Promise<Response> =>
+  post(`${grantor.url}/oauth/token`, client, {
+    grant_type: "authorization_code",
+    code,
+    redirect_uri: client.redirect_uri,
+    code_verifier: proof.verifier,
+  });
+
+export const refresh = (
+  grantor: Pick<Grantor, "url">,
+  client: SeededClient,
+  refreshToken: string,
+  parameters: Record<string, string> = {},
+): Promise<Response> =>
   post(`${grantor.url}/oauth/token`, client, { grant_type: "refresh_token", refresh_token: refreshToken, ...parameters });
 
 export const introspect = async (grantor: Pick<Grantor, "url">, client: SeededClient, token: string): Promise<Record<string, unknown>> =>
