@@ -25,6 +25,15 @@ test("with nothing but a directory it works, and finds its keys and its secret a
   expect(await kids(server.url)).toEqual(before);
 });
 
+test("a killed server starts again on what it had", async () => {
+  await using server = await startServer();
+  const before = await kids(server.url);
+  await server.kill();
+  await server.start();
+  expect(await kids(server.url)).toEqual(before);
+  await server.kill();
+});
+
 test.each(stores)("two servers on one set of stores sign with the same keys: $name", async ({ open }) => {
   await using opened = await open();
   await using one = await startServer({ env: opened.env });

@@ -46,7 +46,10 @@ export function databasesOn(adminUrl: string): Databases {
 /** A server of the test's own; about three seconds. Suites that only need a database take one of the run's server, see stores.ts. */
 export async function startPostgres(): Promise<TestPostgres> {
   const dir = tempDir("pg");
-  const server = await startEmbeddedPostgres({ dataDir: dir.path, log: pino({ level: "silent" }) });
+  const server = await startEmbeddedPostgres({ dataDir: dir.path, log: pino({ level: "silent" }) }).catch((error: unknown) => {
+    dir.remove();
+    throw error;
+  });
   const { url } = server;
   const stop = async () => {
     await server.stop();

@@ -69,7 +69,10 @@ export async function startRedis(options: RedisOptions = {}): Promise<TestRedis>
     dir.remove();
   };
 
-  await ready();
+  await ready().catch(async (error: unknown) => {
+    await stop();
+    throw error;
+  });
   return {
     url: options.tcp ? `redis://127.0.0.1:${port}` : `unix://${socket}`,
     start,

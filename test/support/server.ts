@@ -1,12 +1,18 @@
 /** The real program, `node src/main.ts`, as a child on a free port with a DATA_DIR of its own. */
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { pino } from "pino";
 import { removeCluster } from "../../src/storage/embedded-cluster.ts";
+import { startEmbeddedPostgres } from "../../src/storage/embedded-postgres.ts";
 import { type GuardedProcess, startGuarded } from "./guarded-process.ts";
 import { freePort } from "./ports.ts";
 import { TEST_SECRET_KEY } from "./secret-key.ts";
 import { tempDir } from "./temp-dir.ts";
 import { waitFor } from "./wait-for.ts";
+
+/** Milliseconds in which a server that is told to stop has to be gone. */
+const STOP_LIMIT = 30_000;
 
 const MAIN = fileURLToPath(new URL("../../src/main.ts", import.meta.url));
 
@@ -69,20 +75,39 @@ export async function startServer(options: ServerOptions = {}): Promise<TestServ
       if ((await waitFor("the server to be ready", readiness, 60_000)) === "ready") return child;
     } catch (cause) {
       child.signal("SIGKILL");
+      await child.exited;
       throw new Error(`The server did not get ready:\n${child.output()}`, { cause });
     }
     throw new Error(`The server ended with ${await child.exited} instead of getting ready:\n${child.output()}`);
   };
 
-  let child = await launch();
+  const clean = async () => {
+    if (dir === undefined) return;
+    if (env.DATABASE_URL === undefined && existsSync(dataDir)) {
+      // A server that was killed leaves its database to end by itself: whoever joins it and leaves last sees it end.
+      if ((await child?.exited) !== 0) await (await startEmbeddedPostgres({ dataDir, log: pino({ level: "silent" }) })).stop();
+      removeCluster(dataDir);
+    }
+    dir.remove();
+  };
+  let child: GuardedProcess | undefined;
+  try {
+    child = await launch();
+  } catch (error) {
+    await clean();
+    throw error;
+  }
+  const running = () => child as GuardedProcess;
   const stop = async () => {
-    child.signal("SIGTERM");
-    const status = await child.exited;
-    if (status !== 0) throw new Error(`The server ended with ${status} after SIGTERM:\n${child.output()}`);
+    running().signal("SIGTERM");
+    const limit = setTimeout(() => running().signal("SIGKILL"), STOP_LIMIT);
+    const status = await running().exited;
+    clearTimeout(limit);
+    if (status !== 0) throw new Error(`The server ended with ${status} after SIGTERM:\n${running().output()}`);
   };
   const start = async () => {
-    if (!child.hasExited()) throw new Error("The server runs already");
-    earlier += child.output();
+    if (!running().hasExited()) throw new Error("The server runs already");
+    earlier += running().output();
     child = await launch();
   };
   return {
@@ -91,14 +116,14 @@ export async function startServer(options: ServerOptions = {}): Promise<TestServ
     dataDir,
     env,
     get process() {
-      return child;
+      return running();
     },
-    logs: () => earlier + child.output(),
+    logs: () => earlier + running().output(),
     stop,
     start,
     async kill() {
-      child.signal("SIGKILL");
-      await child.exited;
+      running().signal("SIGKILL");
+      await running().exited;
     },
     async restart() {
       await stop();
@@ -106,12 +131,9 @@ export async function startServer(options: ServerOptions = {}): Promise<TestServ
     },
     async [Symbol.asyncDispose]() {
       try {
-        if (!child.hasExited()) await stop();
+        if (!running().hasExited()) await stop();
       } finally {
-        if (dir !== undefined) {
-          if (env.DATABASE_URL === undefined) removeCluster(dataDir);
-          dir.remove();
-        }
+        await clean();
       }
     },
   };
