@@ -2,7 +2,7 @@
  * Access tokens are JWTs with a record (RFC 9068; design, decision 7). The record lets userinfo, introspection and revocation serve them;
  * only the complete, verified JWT finds it.
  */
-import type { AccessToken, ClientCredentials, KoaContextWithOIDC } from "oidc-provider";
+import { type AccessToken, type ClientCredentials, errors, type KoaContextWithOIDC } from "oidc-provider";
 import type { AccessTokenRecord, EngineDependencies } from "./ports.ts";
 
 type JwtToken = AccessToken | ClientCredentials;
@@ -41,6 +41,7 @@ export function recordingCustomizer({ recordAccessToken }: Pick<EngineDependenci
 /** The engine's `extraTokenClaims`: how and when the person signed in (RFC 9068 §2.2.1), and their roles where they were asked for. */
 export function extraClaims({ includesRoles }: Pick<EngineDependencies, "includesRoles">) {
   return async (ctx: KoaContextWithOIDC, token: JwtToken): Promise<Record<string, unknown> | undefined> => {
+    refuseScopesLost(ctx, token);
     if (!("accountId" in token) || token.accountId === undefined) return undefined;
     const { AuthorizationCode, DeviceCode, RefreshToken, Account } = ctx.oidc.entities;
     const source = AuthorizationCode ?? RefreshToken ?? DeviceCode;
@@ -51,4 +52,11 @@ export function extraClaims({ includesRoles }: Pick<EngineDependencies, "include
     if (wantsRoles) claims.roles = (Account as { roles?: readonly string[] } | undefined)?.roles ?? [];
     return claims;
   };
+}
+
+/** RFC 6749 §5.1: an answer without `scope` says that everything asked for was given, which must not stand for nothing of it. */
+function refuseScopesLost({ oidc }: KoaContextWithOIDC, token: JwtToken): void {
+  const asked = oidc.params?.scope;
+  if (token.kind !== "ClientCredentials" || typeof asked !== "string" || asked.trim() === "" || token.scope) return;
+  throw new errors.InvalidScope("none of the requested scopes is available to this client at this resource", asked);
 }

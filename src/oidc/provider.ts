@@ -2,6 +2,7 @@
 import { type ClientMetadata, type Configuration, type KoaContextWithOIDC, Provider } from "oidc-provider";
 import { extraClaims, recordingCustomizer } from "./access-tokens.ts";
 import { deviceFlow, engineForm } from "./device-pages.ts";
+import { unauthorizedClients } from "./error-codes.ts";
 import { grantLoader } from "./grants.ts";
 import { createInteractionPolicy } from "./interaction-policy.ts";
 import { ENGINE_ROUTES } from "./paths.ts";
@@ -22,8 +23,11 @@ const ID_TOKEN_TTL = 3_600;
 
 const SIGNING_ALGS = ["RS256", "ES256", "PS256", "EdDSA"] as const;
 
-export const createProvider = (dependencies: EngineDependencies): Provider =>
-  new Provider(dependencies.issuer, configuration(dependencies));
+export function createProvider(dependencies: EngineDependencies): Provider {
+  const provider = new Provider(dependencies.issuer, configuration(dependencies));
+  provider.use(unauthorizedClients as Parameters<Provider["use"]>[0]);
+  return provider;
+}
 
 function configuration(dependencies: EngineDependencies): Configuration {
   const { issuer, https, lifetimes, pages } = dependencies;
