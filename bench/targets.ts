@@ -27,7 +27,7 @@ export async function grantorTarget(store: "redis" | "database", users: number):
   const redis = store === "redis" ? await startRedis() : undefined;
   const env = { DATABASE_URL: databaseUrl, SECRET_KEY: TEST_SECRET_KEY, LOG_LEVEL: "warn", ...(redis && { REDIS_URL: redis.url }) };
   const backing = { databaseUrl, redisUrl: redis?.url, env, close: async () => {}, [Symbol.asyncDispose]: async () => {} };
-  const grantor = await startGrantor(backing, {}, (process.env.BENCH_NODE_ARGS ?? "").split(" ").filter(Boolean));
+  const grantor = await startGrantor(backing, {}, nodeArgs());
   const web = await grantor.client();
   const service = await grantor.client({ type: "service" });
   const prepared = await prepare(grantor.url, web, service, users, async () =>
@@ -53,6 +53,7 @@ export async function bareEngineTarget(users: number): Promise<Target> {
   const child = fork(fileURLToPath(new URL("bare-engine.ts", import.meta.url)), {
     env: { ...process.env, PORT: String(port) },
     stdio: ["ignore", "ignore", "inherit", "ipc"],
+    execArgv: nodeArgs(),
   });
   await once(child, "message");
   const url = `http://localhost:${port}`;
@@ -84,6 +85,9 @@ export async function bareEngineTarget(users: number): Promise<Target> {
     },
   };
 }
+
+/** For profiles: BENCH_NODE_ARGS="--cpu-prof --cpu-prof-dir=/tmp/profiles". */
+const nodeArgs = (): string[] => (process.env.BENCH_NODE_ARGS ?? "").split(" ").filter(Boolean);
 
 async function prepare(
   url: string,

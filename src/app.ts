@@ -94,8 +94,10 @@ export async function createApp(config: Config, secrets: Secrets, services: Serv
   // --- the engine
   const clientAdapters = createClientAdapters(clients, services.registrationTokens);
   const adapters = new Map<string, ReturnType<EngineDependencies["adapterFor"]>>();
+  /** This server itself is the resource of most tokens, and none that anybody registered. */
+  const resourceOf = (audience: string) => (audience === issuer ? undefined : resources.find(audience));
   const scopesAt = async (audience: string, client: Pick<ClientExtras, "grantor_scopes" | "management_scopes">) =>
-    resourceServerInfo({ audience, resource: await resources.find(audience) }, client, issuer);
+    resourceServerInfo({ audience, resource: await resourceOf(audience) }, client, issuer);
   const pages = enginePages({
     render,
     async personOf(ctx) {
@@ -134,8 +136,8 @@ export async function createApp(config: Config, secrets: Secrets, services: Serv
       const info = await scopesAt(audience, clientExtras(client));
       return info && { ...info, accessTokenTTL: info.accessTokenTTL ?? config.accessTokenTtl };
     },
-    mayIntrospect: async (audience, clientId) => (await resources.find(audience))?.introspectors.includes(clientId) ?? false,
-    includesRoles: async (audience) => (await resources.find(audience))?.includeRoles ?? false,
+    mayIntrospect: async (audience, clientId) => (await resourceOf(audience))?.introspectors.includes(clientId) ?? false,
+    includesRoles: async (audience) => (await resourceOf(audience))?.includeRoles ?? false,
     recordAccessToken: (record) => accessTokens.record(record),
     pages,
     registration: registrationConfig(config, clientAdapters, () => resources.knownScopes()),

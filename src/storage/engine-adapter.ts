@@ -3,7 +3,6 @@
  * The engine reads `consumed`, calls `consume` and goes on without looking at the answer: so `consume` throws to every loser.
  */
 import { createHmac } from "node:crypto";
-import { isDeepStrictEqual } from "node:util";
 import { type Body, decodeBody, encodeBody, keyOf } from "./record-body.ts";
 import type { RecordKey, RecordKind, RecordStore, StoredRecord, Ties } from "./record-store.ts";
 import { currentScope, type Payload, type RequestScope, write } from "./request-scope.ts";
@@ -204,12 +203,11 @@ export class EngineAdapter {
     if (body.f !== undefined) Object.defineProperty(payload, PREDECESSOR, { value: body.f, enumerable: false });
     if (UNDER_A_GRANT.has(this.#kind) && !(await this.#isBacked(payload, body, scope))) return undefined;
     if (this.#kind === "session" && scope !== undefined) {
-      if (id !== undefined) scope.sessionKey = key;
+      if (id !== undefined) scope.sessionAsRead = { key, exp: payload.exp as number, form: sessionForm(payload, body.g) };
       if (scope.defersChecks) carry(scope, body);
     }
     scope?.seen.set(key, payload);
     if (stored.consumedAt !== undefined) this.#markConsumed(payload, key, stored.consumedAt, scope);
-    if (this.#kind === "session") scope?.seen.set(storedForm(key), { text: stored.body });
     return payload;
   }
 
@@ -240,7 +238,7 @@ export class EngineAdapter {
     if (this.#kind === "authorization-code") delete payload.exp; // used comes before expired: a late replay still ends what it gave
   }
 
-  #carried(payload: Payload, scope: RequestScope | undefined): Omit<Body, "p" | "s"> {
+  #carried(payload: Payload, scope: RequestScope | undefined): Pick<Body, "g" | "f"> {
     if (scope === undefined) return {};
     const grants: Record<RecordKey, Payload> = {};
     const take = (grantId: unknown) => {
@@ -292,12 +290,10 @@ export class EngineAdapter {
 
   /** Whether a session would be written as it already stands, and its expiry need not move yet. */
   #isUnchanged(scope: RequestScope, key: RecordKey, payload: Payload, expiresIn: number): boolean {
-    const text = scope.seen.get(storedForm(key))?.text;
-    if (typeof text !== "string" || scope.pending(key) !== undefined || payload.state !== undefined) return false;
-    const { body, payload: before } = decodeBody("session", key, text, payload.jti as string, this.#options.sealer);
-    const carried = this.#carried(payload, scope);
-    if ((payload.exp as number) - (before.exp as number) > expiresIn * TOUCH_SHARE) return false;
-    return isDeepStrictEqual(comparable(before), comparable(payload)) && isDeepStrictEqual(body.g, carried.g);
+    const read = scope.sessionAsRead;
+    if (read?.key !== key || scope.pending(key) !== undefined) return false;
+    if ((payload.exp as number) - read.exp > expiresIn * TOUCH_SHARE) return false;
+    return read.form === sessionForm(payload, this.#carried(payload, scope).g);
   }
 
   #now(): number {
@@ -308,12 +304,11 @@ export class EngineAdapter {
 /** Not enumerable, so it never reaches a model of the engine or a record. */
 const PREDECESSOR = "predecessor";
 
-/** Where the scope remembers a session as it was stored: the engine changes the payload that it was given in place. */
-const storedForm = (key: RecordKey): RecordKey => `${key} stored` as RecordKey;
-
 const withoutId = ({ jti: _, ...rest }: Payload): Payload => rest;
 
-const comparable = ({ iat: _, exp: __, ...rest }: Payload): Payload => JSON.parse(JSON.stringify(rest));
+/** A session without what moves by itself, in one form for the same content: the engine changes what it was given in place. */
+const sessionForm = ({ iat: _, exp: __, ...rest }: Payload, grants: Body["g"]): string =>
+  JSON.stringify([Object.entries(rest).sort(([a], [b]) => (a < b ? -1 : 1)), grants]);
 
 const authorizationsOf = (session: Payload): { grantId?: string }[] =>
   Object.values((session.authorizations ?? {}) as Record<string, { grantId?: string }>);

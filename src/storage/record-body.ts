@@ -2,7 +2,7 @@
  * How a payload of the engine becomes the body of a record, and back. A payload loses its `jti`, which is the live token, code or session;
  * records that are found by another value than their id hold it sealed.
  */
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import type { RecordKey, RecordKind } from "./record-store.ts";
 import type { Payload } from "./request-scope.ts";
 import type { Sealer } from "./seal.ts";
@@ -13,6 +13,8 @@ export interface Body {
   p?: Payload;
   /** What is sealed: members that make the record's id live again. */
   s?: string;
+  /** 1: more than the id is sealed. */
+  m?: 1;
   /** Copies of the grants that the record is read with. */
   g?: Record<RecordKey, Payload>;
   /** The refresh token that this one replaced, or that this access token was issued for: its kept answer goes with it. */
@@ -27,7 +29,7 @@ const SEALED_MEMBERS: Partial<Record<RecordKind, readonly string[] | "all">> = {
   "pushed-request": "all",
 };
 
-export function encodeBody(kind: RecordKind, key: RecordKey, payload: Payload, extra: Omit<Body, "p" | "s">, sealer: Sealer): string {
+export function encodeBody(kind: RecordKind, key: RecordKey, payload: Payload, extra: Pick<Body, "g" | "f">, sealer: Sealer): string {
   const sealed = SEALED_MEMBERS[kind];
   if (sealed === "all") return JSON.stringify({ s: sealer.seal(JSON.stringify(payload), key), ...extra } satisfies Body);
   const { jti, ...open } = payload;
@@ -37,29 +39,26 @@ export function encodeBody(kind: RecordKind, key: RecordKey, payload: Payload, e
     if (open[member] !== undefined) secret[member] = open[member];
     delete open[member];
   }
-  return JSON.stringify({ p: open, s: sealer.seal(JSON.stringify(secret), key), ...extra } satisfies Body);
+  const more = Object.keys(secret).length > 1 ? { m: 1 as const } : {};
+  return JSON.stringify({ p: open, s: sealer.seal(JSON.stringify(secret), key), ...more, ...extra } satisfies Body);
 }
 
 /** @param jti the live id, when the caller presented it; otherwise it is unsealed */
 export function decodeBody(
-  kind: RecordKind,
+  _kind: RecordKind,
   key: RecordKey,
   text: string,
   jti: string | undefined,
   sealer: Sealer,
 ): { body: Body; payload: Payload } {
   const body = JSON.parse(text) as Body;
-  const needsSecret = SEALED_MEMBERS[kind] === "all" || jti === undefined || hasSealedState(kind, body);
-  const secret = needsSecret && body.s !== undefined ? (JSON.parse(sealer.open(body.s, key)) as Payload) : {};
-  const payload = { ...body.p, ...secret };
+  const payload: Payload = body.p ?? {};
+  if (body.s !== undefined && (jti === undefined || body.p === undefined || body.m === 1)) {
+    Object.assign(payload, JSON.parse(sealer.open(body.s, key)));
+  }
   if (jti !== undefined) payload.jti = jti;
   return { body, payload };
 }
 
-// A session's sealed part is opened on every read: its state (a logout in progress) is in there, and it is a few microseconds.
-const hasSealedState = (kind: RecordKind, body: Body): boolean => kind === "session" && body.s !== undefined;
-
 /** The key under which a record with a random id lies. */
-export const keyOf = (kind: RecordKind, id: string): RecordKey => `${kind}:${sha256(id)}`;
-
-const sha256 = (value: string): string => createHash("sha256").update(value).digest("base64url");
+export const keyOf = (kind: RecordKind, id: string): RecordKey => `${kind}:${hash("sha256", id, "base64url")}`;

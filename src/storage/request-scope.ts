@@ -23,8 +23,8 @@ export class RequestScope {
   repeats = false;
   /** What this request consumes when it commits. */
   consumed: { key: RecordKey; payload: Payload } | undefined;
-  /** The session that this request found by its cookie. */
-  sessionKey: RecordKey | undefined;
+  /** The session that this request found by its cookie; `exp` in seconds, `form` what it said then. */
+  sessionAsRead: { key: RecordKey; exp: number; form: string } | undefined;
   /** Copies may be used and checked at commit. Otherwise they are checked as they are read. */
   readonly defersChecks: boolean;
   #writes = new Map<string, Write>();

@@ -88,7 +88,7 @@ export function commitRequests(options: CommitOptions): Middleware {
   async function commitAuthorization(ctx: Context, scope: RequestScope): Promise<void> {
     const lost = await store.commit(scope.take());
     if (lost === undefined) return;
-    if (scope.sessionKey !== undefined) await forgetCopies(store, sealer, scope.sessionKey);
+    if (scope.sessionAsRead !== undefined) await forgetCopies(store, sealer, scope.sessionAsRead.key);
     ctx.redirect(ctx.url);
     ctx.status = 303;
   }
