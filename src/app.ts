@@ -85,7 +85,7 @@ export async function createApp(config: Config, secrets: Secrets, services: Serv
     store: records,
     endings,
     sealer: recordSealer,
-    paths: { token: ENGINE_ROUTES.token, authorization: ENGINE_ROUTES.authorization },
+    paths: { token: ENGINE_ROUTES.token, authorization: ENGINE_ROUTES.authorization, logout: ENGINE_ROUTES.end_session },
     refreshGrace: config.refreshGrace,
     onReplay: (ctx, what) =>
       audit.record({ event: "grant.replayed", outcome: "failure", clientId: engineClient(ctx)?.clientId, detail: { what }, ...facts(ctx) }),

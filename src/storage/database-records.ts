@@ -26,6 +26,10 @@ const SQL = {
     ON CONFLICT (key) DO UPDATE SET payload = excluded.payload, expires_at = excluded.expires_at, pointer = excluded.pointer,
       grant_key = excluded.grant_key, account_id = excluded.account_id, client_id = excluded.client_id,
       consumed_at = NULL, answer = NULL, answer_expires_at = NULL`,
+  replace: `UPDATE engine_record SET payload = $2, expires_at = to_timestamp($3 / 1000.0), pointer = $4, grant_key = $5, account_id = $6,
+    client_id = $7, consumed_at = NULL, answer = NULL, answer_expires_at = NULL WHERE key = $1 AND expires_at > now()`,
+  lockPointer: "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))",
+  displace: "DELETE FROM engine_record WHERE pointer = $1 AND key <> $2",
   // Grants are locked before anything under them, by whoever issues and by whoever ends: no deadlock, and nothing is issued under an ended grant.
   keep: `WITH held AS (SELECT key FROM engine_record WHERE key = $1 AND expires_at > now() FOR UPDATE),
     kept AS (UPDATE engine_record SET expires_at = to_timestamp($2 / 1000.0) WHERE key IN (SELECT key FROM held) AND expires_at < to_timestamp($2 / 1000.0))
@@ -34,7 +38,7 @@ const SQL = {
   remove: "DELETE FROM engine_record WHERE key = $1",
   removeTied: "DELETE FROM engine_record WHERE grant_key = $1",
   removePointer: "DELETE FROM engine_record WHERE pointer = $1",
-  consume: `UPDATE engine_record SET consumed_at = extract(epoch FROM now())::int, answer = $2, answer_expires_at = to_timestamp($3 / 1000.0)
+  consume: `UPDATE engine_record SET consumed_at = floor(extract(epoch FROM now()))::int, answer = $2, answer_expires_at = to_timestamp($3 / 1000.0)
     WHERE key = $1 AND consumed_at IS NULL AND expires_at > now()`,
   claim: `INSERT INTO engine_record (key, payload, expires_at) VALUES ($1, '', to_timestamp($2 / 1000.0))
     ON CONFLICT (key) DO UPDATE SET expires_at = excluded.expires_at WHERE engine_record.expires_at <= now()`,
@@ -157,7 +161,14 @@ async function carryOutOne(query: Query, write: Write, replaced: ReadonlySet<Rec
   switch (write.op) {
     case "put": {
       const { grant = null, accountId = null, clientId = null } = write.ties ?? {};
-      await query("put", SQL.put, [write.key, write.body, write.expiresAt, write.pointer ?? null, grant, accountId, clientId]);
+      const { key, body, expiresAt, pointer = null } = write;
+      const values = [key, body, expiresAt, pointer, grant, accountId, clientId];
+      if (write.onlyIfThere) return (await query("replace", SQL.replace, values)).rowCount === 1;
+      if (pointer !== null) {
+        await query("lock-pointer", SQL.lockPointer, [pointer]); // of two that take its place at once, the later one sees the other
+        await query("displace", SQL.displace, [pointer, key]);
+      }
+      await query("put", SQL.put, values);
       return true;
     }
     case "remove":
@@ -165,7 +176,7 @@ async function carryOutOne(query: Query, write: Write, replaced: ReadonlySet<Rec
         await query("lock", SQL.lock, [write.key]);
         await query("remove-tied", SQL.removeTied, [write.key]);
       }
-      await query("remove", SQL.remove, [write.key]);
+      if ((await query("remove", SQL.remove, [write.key])).rowCount === 0 && write.onlyIfThere) return false;
       if (write.pointer !== undefined && !replaced.has(write.pointer)) await query("remove-pointer", SQL.removePointer, [write.pointer]);
       return true;
     case "require":

@@ -85,6 +85,7 @@ export async function forgetCopies(store: RecordStore, sealer: Sealer, sessionKe
       op: "put",
       key: sessionKey,
       body: JSON.stringify(body),
+      onlyIfThere: true,
       expiresAt: (payload.exp as number) * 1000,
       pointer: keyOf("session-uid", payload.uid as string),
       ...(accountId && { ties: { accountId } }),

@@ -4,7 +4,7 @@
  */
 import { createHmac } from "node:crypto";
 import { type Body, decodeBody, encodeBody, keyOf } from "./record-body.ts";
-import type { RecordKey, RecordKind, RecordStore, StoredRecord, Ties } from "./record-store.ts";
+import type { RecordKey, RecordKind, RecordStore, StoredRecord, Ties, Write } from "./record-store.ts";
 import { currentScope, type Payload, type RequestScope, write } from "./request-scope.ts";
 import type { Sealer } from "./seal.ts";
 
@@ -90,13 +90,24 @@ export class EngineAdapter {
     const scope = currentScope();
     if (kind === "session" && scope !== undefined && this.#isUnchanged(scope, key, payload, expiresIn)) return;
     if (kind === "grant") delete payload.exp; // the record's own expiry counts: it moves with the tokens issued under it
-    const expiresAt = this.#now() + expiresIn * 1000 + (KEPT_AFTER_EXPIRY[kind] ?? 0);
+    const expiresAt = Math.ceil(this.#now() + expiresIn * 1000) + (KEPT_AFTER_EXPIRY[kind] ?? 0);
     const pointer = this.#pointerOf(payload);
     const ties = this.#tiesOf(payload);
+    const onlyIfThere = scope !== undefined && this.#mustBeThere(scope, key);
     scope?.seen.set(key, payload);
-    if (kind === "session" && scope !== undefined && pointer !== undefined) this.#replaceSession(scope, pointer);
+    if (kind === "session" && scope !== undefined && pointer !== undefined) this.#replaceSession(scope, pointer, payload);
     const body = encodeBody(kind, key, payload, this.#carried(payload, scope), this.#options.sealer);
-    await write(store, { op: "put", key, body, expiresAt, ...(pointer && { pointer }), ...(ties && { ties }) });
+    const put: Write = {
+      op: "put",
+      key,
+      body,
+      expiresAt,
+      ...(pointer && { pointer }),
+      ...(ties && { ties }),
+      ...(onlyIfThere && { onlyIfThere }),
+    };
+    if (scope !== undefined) scope.add(put);
+    else if ((await store.commit([put])) !== undefined) throw this.#options.lostRace(kind);
   }
 
   async find(id: string): Promise<Payload | undefined> {
@@ -228,7 +239,7 @@ export class EngineAdapter {
   }
 
   #markConsumed(payload: Payload, key: RecordKey, consumedAt: number, scope: RequestScope | undefined): void {
-    const age = this.#now() / 1000 - consumedAt;
+    const age = Math.floor(this.#now() / 1000) - consumedAt; // whole seconds: the kept answer's own expiry is exact
     if (this.#kind === "refresh-token" && scope?.defersChecks && age <= this.#options.refreshGrace) {
       // Hidden until every other check of the engine has passed: then `consume` throws, and the kept answer may be given again.
       scope.repeatable = { key, payload };
@@ -283,9 +294,22 @@ export class EngineAdapter {
     return stored && decodeBody(this.#kind, key, stored.body, undefined, this.#options.sealer).payload;
   }
 
-  /** A session that goes on under a new id: its old record goes, but nothing was ended. */
-  #replaceSession(scope: RequestScope, pointer: RecordKey): void {
-    for (const old of scope.removals(pointer)) scope.add({ op: "remove", key: old });
+  /** What a request has found and writes back must still be there by then: it may have been ended meanwhile. */
+  #mustBeThere(scope: RequestScope, key: RecordKey): boolean {
+    if (this.#kind !== "session" && this.#kind !== "grant") return false;
+    const pending = scope.pending(key);
+    return pending?.op === "put" ? pending.onlyIfThere === true : scope.seen.has(key) || scope.copies.has(key);
+  }
+
+  /**
+   * A session that goes on under a new id: its old record goes, but nothing was ended. It must have been there, or whoever signed out
+   * meanwhile would be signed in again under the new id; only a sign-in by another person stands by itself.
+   */
+  #replaceSession(scope: RequestScope, pointer: RecordKey, { accountId }: Payload): void {
+    for (const old of scope.removals(pointer)) {
+      const goesOn = accountId !== undefined && scope.seen.get(old)?.accountId === accountId;
+      scope.add({ op: "remove", key: old, pointer, ...(goesOn && { onlyIfThere: true }) });
+    }
   }
 
   /** Whether a session would be written as it already stands, and its expiry need not move yet. */

@@ -42,10 +42,16 @@ export interface KeptAnswer {
 }
 
 export type Write =
-  /** Stores or replaces. `expiresAt` in milliseconds since the epoch. `pointer` is a second key that finds the record. */
-  | { op: "put"; key: RecordKey; body: string; expiresAt: number; pointer?: RecordKey; ties?: Ties }
-  /** Removes a record, its pointer and what is tied to it. `until` (ms): also refuse to see it again in a store that lost its newest writes. */
-  | { op: "remove"; key: RecordKey; pointer?: RecordKey; until?: number }
+  /**
+   * Stores or replaces. `expiresAt` in milliseconds since the epoch. `pointer` is a second key that finds this one record: another record
+   * that it found before is removed. `onlyIfThere`: MUST fail unless the record is there, so that nothing that was ended comes back.
+   */
+  | { op: "put"; key: RecordKey; body: string; expiresAt: number; pointer?: RecordKey; ties?: Ties; onlyIfThere?: boolean }
+  /**
+   * Removes a record, its pointer and what is tied to it. `until` (ms): also refuse to see it again in a store that lost its newest writes.
+   * `onlyIfThere`: MUST fail unless the record was there; what was put under its pointer beside it goes too.
+   */
+  | { op: "remove"; key: RecordKey; pointer?: RecordKey; until?: number; onlyIfThere?: boolean }
   /** MUST fail the commit unless a record is there under this key or pointer. */
   | { op: "require"; key: RecordKey }
   /** MUST succeed for exactly one of any number of parallel commits; keeps the record and its expiry. Fails on missing and expired ones. */
@@ -55,7 +61,7 @@ export type Write =
   /** Forgets the answer kept for a consumed record. */
   | { op: "drop-answer"; key: RecordKey };
 
-export type Lost = Extract<Write, { op: "put" | "require" | "consume" | "claim" }>;
+export type Lost = Extract<Write, { op: "put" | "remove" | "require" | "consume" | "claim" }>;
 
 export interface RecordStore {
   read(key: RecordKey): Promise<StoredRecord | undefined>;

@@ -46,11 +46,11 @@ redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', ARGV[1])
 if tonumber(ARGV[2]) > redis.call('PEXPIRETIME', KEYS[1]) then redis.call('PEXPIREAT', KEYS[1], ARGV[2]) end
 return 1`,
   },
-  /** KEYS record, answer, members → the members that went with it */
+  /** KEYS grant, members → the members, which go with it */
   grantorRemove: {
-    numberOfKeys: 3,
-    lua: `local members = redis.call('ZRANGE', KEYS[3], 0, -1)
-redis.call('DEL', KEYS[1], KEYS[2], KEYS[3])
+    numberOfKeys: 2,
+    lua: `local members = redis.call('ZRANGE', KEYS[2], 0, -1)
+redis.call('DEL', KEYS[1], KEYS[2])
 return members`,
   },
 } as const;
@@ -63,6 +63,8 @@ export class RedisRecords implements RecordStore {
   readonly #isCluster: boolean;
   /** Closed from the loss of the connection until Redis has been told again what was revoked. */
   #gate: { opened: Promise<void>; open: () => void } | undefined;
+  /** Counts the losses of the connection: what was told before the newest one may be lost again. */
+  #losses = 0;
 
   constructor(redis: RedisClient, journal: RevocationJournal) {
     for (const [name, script] of Object.entries(SCRIPTS)) redis.defineCommand(name, script);
@@ -101,7 +103,7 @@ export class RedisRecords implements RecordStore {
     const lost = this.#isCluster
       ? ((await this.#ask((redis) => this.#carryOut(redis, other))) ?? (await this.#ask((redis) => this.#carryOut(redis, deciding))))
       : await this.#ask((redis) => this.#carryOut(redis, [...other, ...deciding]));
-    if (lost !== undefined) await this.#discard(writes);
+    if (lost !== undefined) await this.#discard(writes, lost);
     return lost;
   }
 
@@ -131,11 +133,14 @@ export class RedisRecords implements RecordStore {
       outcomes.push(reply.then((value) => (won(value) ? undefined : write)));
     const send = (reply: Promise<unknown>) => outcomes.push(reply.then(() => undefined));
     const replaced = new Set(writes.flatMap((write) => (write.op === "put" && write.pointer ? [write.pointer] : [])));
+    const removed = new Set(writes.flatMap((write) => (write.op === "remove" ? [write.key] : [])));
 
     for (const write of writes) {
       if (write.op === "put") {
-        send(redis.set(name(write.key), FRESH + write.body, "PXAT", write.expiresAt));
-        if (write.pointer !== undefined) send(redis.set(name(write.pointer), write.key, "PXAT", write.expiresAt));
+        const value = FRESH + write.body;
+        if (write.onlyIfThere) settle(write, redis.set(name(write.key), value, "PXAT", write.expiresAt, "XX"), (reply) => reply === "OK");
+        else send(redis.set(name(write.key), value, "PXAT", write.expiresAt));
+        if (write.pointer !== undefined) send(this.#point(redis, write.pointer, write.key, write.expiresAt, removed));
         const { grant, accountId, clientId } = write.ties ?? {};
         for (const owner of [accountId && { accountId }, clientId && { clientId }]) {
           if (owner) send(redis.grantorIndex(index(owner), now, write.expiresAt, write.key));
@@ -147,7 +152,9 @@ export class RedisRecords implements RecordStore {
           keeps.set(grant, keep);
         }
       } else if (write.op === "remove") {
-        send(this.#remove(redis, write.key));
+        const gone = this.#remove(redis, write.key);
+        if (write.onlyIfThere) settle(write, gone, (count) => count === 1);
+        else send(gone);
         if (write.pointer !== undefined && !replaced.has(write.pointer)) send(redis.unlink(name(write.pointer)));
       } else if (write.op === "claim") {
         settle(write, redis.set(name(write.key), FRESH, "PXAT", write.expiresAt, "NX"), (reply) => reply === "OK");
@@ -169,20 +176,29 @@ export class RedisRecords implements RecordStore {
     return (await Promise.all(outcomes)).find((lost) => lost !== undefined);
   }
 
-  /** Removes a record and, when it is a grant, everything that was issued under it. */
-  async #remove(redis: RedisClient & Scripts, key: RecordKey): Promise<void> {
-    const record = name(key);
-    if (!key.startsWith("grant:")) {
-      await redis.unlink(record, `${record}:answer`);
-      return;
-    }
-    const members = (await redis.grantorRemove(record, `${record}:answer`, `${record}:members`)) as RecordKey[];
-    await Promise.all(members.map((member) => redis.unlink(name(member), `${name(member)}:answer`)));
+  /** Lets a pointer find a record, and no longer any other. */
+  async #point(redis: RedisClient, pointer: RecordKey, key: RecordKey, expiresAt: number, removed: ReadonlySet<RecordKey>): Promise<void> {
+    const before = (await redis.set(name(pointer), key, "PXAT", expiresAt, "GET")) as RecordKey | null;
+    if (before !== null && before !== key && !removed.has(before)) await redis.unlink(name(before));
   }
 
-  /** Takes back the tokens of a commit that lost: nobody has seen them. */
-  async #discard(writes: readonly Write[]): Promise<void> {
-    const orphans = writes.filter((write) => write.op === "put" && write.ties?.grant !== undefined);
+  /** Removes a record and, when it is a grant, everything that was issued under it. @returns how many of the record there were */
+  async #remove(redis: RedisClient & Scripts, key: RecordKey): Promise<number> {
+    const record = name(key);
+    if (!key.startsWith("grant:")) {
+      const [count] = await Promise.all([redis.unlink(record), key.startsWith("refresh-token:") && redis.unlink(`${record}:answer`)]);
+      return count;
+    }
+    const members = (await redis.grantorRemove(record, `${record}:members`)) as RecordKey[];
+    await Promise.all(members.map((member) => this.#remove(redis, member)));
+    return 1;
+  }
+
+  /** Takes back the tokens of a commit that lost, or the session that was to go on: nobody has seen them. */
+  async #discard(writes: readonly Write[], lost: Lost): Promise<void> {
+    const orphans = writes.filter(
+      (write) => write.op === "put" && (write.ties?.grant !== undefined || (lost.op === "remove" && write.pointer === lost.pointer)),
+    );
     await this.#ask((redis) => Promise.all(orphans.map(({ key }) => redis.unlink(name(key)))));
   }
 
@@ -195,6 +211,7 @@ export class RedisRecords implements RecordStore {
   }
 
   #closeGate(): void {
+    this.#losses += 1;
     if (this.#gate !== undefined) return;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#gate = { opened: promise, open: resolve };
@@ -202,12 +219,14 @@ export class RedisRecords implements RecordStore {
 
   /** Tells a Redis that came back, or was replaced, what had been ended: it may have lost that. Until then nothing is asked of it. */
   async #replay(): Promise<void> {
+    const loss = this.#losses;
     try {
       for await (const keys of this.#journal.replay()) await Promise.all(keys.map((key) => this.#remove(this.#redis, key)));
+      if (loss !== this.#losses) return;
       this.#gate?.open();
       this.#gate = undefined;
     } catch {
-      if (this.#redis.status !== "end") setTimeout(() => this.#replay(), REPLAY_RETRY_MS).unref();
+      if (loss === this.#losses && this.#redis.status !== "end") setTimeout(() => this.#replay(), REPLAY_RETRY_MS).unref();
     }
   }
 

@@ -14,7 +14,7 @@ export interface CommitOptions {
   store: RecordStore;
   endings: Endings;
   sealer: Sealer;
-  paths: { token: string; authorization: string };
+  paths: { token: string; authorization: string; logout: string };
   /** Seconds; 0 keeps no answers. */
   refreshGrace: number;
   /** Told when something single-use was used twice and its grant was ended. */
@@ -37,7 +37,7 @@ export function commitRequests(options: CommitOptions): Middleware {
     await runInScope(scope, next);
     if (isToken) await commitTokenRequest(ctx, scope);
     else if (isAuthorization) await commitAuthorization(ctx, scope);
-    else await store.commit(scope.take());
+    else await commitPage(ctx, scope);
     if (ctx.status === 503) ctx.set("Retry-After", "2");
   };
 
@@ -89,8 +89,16 @@ export function commitRequests(options: CommitOptions): Middleware {
     const lost = await store.commit(scope.take());
     if (lost === undefined) return;
     if (scope.sessionAsRead !== undefined) await forgetCopies(store, sealer, scope.sessionAsRead.key);
-    ctx.redirect(ctx.url);
-    ctx.status = 303;
+    seeOther(ctx, ctx.url);
+  }
+
+  /** A session or grant that was ended meanwhile does not come back: what this request itself ended stays ended, and the page is asked for again. */
+  async function commitPage(ctx: Context, scope: RequestScope): Promise<void> {
+    const writes = scope.take();
+    if ((await store.commit(writes)) === undefined) return;
+    await store.commit(writes.filter((write) => write.op === "remove" && write.until !== undefined));
+    if (ctx.path.startsWith(paths.logout)) return; // signed out, by whichever request
+    seeOther(ctx, ctx.method === "GET" ? ctx.url : ctx.path);
   }
 }
 
@@ -103,6 +111,11 @@ function refreshRequest(ctx: Context): RefreshRequest {
     resource: params.resource,
     senderKey: undefined,
   };
+}
+
+function seeOther(ctx: Context, location: string): void {
+  ctx.redirect(location);
+  ctx.status = 303;
 }
 
 function invalidGrant(ctx: Context): void {

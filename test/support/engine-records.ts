@@ -1,0 +1,507 @@
+/**
+ * What the engine's Adapter promises, whatever store is below it (issue 2, requirement 3). One suite; each arrangement of stores opens its own
+ * `Opened` and passes it.
+ */
+import { randomBytes } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
+import { Cluster, Redis } from "ioredis";
+import type pg from "pg";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { lostRace } from "../../src/oidc/policies.ts";
+import { Endings } from "../../src/storage/endings.ts";
+import { EngineAdapter, type EngineAdapterOptions, type EngineModel } from "../../src/storage/engine-adapter.ts";
+import type { RecordStore } from "../../src/storage/record-store.ts";
+import type { RedisClient } from "../../src/storage/redis-client.ts";
+import { type Payload, RequestScope, runInScope } from "../../src/storage/request-scope.ts";
+import { createSealer } from "../../src/storage/seal.ts";
+import { waitFor } from "./wait-for.ts";
+
+export interface Opened {
+  store: RecordStore;
+  pool: pg.Pool;
+  /** A connection of the test's own, when the records are in Redis. */
+  redis: RedisClient | undefined;
+  close(): Promise<void>;
+}
+
+export const ISSUER = "https://issuer.example";
+const PARALLEL = 20;
+const HOUR = 3_600;
+
+const id = (): string => randomBytes(32).toString("base64url");
+const inSeconds = (seconds: number): number => Math.floor(Date.now() / 1000) + seconds;
+
+/** A complete access token of these tests: what stands for the JWT. */
+const jwtOf = (jti: string): string => `complete.${jti}`;
+
+export interface Adapters {
+  readonly store: RecordStore;
+  readonly endings: Endings;
+  of(model: EngineModel): EngineAdapter;
+}
+
+export function adaptersOn(store: RecordStore): Adapters {
+  const sealer = createSealer([Buffer.alloc(32, 7)]);
+  const options: EngineAdapterOptions = {
+    store,
+    sealer,
+    userCodeKey: Buffer.alloc(32, 9),
+    verifyAccessToken: async (jwt) => (jwt.startsWith("complete.") ? jwt.slice("complete.".length) : undefined),
+    issuer: ISSUER,
+    refreshGrace: 0,
+    grantTtl: HOUR,
+    lostRace,
+  };
+  return { store, endings: new Endings({ store, sealer, longestLife: HOUR }), of: (model) => new EngineAdapter(model, options) };
+}
+
+/** One request: everything that `work` writes is committed together. @returns what the commit lost */
+export async function request(store: RecordStore, work: (scope: RequestScope) => Promise<void>, defersChecks = true) {
+  const scope = new RequestScope({ defersChecks });
+  await runInScope(scope, () => work(scope));
+  return store.commit(scope.take());
+}
+
+/** What another request does meanwhile. */
+const elsewhere = (work: () => Promise<void>): Promise<void> => runInScope(undefined as never, work);
+
+/** How many of the calls succeed. */
+async function successes(calls: readonly Promise<unknown>[]): Promise<number> {
+  return (await Promise.allSettled(calls)).filter(({ status }) => status === "fulfilled").length;
+}
+
+/** Calls `test`: use it inside a `describe`. */
+export function engineRecordsContract(open: () => Promise<Opened>): void {
+  let opened: Opened;
+  let adapters: Adapters;
+  let watch: { commands: string[][]; stop(): void } | undefined;
+  const of = (model: EngineModel) => adapters.of(model);
+  const ended = async (model: EngineModel, value: string) => expect(await of(model).find(value)).toBeUndefined();
+
+  beforeAll(async () => {
+    opened = await open();
+    adapters = adaptersOn(opened.store);
+    watch = opened.redis && (await watchCommands(opened.redis));
+  });
+  afterAll(async () => {
+    watch?.stop();
+    await opened?.close();
+  });
+
+  async function grant(parts: Payload = {}, ttl = HOUR): Promise<string> {
+    const grantId = id();
+    await of("Grant").upsert(grantId, { kind: "Grant", jti: grantId, accountId: id(), clientId: id(), ...parts }, ttl);
+    return grantId;
+  }
+
+  async function token(
+    model: "AuthorizationCode" | "RefreshToken" | "AccessToken",
+    grantId: string,
+    parts: Payload = {},
+    ttl = HOUR,
+  ): Promise<string> {
+    const jti = id();
+    const payload = { kind: model, jti, grantId, clientId: "client", accountId: "account", exp: inSeconds(ttl), ...parts };
+    await of(model).upsert(jti, model === "AccessToken" ? { aud: ISSUER, ...payload } : payload, ttl);
+    return model === "AccessToken" ? jwtOf(jti) : jti;
+  }
+
+  async function session(parts: Payload = {}, ttl = HOUR): Promise<{ jti: string; uid: string; payload: Payload }> {
+    const jti = id();
+    const uid = id();
+    const payload = { kind: "Session", jti, uid, exp: inSeconds(ttl), ...parts };
+    await of("Session").upsert(jti, payload, ttl);
+    return { jti, uid, payload };
+  }
+
+  const STRANGE = { unknown: { nested: [1, null, "ü‑✓", { deep: true }], empty: "" }, "with-dash": 'quote " and \\', future: ["x"] };
+
+  test("what is put is found again, with fields that nobody knows", async () => {
+    const grantId = await grant(STRANGE);
+    expect(await of("Grant").find(grantId)).toMatchObject({ jti: grantId, ...STRANGE });
+    for (const model of ["AuthorizationCode", "RefreshToken", "AccessToken"] as const) {
+      const value = await token(model, grantId, STRANGE);
+      expect(await of(model).find(value)).toMatchObject({ kind: model, grantId, ...STRANGE });
+    }
+    const { jti, payload } = await session(STRANGE);
+    expect(await of("Session").find(jti)).toEqual(payload);
+    for (const model of ["Interaction", "PushedAuthorizationRequest", "DeviceCode"] as const) {
+      const value = id();
+      const stored = { kind: model, jti: value, exp: inSeconds(HOUR), userCode: value.slice(0, 8), ...STRANGE };
+      await of(model).upsert(value, stored, HOUR);
+      expect(await of(model).find(value)).toEqual(stored);
+    }
+    const machine = id();
+    await of("ClientCredentials").upsert(
+      machine,
+      { kind: "ClientCredentials", jti: machine, aud: ISSUER, clientId: "c", ...STRANGE },
+      HOUR,
+    );
+    expect(await of("ClientCredentials").find(jwtOf(machine))).toMatchObject({ kind: "ClientCredentials", ...STRANGE });
+  });
+
+  test("a record is there until its time, and longer when it is renewed", async () => {
+    const grantId = await grant();
+    const brief = await token("RefreshToken", grantId, {}, 1);
+    const renewed = await token("RefreshToken", grantId, {}, 1);
+    const short = await session({}, 1);
+    const kept = await session({}, 1);
+    expect(await of("RefreshToken").find(brief)).toBeDefined();
+    await of("RefreshToken").upsert(renewed, { kind: "RefreshToken", jti: renewed, grantId, exp: inSeconds(HOUR) }, HOUR);
+    await of("Session").upsert(kept.jti, { ...kept.payload, exp: inSeconds(HOUR) }, HOUR);
+    await waitFor(
+      "records to expire",
+      async () => (await of("RefreshToken").find(brief)) === undefined && (await of("Session").find(short.jti)) === undefined,
+    );
+    expect(await of("Session").findByUid(short.uid)).toBeUndefined();
+    expect(await of("RefreshToken").find(renewed)).toBeDefined();
+    expect((await of("Session").findByUid(kept.uid))?.jti).toBe(kept.jti);
+  });
+
+  test("a grant lives as long as what was issued under it, and keeps its first life beyond that", async () => {
+    const brief = await grant({}, 1);
+    const refreshToken = await token("RefreshToken", brief, {}, HOUR);
+    const long = await grant({}, HOUR);
+    await token("RefreshToken", long, {}, 1);
+    await sleep(1_300);
+    expect(await of("Grant").find(brief)).toBeDefined();
+    expect(await of("RefreshToken").find(refreshToken)).toBeDefined();
+    expect(await of("Grant").find(long)).toBeDefined();
+  });
+
+  test("nothing is issued under a grant that is not there", async () => {
+    const gone = id();
+    await expect(token("RefreshToken", gone)).rejects.toThrow();
+    const grantId = await grant();
+    await of("Grant").destroy(grantId);
+    const jti = id();
+    const lost = await request(adapters.store, () =>
+      of("RefreshToken").upsert(jti, { kind: "RefreshToken", jti, grantId, exp: inSeconds(HOUR) }, HOUR),
+    );
+    expect(lost).toMatchObject({ op: "put" });
+    await ended("RefreshToken", jti);
+  });
+
+  test("a session is found by its uid through every new id, in one request or several", async () => {
+    const { jti, uid, payload } = await session();
+    const next = id();
+    await request(adapters.store, async () => {
+      await of("Session").find(jti);
+      await of("Session").destroy(jti);
+      await of("Session").upsert(next, { ...payload, jti: next }, HOUR);
+    });
+    expect((await of("Session").findByUid(uid))?.jti).toBe(next);
+    await ended("Session", jti);
+    const third = id();
+    await of("Session").destroy(next);
+    await of("Session").upsert(third, { ...payload, jti: third }, HOUR);
+    expect((await of("Session").findByUid(uid))?.jti).toBe(third);
+    await of("Session").destroy(third);
+    expect(await of("Session").findByUid(uid)).toBeUndefined();
+  });
+
+  test("two copies of one session never live side by side", async () => {
+    const { jti, uid, payload } = await session({ accountId: "account" });
+    const [left, right] = [id(), id()];
+    await of("Session").upsert(left, { ...payload, jti: left }, HOUR);
+    await of("Session").upsert(right, { ...payload, jti: right }, HOUR);
+    expect((await of("Session").findByUid(uid))?.jti).toBe(right);
+    await ended("Session", jti);
+    await ended("Session", left);
+    await adapters.endings.endSession(uid);
+    await ended("Session", right);
+  });
+
+  test("a device code is found by its user code through every change, under the same id", async () => {
+    const jti = id();
+    const userCode = `BCDF${Math.floor(Math.random() * 10_000)}`;
+    await of("DeviceCode").upsert(jti, { kind: "DeviceCode", jti, userCode, exp: inSeconds(HOUR) }, HOUR);
+    const found = await of("DeviceCode").findByUserCode(userCode);
+    expect(found).toMatchObject({ jti, userCode });
+    await of("DeviceCode").upsert(jti, { ...found, accountId: "account" }, HOUR);
+    expect(await of("DeviceCode").findByUserCode(userCode)).toMatchObject({ jti, accountId: "account" });
+    expect(await of("DeviceCode").find(jti)).toMatchObject({ accountId: "account" });
+    await of("DeviceCode").destroy(jti);
+    await ended("DeviceCode", jti);
+    expect(await of("DeviceCode").findByUserCode(userCode)).toBeUndefined();
+  });
+
+  test("one of many parallel calls consumes, and the record keeps its life", async () => {
+    const grantId = await grant();
+    for (const model of ["AuthorizationCode", "RefreshToken"] as const) {
+      const atOnce = await token(model, grantId);
+      const life = await expiryOf(atOnce, model);
+      expect(await successes(Array.from({ length: PARALLEL }, () => of(model).consume(atOnce)))).toBe(1);
+      expect(Math.abs((await expiryOf(atOnce, model)) - life)).toBeLessThanOrEqual(1);
+      expect(await of(model).find(atOnce)).toHaveProperty("consumed");
+
+      const together = await token(model, grantId);
+      const redeem = async () => {
+        const lost = await request(adapters.store, async () => {
+          await of(model).find(together);
+          await of(model).consume(together);
+        });
+        if (lost !== undefined) throw new Error(lost.op);
+      };
+      expect(await successes(Array.from({ length: PARALLEL }, redeem))).toBe(1);
+    }
+    for (const model of ["DeviceCode", "PushedAuthorizationRequest"] as const) {
+      const value = id();
+      await of(model).upsert(value, { kind: model, jti: value, userCode: value, exp: inSeconds(HOUR) }, HOUR);
+      expect(await successes(Array.from({ length: PARALLEL }, () => of(model).consume(value)))).toBe(1);
+    }
+  });
+
+  test("what is missing or has expired cannot be consumed", async () => {
+    const grantId = await grant();
+    const brief = await token("RefreshToken", grantId, {}, 1);
+    await expect(of("RefreshToken").consume(id())).rejects.toThrow();
+    expect(await request(adapters.store, () => of("RefreshToken").consume(id()))).toMatchObject({ op: "consume" });
+    await waitFor("the token to expire", async () => (await of("RefreshToken").find(brief)) === undefined);
+    await expect(of("RefreshToken").consume(brief)).rejects.toThrow();
+  });
+
+  test("what a lost commit has put is not left usable", async () => {
+    const grantId = await grant();
+    const code = await token("AuthorizationCode", grantId);
+    const given = await Promise.all(
+      Array.from({ length: PARALLEL }, async () => {
+        const jti = id();
+        const lost = await request(adapters.store, async () => {
+          await of("AuthorizationCode").find(code);
+          await of("AuthorizationCode").consume(code);
+          await of("RefreshToken").upsert(jti, { kind: "RefreshToken", jti, grantId, exp: inSeconds(HOUR) }, HOUR);
+        });
+        return { jti, lost };
+      }),
+    );
+    for (const { jti, lost } of given) expect((await of("RefreshToken").find(jti)) !== undefined).toBe(lost === undefined);
+  });
+
+  test("an assertion counts for the first comer alone, until it has expired", async () => {
+    const jti = id();
+    const claim = (ttl: number) => of("ReplayDetection").upsert(jti, { kind: "ReplayDetection", jti, iss: "client" }, ttl);
+    expect(await successes(Array.from({ length: PARALLEL }, () => claim(1)))).toBe(1);
+    expect(await successes([claim(1)])).toBe(0);
+    expect(await waitFor("the assertion to expire", async () => (await successes([claim(HOUR)])) === 1)).toBe(true);
+  });
+
+  test("revoking a grant ends everything under it and nothing else", async () => {
+    const [one, other] = [await grant({ accountId: "same", clientId: "same" }), await grant({ accountId: "same", clientId: "same" })];
+    const issue = async (grantId: string) => ({
+      code: await token("AuthorizationCode", grantId),
+      refresh: await token("RefreshToken", grantId),
+      access: await token("AccessToken", grantId),
+    });
+    const [mine, theirs] = [await issue(one), await issue(other)];
+    await of("RefreshToken").consume(mine.refresh);
+    await of("RefreshToken").revokeByGrantId(one);
+    await ended("Grant", one);
+    await ended("AuthorizationCode", mine.code);
+    await ended("RefreshToken", mine.refresh);
+    await ended("AccessToken", mine.access);
+    expect(await of("Grant").find(other)).toBeDefined();
+    expect(await of("AuthorizationCode").find(theirs.code)).toBeDefined();
+    expect(await of("RefreshToken").find(theirs.refresh)).toBeDefined();
+    expect(await of("AccessToken").find(theirs.access)).toBeDefined();
+  });
+
+  test("revoking one access token ends it alone", async () => {
+    const grantId = await grant();
+    const [one, other] = [await token("AccessToken", grantId), await token("AccessToken", grantId)];
+    await of("AccessToken").destroy(one.slice("complete.".length));
+    await ended("AccessToken", one);
+    expect(await of("AccessToken").find(other)).toBeDefined();
+    expect(await of("Grant").find(grantId)).toBeDefined();
+  });
+
+  test("ending an account, an application, a session or a consent ends all of it and nothing else", async () => {
+    const signIn = async (accountId: string, clientId: string, persistsLogout = false) => {
+      const grantId = await grant({ accountId, clientId });
+      const { jti, uid } = await session({ accountId, authorizations: { [clientId]: { grantId, persistsLogout } } });
+      const bound = { accountId, clientId, ...(!persistsLogout && { sessionUid: uid, expiresWithSession: true }) };
+      return {
+        grantId,
+        jti,
+        uid,
+        access: await token("AccessToken", grantId, bound),
+        refresh: await token("RefreshToken", grantId, bound),
+      };
+    };
+    const alive = async (one: { grantId: string; jti: string; refresh: string; access: string }) => ({
+      session: (await of("Session").find(one.jti)) !== undefined,
+      grant: (await of("Grant").find(one.grantId)) !== undefined,
+      refresh: (await of("RefreshToken").find(one.refresh)) !== undefined,
+      access: (await of("AccessToken").find(one.access)) !== undefined,
+    });
+    const ALL = { session: true, grant: true, refresh: true, access: true };
+    const NONE = { session: false, grant: false, refresh: false, access: false };
+
+    const [ada, bob, shop, mail] = [id(), id(), id(), id()];
+    const one = await signIn(ada, shop);
+    const two = await signIn(ada, mail, true);
+    const three = await signIn(bob, shop);
+    const four = await signIn(bob, mail);
+    const machine = id();
+    await of("ClientCredentials").upsert(machine, { kind: "ClientCredentials", jti: machine, aud: ISSUER, clientId: shop }, HOUR);
+
+    await adapters.endings.endConsent(bob, mail);
+    expect(await alive(four)).toEqual({ ...NONE, session: true });
+    expect(await alive(three)).toEqual(ALL);
+    expect(await alive(two)).toEqual(ALL);
+    await adapters.endings.endSession(two.uid);
+    expect(await alive(two)).toEqual({ ...ALL, session: false });
+    await adapters.endings.endAccount(ada);
+    expect(await alive(one)).toEqual(NONE);
+    expect(await alive(two)).toEqual(NONE);
+    expect(await alive(three)).toEqual(ALL);
+    expect(await of("ClientCredentials").find(jwtOf(machine))).toBeDefined();
+    await adapters.endings.endClient(shop);
+    expect(await alive(three)).toEqual({ ...NONE, session: true });
+    await ended("ClientCredentials", jwtOf(machine));
+  });
+
+  test("a request that was under way when its session or grant was ended does not bring it back", async () => {
+    const { jti, uid } = await session({ accountId: "account" });
+    const grantId = await grant();
+    const notBack = await request(adapters.store, async () => {
+      const read = (await of("Session").find(jti)) as Payload;
+      const readGrant = (await of("Grant").find(grantId)) as Payload;
+      await elsewhere(async () => {
+        await adapters.endings.endSession(uid);
+        await adapters.endings.endGrant(grantId);
+      });
+      await of("Session").upsert(jti, { ...read, amr: ["pwd"] }, HOUR);
+      await of("Grant").upsert(grantId, { ...readGrant, openid: { scope: "openid email" } }, HOUR);
+    });
+    expect(notBack).toMatchObject({ op: "put" });
+    await ended("Session", jti);
+    await ended("Grant", grantId);
+
+    const renewed = await session({ accountId: "account" });
+    const next = id();
+    const lost = await request(adapters.store, async () => {
+      const read = (await of("Session").find(renewed.jti)) as Payload;
+      await elsewhere(() => adapters.endings.endSession(renewed.uid));
+      await of("Session").destroy(renewed.jti);
+      await of("Session").upsert(next, { ...read, jti: next }, HOUR);
+    });
+    expect(lost).toBeDefined();
+    await ended("Session", next);
+  });
+
+  test("what is stored is never accepted as an id", async () => {
+    const grantId = await grant();
+    await token("AuthorizationCode", grantId);
+    await token("RefreshToken", grantId);
+    const access = await token("AccessToken", grantId);
+    await session({ state: { secret: "s" } });
+    const device = id();
+    await of("DeviceCode").upsert(device, { kind: "DeviceCode", jti: device, userCode: "BCDFGHJK" }, HOUR);
+    const interaction = id();
+    await of("Interaction").upsert(interaction, { kind: "Interaction", jti: interaction, session: { cookie: id() } }, HOUR);
+    await ended("AccessToken", access.slice("complete.".length));
+
+    const stored = await everythingStored();
+    expect(stored.length).toBeGreaterThan(10);
+    const candidates = new Set(stored.flatMap((value) => [value, ...value.split(/[:{}",.[\]\s]+/)]).filter((value) => value.length > 15));
+    const models: EngineModel[] = [
+      "Session",
+      "Grant",
+      "AuthorizationCode",
+      "RefreshToken",
+      "DeviceCode",
+      "PushedAuthorizationRequest",
+      "Interaction",
+    ];
+    for (const candidate of candidates) {
+      // A grant's id and a session's uid are names, not credentials: they stand in tokens and open nothing by themselves.
+      for (const model of models.filter((name) => name !== "Grant"))
+        expect(await of(model).find(candidate), `${model} ${candidate}`).toBeUndefined();
+      expect(await of("AccessToken").find(candidate)).toBeUndefined();
+      expect(await of("DeviceCode").findByUserCode(candidate)).toBeUndefined();
+      await expect(of("RefreshToken").consume(candidate)).rejects.toThrow();
+    }
+  });
+
+  test("whoever sweeps removes what has expired and nothing else", async () => {
+    const grantId = await grant();
+    const brief = await token("RefreshToken", grantId, {}, 1);
+    const long = await token("RefreshToken", grantId);
+    await waitFor("the token to expire", async () => (await of("RefreshToken").find(brief)) === undefined);
+    await adapters.store.sweep();
+    expect(await of("RefreshToken").find(long)).toBeDefined();
+    if (opened.redis === undefined) {
+      const { rows } = await opened.pool.query(
+        "SELECT count(*)::int AS expired FROM engine_record WHERE expires_at <= now() - interval '1 second'",
+      );
+      expect(rows).toEqual([{ expired: 0 }]);
+    }
+  });
+
+  test("every key has a TTL, and no command names keys of two hash slots", async () => {
+    const { redis } = opened;
+    if (redis === undefined) return;
+    const immortal: string[] = [];
+    for (const key of await allKeys(redis)) if ((await redis.pttl(key)) === -1) immortal.push(key);
+    expect(immortal).toEqual([]);
+    await waitFor("the monitor", () => (watch?.commands.length ?? 0) > 100);
+    for (const command of watch?.commands ?? []) {
+      const tags = new Set(command.filter((part) => part.startsWith("grantor:")).map((key) => /\{([^}]+)\}/.exec(key)?.[1] ?? key));
+      expect(tags.size, command.join(" ")).toBeLessThanOrEqual(1);
+    }
+  });
+
+  /** Seconds since the epoch. */
+  async function expiryOf(value: string, model: "AuthorizationCode" | "RefreshToken"): Promise<number> {
+    const { keyOf } = await import("../../src/storage/record-body.ts");
+    const key = keyOf(model === "RefreshToken" ? "refresh-token" : "authorization-code", value);
+    if (opened.redis !== undefined) {
+      const colon = key.indexOf(":");
+      return (await opened.redis.pexpiretime(`grantor:${key.slice(0, colon)}:{${key.slice(colon + 1)}}`)) / 1000;
+    }
+    const { rows } = await opened.pool.query("SELECT extract(epoch FROM expires_at)::float8 AS at FROM engine_record WHERE key = $1", [
+      key,
+    ]);
+    return rows[0].at;
+  }
+
+  async function everythingStored(): Promise<string[]> {
+    const { rows } = await opened.pool.query<{ key: string; payload: string; pointer: string | null; grant_key: string | null }>(
+      "SELECT key, payload, pointer, grant_key FROM engine_record WHERE expires_at > now() ORDER BY expires_at DESC LIMIT 40",
+    );
+    const values = rows.flatMap(({ key, payload, pointer, grant_key }) => [key, payload, pointer ?? "", grant_key ?? ""]);
+    if (opened.redis === undefined) return values;
+    for (const key of (await allKeys(opened.redis)).slice(0, 60)) {
+      values.push(
+        key,
+        ...((await opened.redis.type(key)) === "string"
+          ? [String(await opened.redis.get(key))]
+          : await opened.redis.zrange(key, "0", "-1")),
+      );
+    }
+    return values;
+  }
+}
+
+/** Of every master. */
+export async function allKeys(redis: RedisClient): Promise<string[]> {
+  const keys: string[] = [];
+  for (const node of redis instanceof Cluster ? redis.nodes("master") : [redis]) {
+    for (let cursor = "0", first = true; first || cursor !== "0"; first = false) {
+      const [next, found] = await node.scan(cursor, "COUNT", 1000);
+      keys.push(...found);
+      cursor = next;
+    }
+  }
+  return keys;
+}
+
+/** What a Redis is told, by whomever. A cluster refuses by itself what touches two slots. */
+async function watchCommands(redis: RedisClient): Promise<{ commands: string[][]; stop(): void } | undefined> {
+  if (!(redis instanceof Redis)) return undefined;
+  const commands: string[][] = [];
+  const monitor = await redis.monitor();
+  monitor.on("monitor", (_time: string, args: string[]) => commands.push(args));
+  return { commands, stop: () => monitor.disconnect() };
+}
