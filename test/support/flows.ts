@@ -1,39 +1,72 @@
-/** Flow suites: one Grantor on each arrangement of stores, in whose log no credential may be found when they are done. */
+/** Flow suites: one Grantor on each arrangement of stores, in whose log no credential and no error may be found when they are done. */
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe } from "vitest";
 import { type Grantor, startGrantor } from "./grantor.ts";
 import { secretsIn, watchSecrets } from "./secrets-watch.ts";
 import { type Stores, stores } from "./stores.ts";
+import { type TempDir, tempDir } from "./temp-dir.ts";
 
 export interface Flow {
   /** Running, from the first test on. */
   readonly grantor: Grantor;
   readonly stores: Stores;
+  /** Does the work while the server's clock is that many seconds ahead of everybody else's. */
+  later<T>(seconds: number, work: () => Promise<T>): Promise<T>;
 }
 
-/** @param env settings of the server, or what makes them */
-export function describeFlows(
-  name: string,
-  tests: (flow: Flow) => void,
-  env: Record<string, string> | (() => Promise<Record<string, string>>) = {},
-): void {
+export interface FlowOptions {
+  /** Settings of the server, or what makes them. */
+  env?: Record<string, string> | (() => Promise<Record<string, string>>);
+}
+
+const CLOCK = fileURLToPath(new URL("moved-clock.ts", import.meta.url));
+/** Milliseconds in which the server looks at its clock again. */
+const CLOCK_DELAY = 15;
+
+export function describeFlows(name: string, tests: (flow: Flow) => void, { env = {} }: FlowOptions = {}): void {
   describe.each(stores)(`${name}, on $name`, ({ open }) => {
-    const flow: { grantor: Grantor; stores: Stores } = {} as never;
+    let dir: TempDir;
+    const setClock = (seconds: number) => writeFileSync(join(dir.path, "clock"), `${seconds}`);
+    const flow: { grantor: Grantor; stores: Stores; later: Flow["later"] } = {
+      grantor: undefined as never,
+      stores: undefined as never,
+      async later(seconds, work) {
+        setClock(seconds);
+        await sleep(CLOCK_DELAY);
+        try {
+          return await work();
+        } finally {
+          setClock(0);
+          await sleep(CLOCK_DELAY);
+        }
+      },
+    };
     beforeAll(async () => {
       watchSecrets();
+      dir = tempDir("flow");
+      setClock(0);
       flow.stores = await open();
-      // Everything that could be logged is.
-      flow.grantor = await startGrantor(flow.stores, { LOG_LEVEL: "trace", ...(typeof env === "function" ? await env() : env) });
+      const settings = typeof env === "function" ? await env() : env;
+      // At this level everything that could be logged is.
+      const own = { LOG_LEVEL: "trace", MOVED_CLOCK: join(dir.path, "clock") };
+      flow.grantor = await startGrantor(flow.stores, { ...own, ...settings }, ["--import", CLOCK]);
     });
     afterAll(async () => {
       await flow.grantor?.[Symbol.asyncDispose]();
       await flow.stores?.close();
-      if (flow.grantor === undefined) return;
-      const logs = flow.grantor.server.logs();
-      const found = secretsIn(logs);
-      if (found.length > 0) throw new Error(`the log holds credentials: ${found.join(", ")}\n${logs.slice(0, 4000)}`);
-      const failures = logs.split("\n").filter((line) => line.includes('"level":"error"') || line.includes('"level":"fatal"'));
-      if (failures.length > 0) throw new Error(`the log holds errors:\n${failures.slice(0, 5).join("\n")}`);
+      dir.remove();
+      if (flow.grantor !== undefined) checkLog(flow.grantor.server.logs());
     });
     tests(flow);
   });
+}
+
+function checkLog(log: string): void {
+  const found = secretsIn(log);
+  if (found.length > 0) throw new Error(`the log holds credentials: ${found.join(", ")}\n${log.slice(0, 4000)}`);
+  const errors = log.split("\n").filter((line) => /"level":"(?:error|fatal)"/.test(line));
+  if (errors.length > 0) throw new Error(`the log holds errors:\n${errors.slice(0, 5).join("\n")}`);
 }
