@@ -100,3 +100,4 @@ createServer((request, response) => (request.url?.startsWith("/interaction/") ? 
   "127.0.0.1",
   () => process.send?.("ready"),
 );
+process.on("SIGTERM", () => process.exit(0));

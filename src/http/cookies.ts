@@ -2,6 +2,7 @@
  * Cookie names, attributes and signatures, the same for our own pages and for the engine's.
  */
 import { createHmac, createSecretKey, type KeyObject, timingSafeEqual } from "node:crypto";
+import { LRUCache } from "lru-cache";
 
 export interface CookiePlace {
   /** Whether the issuer is https; a loopback issuer may be http. */
@@ -39,6 +40,8 @@ export function cookieAttributes(place: CookiePlace): CookieAttributes {
  */
 export class PreparedKeygrip {
   readonly #keys: readonly KeyObject[];
+  /** What the first key signed lately: a browser's cookie comes with every request and is sent back with every answer. */
+  readonly #signed = new LRUCache<string, string>({ max: 5_000 });
 
   /** @param keys the first signs, all are accepted. */
   constructor(keys: readonly Buffer[]) {
@@ -47,17 +50,23 @@ export class PreparedKeygrip {
   }
 
   sign(data: string): string {
-    return createHmac("sha256", this.#keys[0] as KeyObject)
-      .update(data)
-      .digest("base64url");
+    let signature = this.#signed.get(data);
+    if (signature === undefined) {
+      signature = mac(this.#keys[0] as KeyObject, data);
+      this.#signed.set(data, signature);
+    }
+    return signature;
   }
 
   /** The position of the key that signed `data`, or -1; the `cookies` package signs again when it is past the first. */
   index(data: string, digest: string): number {
     const given = Buffer.from(digest);
-    return this.#keys.findIndex((key) => {
-      const expected = Buffer.from(createHmac("sha256", key).update(data).digest("base64url"));
-      return expected.length === given.length && timingSafeEqual(expected, given);
+    return this.#keys.findIndex((key, position) => {
+      // What nobody has signed is not remembered, or strangers would fill the memory.
+      const expected = Buffer.from(position === 0 ? (this.#signed.get(data) ?? mac(key, data)) : mac(key, data));
+      const matches = expected.length === given.length && timingSafeEqual(expected, given);
+      if (matches && position === 0) this.#signed.set(data, digest);
+      return matches;
     });
   }
 
@@ -65,3 +74,5 @@ export class PreparedKeygrip {
     return this.index(data, digest) >= 0;
   }
 }
+
+const mac = (key: KeyObject, data: string): string => createHmac("sha256", key).update(data).digest("base64url");

@@ -3,6 +3,7 @@
  * records that are found by another value than their id hold it sealed.
  */
 import { hash } from "node:crypto";
+import { LRUCache } from "lru-cache";
 import type { RecordKey, RecordKind } from "./record-store.ts";
 import type { Payload } from "./request-scope.ts";
 import type { Sealer } from "./seal.ts";
@@ -60,5 +61,19 @@ export function decodeBody(
   return { body, payload };
 }
 
+/** Hashes of ids that are asked for several times in a request and open nothing by themselves. */
+const remembered = new LRUCache<string, RecordKey>({ max: 5_000 });
+
 /** The key under which a record with a random id lies. */
-export const keyOf = (kind: RecordKind, id: string): RecordKey => `${kind}:${hash("sha256", id, "base64url")}`;
+export function keyOf(kind: RecordKind, id: string): RecordKey {
+  if (kind !== "grant" && kind !== "session-uid") return hashed(kind, id);
+  const name = `${kind}:${id}`;
+  let key = remembered.get(name);
+  if (key === undefined) {
+    key = hashed(kind, id);
+    remembered.set(name, key);
+  }
+  return key;
+}
+
+const hashed = (kind: RecordKind, id: string): RecordKey => `${kind}:${hash("sha256", id, "base64url")}`;

@@ -1,18 +1,19 @@
 /** One connection to Redis: a single server, Sentinel or Cluster, by the form of REDIS_URL (contract, "Environment"). */
 import { Cluster, Redis, type RedisOptions } from "ioredis";
 import type { Logger } from "../observability/logger.ts";
+import { parseRedisUrl, type RedisAddress } from "../redis-url.ts";
 
 export type RedisClient = Redis | Cluster;
 
-/** A command that takes this long has failed; the caller hears 503. */
-const COMMAND_TIMEOUT_MS = 3_000;
+/** A server that owes an answer for this long is given up, and the connection with it; the caller hears 503. One timer, not one per command. */
+const SOCKET_TIMEOUT_MS = 3_000;
 const CONNECT_TIMEOUT_MS = 3_000;
 const MAX_RETRY_DELAY_MS = 1_000;
 
 /** Commands of one tick travel together, in order, on a single server; per node on a cluster. */
 const COMMON = {
   enableAutoPipelining: true,
-  commandTimeout: COMMAND_TIMEOUT_MS,
+  socketTimeout: SOCKET_TIMEOUT_MS,
   connectTimeout: CONNECT_TIMEOUT_MS,
   maxRetriesPerRequest: 1,
   autoResendUnfulfilledCommands: false, // a consume that was sent twice would lose to itself
@@ -23,50 +24,31 @@ const COMMON = {
   reconnectOnError: (error: Error) => (error.message.startsWith("READONLY") ? (2 as const) : false),
 } satisfies RedisOptions;
 
-/** @param url one of the forms of `REDIS_URL`, already validated */
+/** @param url one of the forms of `REDIS_URL` @throws {TypeError} when it is none of them */
 export function connectRedis(url: string, log: Logger): RedisClient {
-  const client = create(url);
+  const address = parseRedisUrl(url);
+  if (address === undefined) throw new TypeError("REDIS_URL has none of the forms that are known");
+  const client = create(address);
   client.on("error", (error: Error) => log.warn({ err: { message: error.message } }, "redis connection trouble"));
   return client;
 }
 
-function create(url: string): RedisClient {
-  if (url.startsWith("unix://")) return new Redis({ ...COMMON, path: url.slice("unix://".length) });
-  const scheme = url.slice(0, url.indexOf("://"));
-  const tls = scheme.startsWith("rediss") ? { tls: {} } : {};
-  if (scheme.endsWith("+sentinel")) {
-    const { nodes, path, credentials } = parseMany(url, 26379);
-    const [name = "mymaster", db = "0"] = path.split("/");
-    return new Redis({
-      ...COMMON,
-      ...credentials,
-      ...tls,
-      sentinels: nodes,
-      name,
-      db: Number(db),
-      ...(scheme.startsWith("rediss") && { enableTLSForSentinelMode: true }),
-    });
+function create(address: RedisAddress): RedisClient {
+  const { username, password } = address;
+  const common = { ...COMMON, ...(username !== undefined && { username }), ...(password !== undefined && { password }) };
+  const tls = address.kind !== "socket" && address.tls ? { tls: {} } : {};
+  switch (address.kind) {
+    case "socket":
+      return new Redis({ ...common, path: address.path, db: address.database });
+    case "single":
+      return new Redis({ ...common, ...tls, ...address.node, db: address.database });
+    case "sentinel": {
+      const { nodes, master, database } = address;
+      return new Redis({ ...common, ...tls, sentinels: [...nodes], name: master, db: database, enableTLSForSentinelMode: address.tls });
+    }
+    case "cluster":
+      return new Cluster([...address.nodes], { enableAutoPipelining: true, scaleReads: "master", redisOptions: { ...common, ...tls } });
   }
-  if (scheme.endsWith("+cluster")) {
-    const { nodes, credentials } = parseMany(url, 6379);
-    return new Cluster(nodes, { enableAutoPipelining: true, scaleReads: "master", redisOptions: { ...COMMON, ...credentials, ...tls } });
-  }
-  return new Redis(url, COMMON);
-}
-
-/** `scheme://[user:password@]h1:p1,h2:p2/path`: several hosts, which WHATWG URLs do not know. */
-function parseMany(url: string, defaultPort: number) {
-  const rest = url.slice(url.indexOf("://") + 3);
-  const at = rest.lastIndexOf("@");
-  const [user, password] = at === -1 ? [] : rest.slice(0, at).split(":").map(decodeURIComponent);
-  const [hosts = "", ...path] = rest.slice(at + 1).split("/");
-  const nodes = hosts.split(",").map((entry) => {
-    const colon = entry.lastIndexOf(":");
-    const hasPort = colon > entry.lastIndexOf("]");
-    const host = (hasPort ? entry.slice(0, colon) : entry).replace(/^\[|\]$/g, "");
-    return { host, port: hasPort ? Number(entry.slice(colon + 1)) : defaultPort };
-  });
-  return { nodes, path: path.join("/"), credentials: { ...(user && { username: user }), ...(password && { password }) } };
 }
 
 /**
