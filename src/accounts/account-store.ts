@@ -1,11 +1,11 @@
 import { randomBytes } from "node:crypto";
 import type { ChangeFeed } from "../storage/change-feed.ts";
 import { Prisma, type PrismaClient } from "../storage/generated/client.ts";
+import { createLookupCache } from "../storage/lookup-cache.ts";
 import type { Account } from "./account.ts";
 import { refusedClaims } from "./account-claims.ts";
 import { AccountError, type Fault, refuseFaults } from "./account-error.ts";
 import { checkEmail, normalizeEmail } from "./email-address.ts";
-import { createReadThroughCache } from "./read-through-cache.ts";
 import { checkRoleName } from "./roles.ts";
 
 /** A change made on another process shows at once through the feed; this is how long one can go unseen when the feed is broken. */
@@ -87,21 +87,18 @@ export function newAccountId(): string {
 
 /** @param now milliseconds since the epoch */
 export function createAccountStore(prisma: PrismaClient, feed: ChangeFeed, now: () => number = Date.now): AccountStore {
-  const byId = createReadThroughCache<Account>({
+  const byId = createLookupCache<Account>({
     max: CACHED_ACCOUNTS,
     ttl: CACHE_MS,
     load: async (id) => fromStored(await prisma.account.findUnique({ where: { id }, include: WITH_ROLES })),
   });
   /** Addresses lead to ids only: one change of an account then makes everything about it fresh. */
-  const idByEmail = createReadThroughCache<{ id: string }>({
+  const idByEmail = createLookupCache<{ id: string }>({
     max: CACHED_ACCOUNTS,
     ttl: CACHE_MS,
     load: async (email) => (await prisma.account.findUnique({ where: { email }, select: { id: true } })) ?? undefined,
   });
-  const unsubscribe = [
-    feed.subscribe("account", (id) => (id === undefined ? byId.clear() : byId.forget(id))),
-    feed.subscribe("role", () => byId.clear()),
-  ];
+  const unsubscribe = [feed.subscribe("account", byId.forget), feed.subscribe("role", () => byId.forget(undefined))];
 
   async function find(id: string): Promise<Account | undefined> {
     return byId.get(id);

@@ -1,7 +1,7 @@
 import type { ChangeFeed } from "../storage/change-feed.ts";
 import { Prisma, type PrismaClient } from "../storage/generated/client.ts";
+import { createLookupCache } from "../storage/lookup-cache.ts";
 import { AccountError } from "./account-error.ts";
-import { createReadThroughCache } from "./read-through-cache.ts";
 
 const CACHE_MS = 60_000;
 const CACHED_CONSENTS = 10_000;
@@ -33,7 +33,7 @@ export interface ConsentStore {
 
 /** @param now milliseconds since the epoch */
 export function createConsentStore(prisma: PrismaClient, feed: ChangeFeed, now: () => number = Date.now): ConsentStore {
-  const kept = createReadThroughCache<Consent>({
+  const kept = createLookupCache<Consent>({
     max: CACHED_CONSENTS,
     ttl: CACHE_MS,
     load: async (key) => {
@@ -43,7 +43,7 @@ export function createConsentStore(prisma: PrismaClient, feed: ChangeFeed, now: 
     },
   });
   // Ids of accounts and clients are never given again, so what is kept of deleted ones answers nobody.
-  const unsubscribe = feed.subscribe("consent", (key) => (key === undefined ? kept.clear() : kept.forget(key)));
+  const unsubscribe = feed.subscribe("consent", kept.forget);
 
   const changed = (key: string) => feed.publish("consent", key);
 

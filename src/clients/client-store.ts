@@ -1,9 +1,9 @@
 import type { ChangeFeed } from "../storage/change-feed.ts";
 import { Prisma, type PrismaClient } from "../storage/generated/client.ts";
+import { createLookupCache } from "../storage/lookup-cache.ts";
 import { ClientError } from "./client-error.ts";
 import { type ClientMetadata, type ClientType, needsSecret, parseClientMetadata, TYPE_DEFAULTS } from "./client-metadata.ts";
 import { generateSecret, hashSecret, newClientId, secretMatches } from "./client-secrets.ts";
-import { createLookupCache } from "./lookup-cache.ts";
 import { takeInitialAccessToken } from "./registration-tokens.ts";
 import { isScopeToken } from "./scopes.ts";
 

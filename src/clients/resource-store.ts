@@ -1,8 +1,8 @@
 import { z } from "zod";
 import type { ChangeFeed } from "../storage/change-feed.ts";
 import { Prisma, type PrismaClient } from "../storage/generated/client.ts";
+import { createLookupCache } from "../storage/lookup-cache.ts";
 import { ClientError, describeFaults, type Fault } from "./client-error.ts";
-import { createLookupCache } from "./lookup-cache.ts";
 import { isOpenIdScope, isScopeToken, OPENID_SCOPES } from "./scopes.ts";
 
 /** The topic under which other processes hear of a change. */

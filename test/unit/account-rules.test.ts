@@ -4,7 +4,6 @@ import { claimsFor, refusedClaims } from "../../src/accounts/account-claims.ts";
 import { checkEmail, normalizeEmail } from "../../src/accounts/email-address.ts";
 import { createInteractionState } from "../../src/accounts/interaction-state.ts";
 import { createKnownDevices } from "../../src/accounts/known-devices.ts";
-import { createReadThroughCache } from "../../src/accounts/read-through-cache.ts";
 
 test.each(["ada@example.com", "a@b.co", "ada+tag@sub.example.museum", "root@localhost", "ädä@bücher.example", "o'hara@example.com"])(
   "%s is an address",
@@ -119,34 +118,4 @@ test("interaction state opens to what was signed alone", () => {
   for (const forged of [undefined, "", "uid_1234567890-abcdef", signed.replace("uid", "xid"), `${signed}x`, "../../evil.example.com"])
     expect(state.open(forged)).toBeUndefined();
   expect(createInteractionState([Buffer.alloc(32, 2)]).open(signed)).toBeUndefined();
-});
-
-test("a cache loads once for all who ask at once, forgets on demand, and keeps nothing that a change overtook", async () => {
-  let loads = 0;
-  let finish: (value: { n: number }) => void = () => {};
-  const cache = createReadThroughCache<{ n: number }>({
-    max: 10,
-    ttl: 60_000,
-    load: () => {
-      loads += 1;
-      return new Promise((resolve) => {
-        finish = resolve;
-      });
-    },
-  });
-  const both = Promise.all([cache.get("a"), cache.get("a")]);
-  finish({ n: 1 });
-  expect(await both).toEqual([{ n: 1 }, { n: 1 }]);
-  expect(await cache.get("a")).toEqual({ n: 1 });
-  expect(loads).toBe(1);
-
-  cache.forget("a");
-  const stale = cache.get("a");
-  cache.forget("a"); // the change comes while the old value is on its way
-  finish({ n: 2 });
-  expect(await stale).toEqual({ n: 2 });
-  const fresh = cache.get("a");
-  finish({ n: 3 });
-  expect(await fresh).toEqual({ n: 3 });
-  expect(loads).toBe(3);
 });

@@ -1,5 +1,5 @@
 import { beforeEach, expect, test } from "vitest";
-import { createLookupCache, type LookupCache } from "../../src/clients/lookup-cache.ts";
+import { createLookupCache, type LookupCache } from "../../src/storage/lookup-cache.ts";
 
 let now: number;
 let stored: Map<string, { value: number }>;
