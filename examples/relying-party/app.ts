@@ -70,7 +70,7 @@ export function createRelyingParty(options: RelyingPartyOptions): Koa {
 
   router.get(REDIRECT_PATH, async (ctx) => {
     const session = current(ctx);
-    const state = typeof ctx.query["state"] === "string" ? ctx.query["state"] : "";
+    const state = typeof ctx.query.state === "string" ? ctx.query.state : "";
     const pending = session?.pending.get(state);
     // Not begun in this browser, or finished already: whoever made this link wants somebody signed in as somebody else (login CSRF).
     if (session === undefined || pending === undefined) return message(ctx, 400, "This sign-in was not begun here", "Start it again.");

@@ -77,7 +77,7 @@ export class AuthorizationServer {
     const userinfo = await oidc.fetchUserInfo(configuration, tokens.access_token, claims.sub);
     return {
       sub: claims.sub,
-      sid: claims["sid"] as string | undefined,
+      sid: claims.sid as string | undefined,
       claims,
       userinfo,
       idToken: tokens.id_token as string,

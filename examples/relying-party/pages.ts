@@ -62,7 +62,7 @@ export function signedInPage(
   notice: string | undefined,
   now: number,
 ): string {
-  const name = String(userinfo["name"] ?? userinfo["email"] ?? claims["sub"]);
+  const name = String(userinfo.name ?? userinfo.email ?? claims.sub);
   return page(
     `Hello, ${name}`,
     html`${saying(notice)}

@@ -49,9 +49,9 @@ export function createVerifier({ issuer, audience }: { issuer: string; audience:
 
 const accessToken = (claims: JWTPayload): AccessToken => ({
   subject: String(claims.sub),
-  clientId: String(claims["client_id"]),
-  scopes: new Set(typeof claims["scope"] === "string" ? claims["scope"].split(" ") : []),
-  roles: new Set(Array.isArray(claims["roles"]) ? claims["roles"].map(String) : []),
+  clientId: String(claims.client_id),
+  scopes: new Set(typeof claims.scope === "string" ? claims.scope.split(" ") : []),
+  roles: new Set(Array.isArray(claims.roles) ? claims.roles.map(String) : []),
 });
 
 /** Whether it was the fetch of the keys that failed, and not the token. */

@@ -31,13 +31,13 @@ export function requireAccess(verify: (token: string) => Promise<AccessToken>, {
       return refuse(ctx, 403, { error: "insufficient_scope", error_description: `this needs the scope ${scope}`, scope });
     if (role !== undefined && !token.roles.has(role))
       return refuse(ctx, 403, { error: "insufficient_scope", error_description: `this is for people with the role ${role}` });
-    ctx.state["token"] = token;
+    ctx.state.token = token;
     await next();
   };
 }
 
 /** The token that let a request through. */
-export const tokenOf = (ctx: Context): AccessToken => ctx.state["token"] as AccessToken;
+export const tokenOf = (ctx: Context): AccessToken => ctx.state.token as AccessToken;
 
 function refuse(ctx: Context, status: 400 | 401 | 403, parameters: { error?: string; error_description?: string; scope?: string }): void {
   const challenge = Object.entries({ realm: "things", ...parameters }).map(([name, value]) => `${name}="${value}"`);
