@@ -29,6 +29,7 @@ import { OWN_CLIENT_ID, ownClient, ownPages } from "./interactions/own-pages.ts"
 import { privateJwks, publicJwks } from "./keys/jwks.ts";
 import { Health, healthRoutes } from "./observability/health.ts";
 import type { Logger } from "./observability/logger.ts";
+import { exactRoutes } from "./oidc/exact-routes.ts";
 import { publishedDocuments } from "./oidc/metadata.ts";
 import { ENGINE_ROUTES, isEnginePath } from "./oidc/paths.ts";
 import { lostRace } from "./oidc/policies.ts";
@@ -160,7 +161,7 @@ export async function createApp(config: Config, secrets: Secrets, services: Serv
       openAccessToken: (jwt) => accessTokens.openAccessToken(jwt),
     });
     const updates = registrationUpdates({ withoutRepeatedSecret: clientAdapters.withoutRepeatedSecret });
-    for (const middleware of [...host, documents, postToGet, updates, commit, present])
+    for (const middleware of [...host, exactRoutes, documents, postToGet, updates, commit, present])
       provider.use(middleware as Parameters<Provider["use"]>[0]);
     provider.on("server_error", (ctx, err) => ctx.state.log.error({ err }, "unexpected error"));
     return { provider, handle: provider.callback() };
