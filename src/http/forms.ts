@@ -3,6 +3,9 @@
  *
  * Two checks against forgery: where the browser says that the post comes from, and a token in the form that fits a cookie
  * (double submit, signed: a cookie planted by somebody else fits no form). The token needs no session, so that it works before sign-in.
+ *
+ * Each cookie has a name of its own. A browser without any that opens two pages at once gets two, and both forms fit; under one name the
+ * later answer would make the earlier page's form stale. Whoever has one gets no further ones.
  */
 import { randomBytes } from "node:crypto";
 import parse from "co-body";
@@ -16,7 +19,10 @@ export const CSRF_FIELD = "csrf";
 /** As much as the engine takes itself. */
 const BODY_LIMIT = "56kb";
 const MAX_FIELDS = 200;
-const COOKIE_VALUE = /^[\w-]{22}$/;
+/** Characters of a cookie's value that its name ends in. */
+const COOKIE_LABEL = 4;
+/** Of a browser's cookies, how many are tried against a form: more pages are not opened at once. */
+const MAX_COOKIES = 16;
 
 export interface FormOptions {
   issuer: string;
@@ -38,21 +44,20 @@ export function createForms(options: FormOptions): Forms {
   const cookie = cookieName("grantor_csrf", place);
   const attributes = { ...cookieAttributes(place), signed: false };
   const keygrip = new PreparedKeygrip(options.keys);
+  const cookies = new RegExp(`(?:^|;)\\s*${cookie}_[\\w-]{${COOKIE_LABEL}}=([\\w-]{22})(?=;|$)`, "g");
 
-  const cookieValue = (ctx: Context): string | undefined => {
-    const value = ctx.cookies.get(cookie, { signed: false });
-    return value !== undefined && COOKIE_VALUE.test(value) ? value : undefined;
-  };
+  const cookieValues = (ctx: Context): string[] =>
+    [...ctx.get("Cookie").matchAll(cookies)].slice(0, MAX_COOKIES).map(([, value]) => value as string);
 
   const issued = new WeakMap<Context, string>();
 
   return {
     token(ctx) {
-      let value = cookieValue(ctx) ?? issued.get(ctx);
+      let value = issued.get(ctx) ?? cookieValues(ctx)[0];
       if (value === undefined) {
         value = randomBytes(16).toString("base64url");
         issued.set(ctx, value);
-        ctx.cookies.set(cookie, value, attributes);
+        ctx.cookies.set(`${cookie}_${value.slice(0, COOKIE_LABEL)}`, value, attributes);
       }
       return keygrip.sign(`csrf:${value}`);
     },
@@ -60,8 +65,8 @@ export function createForms(options: FormOptions): Forms {
     async verifyForm(ctx, next) {
       const form = await readForm(ctx);
       requireSameOrigin(ctx, options.issuer);
-      const value = cookieValue(ctx);
-      if (value === undefined || !keygrip.verify(`csrf:${value}`, form[CSRF_FIELD] ?? "")) {
+      const token = form[CSRF_FIELD] ?? "";
+      if (!cookieValues(ctx).some((value) => keygrip.verify(`csrf:${value}`, token))) {
         throw new HttpProblem(403, "stale_form", "The page was open for too long, or this browser has lost its cookies for this site.", {
           title: "This form is out of date",
           advice: "Go back, reload the page and send the form again. Nothing was changed.",

@@ -46,17 +46,27 @@ describe("the forgery token", () => {
 
   test("the cookie is set once and kept over tabs", async () => {
     const first = await openPage();
-    expect(first.answer.headers["set-cookie"]?.[0]).toMatch(/^grantor_csrf=[\w-]{22}; path=\/; samesite=lax; httponly$/);
+    expect(first.answer.headers["set-cookie"]?.[0]).toMatch(/^grantor_csrf_[\w-]{4}=[\w-]{22}; path=\/; samesite=lax; httponly$/);
     const second = await openPage(first.cookie);
     expect(second.answer.headers["set-cookie"]).toBeUndefined();
     expect(second.token).toBe(first.token);
+  });
+
+  test("two first pages opened at once: the browser gets both cookies, and both forms fit", async () => {
+    const [one, other] = await Promise.all([openPage(), openPage()]);
+    expect(one.token).not.toBe(other.token);
+    const both = `theme=dark; ${other.cookie}; ${one.cookie}`;
+    for (const { token } of [one, other]) expect((await post(`csrf=${token}`, { Cookie: both })).status).toBe(200);
+    const next = await openPage(both);
+    expect(next.answer.headers["set-cookie"]).toBeUndefined();
+    expect((await post(`csrf=${next.token}`, { Cookie: both })).status).toBe(200);
   });
 
   test("on https the cookie is __Host- and Secure", async () => {
     await host.close();
     await start("https://auth.example");
     expect((await openPage()).answer.headers["set-cookie"]?.[0]).toMatch(
-      /^__Host-grantor_csrf=[\w-]{22}; path=\/; samesite=lax; secure; httponly$/,
+      /^__Host-grantor_csrf_[\w-]{4}=[\w-]{22}; path=\/; samesite=lax; secure; httponly$/,
     );
   });
 
@@ -64,8 +74,8 @@ describe("the forgery token", () => {
     ["no token", (t: { cookie: string }) => ["email=x", t.cookie]],
     ["a wrong token", (t: { cookie: string }) => ["csrf=AAAA&email=x", t.cookie]],
     ["no cookie", (t: { token: string }) => [`csrf=${t.token}`, ""]],
-    ["another browser's cookie", (t: { token: string }) => [`csrf=${t.token}`, `grantor_csrf=${"A".repeat(22)}`]],
-    ["a malformed cookie", (t: { token: string }) => [`csrf=${t.token}`, "grantor_csrf=x"]],
+    ["another browser's cookie", (t: { token: string }) => [`csrf=${t.token}`, `grantor_csrf_AAAA=${"A".repeat(22)}`]],
+    ["a malformed cookie", (t: { token: string }) => [`csrf=${t.token}`, "grantor_csrf_xxxx=x"]],
   ])("%s: 403, in words", async (_, make) => {
     const [body = "", cookie = ""] = make(await openPage());
     const answer = await post(body, { Cookie: cookie, Accept: "text/html" });
