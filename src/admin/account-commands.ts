@@ -1,0 +1,208 @@
+/** `grantor account …` */
+import { type Command, Option } from "commander";
+import type { Account } from "../accounts/account.ts";
+import type { AccountOperations, AccountOrder } from "./account-operations.ts";
+import { type Answer, leaf, moreNote, type PageOptions, paged, type Run, repeatable, UsageError } from "./commands.ts";
+import { COMMAND_LINE } from "./operator.ts";
+import type { OperatorServices } from "./operator-services.ts";
+import { details, numericDate, table, time } from "./output.ts";
+import { askHidden, isInteractive, readInput } from "./prompt.ts";
+
+const ADMIN_ROLE = "admin";
+
+interface CreateOptions {
+  email: string;
+  password?: string;
+  name?: string;
+  role?: string[];
+  admin?: boolean;
+  unverified?: boolean;
+}
+
+interface UpdateOptions {
+  email?: string;
+  password?: string;
+  name?: string;
+  role?: string[] | false;
+  admin?: boolean;
+  unverified?: boolean;
+  verified?: boolean;
+}
+
+export function addAccountCommands(account: Command, run: Run): void {
+  leaf(account, "create", "make an account; without --password it asks for one on a terminal, and makes and prints one elsewhere")
+    .requiredOption("--email <address>", "e-mail address")
+    .option("--password <password>", "at least 15 characters; - reads it from standard input")
+    .option("--name <name>", "full name")
+    .addOption(repeatable("--role <role>", "a role; made when there is none of that name"))
+    .option("--admin", "make an administrator: the role admin")
+    .option("--unverified", "let the owner of the address confirm it by a link that is mailed")
+    .action(
+      run(async (services, options: CreateOptions) => {
+        const password = await passwordOf(options.password, true);
+        const roles = [...(options.role ?? []), ...(options.admin === true ? [ADMIN_ROLE] : [])];
+        const { account: made, generatedPassword } = await (await operations(services)).create(COMMAND_LINE, {
+          email: options.email,
+          verified: options.unverified !== true,
+          roles,
+          ...(password !== undefined && { password }),
+          ...(options.name !== undefined && { name: options.name }),
+        });
+        const shown = answer(made);
+        if (generatedPassword === undefined) return shown;
+        return {
+          json: { ...shown.json, password: generatedPassword },
+          text: `${shown.text}\n\nPassword (shown this once): ${generatedPassword}`,
+        };
+      }),
+    );
+
+  paged(leaf(account, "list", "list accounts by address"))
+    .option("--search <text>", "only those with this in their address or name")
+    .action(
+      run(async (services, { limit, cursor, search }: PageOptions & { search?: string }) => {
+        const page = await (await services.accounts()).list({
+          ...(limit !== undefined && { limit }),
+          ...(cursor !== undefined && { cursor }),
+          ...(search !== undefined && { search }),
+        });
+        const rows = page.accounts.map((each) => [
+          ["email", each.email] as const,
+          ["name", each.name] as const,
+          ["roles", each.roles.join(" ")] as const,
+          ["state", stateOf(each)] as const,
+          ["id", each.id] as const,
+        ]);
+        return {
+          json: { accounts: page.accounts.map(toJson), ...(page.next !== undefined && { next: page.next }) },
+          text: table(rows, "There are no accounts."),
+          ...moreNote(page.next),
+        };
+      }),
+    );
+
+  leaf(account, "show <account>", "show the account with this e-mail address or id").action(
+    run(async (services, who: string) => answer(await (await services.accounts()).get(who))),
+  );
+
+  leaf(account, "disable <account>", "let nobody sign in to it, and end every session and token of it").action(
+    run(async (services, who: string) => answer(await (await operations(services)).disable(COMMAND_LINE, who))),
+  );
+
+  leaf(account, "enable <account>", "let its owner sign in again").action(
+    run(async (services, who: string) => answer(await (await operations(services)).enable(COMMAND_LINE, who))),
+  );
+
+  leaf(account, "delete <account>", "remove it with everything of it, and end every session and token of it").action(
+    run(async (services, who: string) => {
+      const deleted = await (await operations(services)).delete(COMMAND_LINE, who);
+      return { json: { sub: deleted.id, email: deleted.email, deleted: true }, text: `The account ${deleted.email} is deleted.` };
+    }),
+  );
+
+  leaf(account, "invite", "mail somebody a link with which they open an account")
+    .requiredOption("--email <address>", "whom to invite")
+    .action(
+      run(async (services, { email }: { email: string }) => {
+        const invitation = await (await operations(services)).invite(COMMAND_LINE, email);
+        const { outbox } = (await services.people()).mailer;
+        return {
+          json: { email: invitation.email, link: invitation.link, expires_at: numericDate(invitation.expiresAt) },
+          text: details([
+            ["email", invitation.email],
+            ["link", invitation.link],
+            ["expires", time(invitation.expiresAt)],
+          ]),
+          ...(outbox !== undefined && { notes: [`SMTP_URL is not set: the mail is in ${outbox}`] }),
+        };
+      }),
+    );
+
+  leaf(account, "update <account>", "change what is given, and leave the rest; a new password ends every session and token")
+    .option("--email <address>", "another e-mail address")
+    .option("--password <password>", "another password, of at least 15 characters; - reads it from standard input")
+    .option("--name <name>", "full name; empty takes it away")
+    .addOption(repeatable("--role <role>", "in place of all roles that it has"))
+    .option("--no-role", "take all roles away")
+    .option("--admin", "give the role admin, and leave the others")
+    .option("--no-admin", "take the role admin away")
+    .option("--unverified", "let the owner of the address confirm it by a link that is mailed; ends every session and token")
+    .addOption(new Option("--verified", "the address counts as confirmed").conflicts("unverified"))
+    .action(
+      run(async (services, who: string, options: UpdateOptions) => {
+        const password = await passwordOf(options.password, false);
+        const order: AccountOrder = {
+          ...(options.email !== undefined && { email: options.email }),
+          ...(password !== undefined && { password }),
+          ...(options.name !== undefined && { name: options.name }),
+          ...(options.role !== undefined && { roles: options.role === false ? [] : options.role }),
+          ...(options.admin !== undefined && { admin: options.admin }),
+          ...(options.unverified === true && { verified: false }),
+          ...(options.verified === true && { verified: true }),
+        };
+        if (Object.keys(order).length === 0) throw new UsageError("say what to change");
+        return answer(await (await operations(services)).update(COMMAND_LINE, who, order));
+      }),
+    );
+}
+
+/** @returns undefined: none was given, and a new account gets one that is made for it */
+async function passwordOf(option: string | undefined, ask: boolean): Promise<string | undefined> {
+  if (option === "-") return readInput();
+  if (option !== undefined || !ask || !isInteractive()) return option;
+  const typed = await askHidden("Password (empty: one is made and shown): ");
+  if (typed === "") return undefined;
+  if ((await askHidden("The same again: ")) !== typed) throw new Error("The two passwords differ. Nothing was done.");
+  return typed;
+}
+
+async function operations(services: OperatorServices): Promise<AccountOperations> {
+  const { createAccountOperations } = await import("./account-operations.ts");
+  return createAccountOperations({
+    accounts: await services.accounts(),
+    roles: await services.roles(),
+    links: await services.oneTimeTokens(),
+    audit: await services.audit(),
+    passwords: { hash: async (password) => (await services.passwords()).hash(password) },
+    signUp: { invite: async (email) => (await services.people()).signUp.invite(email) },
+    mailVerification: async (id) => (await services.people()).verification.resend(id),
+    endAccount: async (id) => (await services.records()).endings.endAccount(id),
+  });
+}
+
+/** OpenID Connect's names for what it names. */
+function toJson(account: Account): Record<string, unknown> {
+  return {
+    ...account.claims,
+    sub: account.id,
+    email: account.email,
+    email_verified: account.emailVerified,
+    ...(account.name !== undefined && { name: account.name }),
+    roles: account.roles,
+    disabled: account.disabledAt !== undefined,
+    ...(account.disabledAt !== undefined && { disabled_at: numericDate(account.disabledAt) }),
+    created_at: numericDate(account.createdAt),
+    updated_at: numericDate(account.updatedAt),
+  };
+}
+
+function answer(account: Account): Answer {
+  return {
+    json: toJson(account),
+    text: details([
+      ["id", account.id],
+      ["email", account.email],
+      ["name", account.name],
+      ["roles", account.roles.join(" ")],
+      ["state", stateOf(account)],
+      ["disabled", time(account.disabledAt)],
+      ["created", time(account.createdAt)],
+      ["changed", time(account.updatedAt)],
+    ]),
+  };
+}
+
+function stateOf({ disabledAt, emailVerified }: Account): string {
+  if (disabledAt !== undefined) return "disabled";
+  return emailVerified ? "active" : "unverified";
+}

@@ -1,0 +1,227 @@
+/** `grantor client …` and `grantor registration-token …` */
+import { readFileSync } from "node:fs";
+import { type Command, InvalidArgumentError, Option } from "commander";
+import { CLIENT_TYPES, type ClientType, clientType } from "../clients/client-metadata.ts";
+import { type ClientRecord, type ClientWithSecret, registrationResponse } from "../clients/client-store.ts";
+import { type ClientOperations, type ClientOrder, createClientOperations } from "./client-operations.ts";
+import { type Answer, leaf, moreNote, type PageOptions, paged, positiveInteger, type Run, repeatable, UsageError } from "./commands.ts";
+import { COMMAND_LINE } from "./operator.ts";
+import type { OperatorServices } from "./operator-services.ts";
+import { details, numericDate, table, time, yesNo } from "./output.ts";
+
+interface ClientOptions {
+  name?: string;
+  type?: ClientType;
+  redirectUri?: string[] | false;
+  postLogoutRedirectUri?: string[] | false;
+  scope?: string[];
+  authMethod?: string;
+  grantType?: string[];
+  pkce?: boolean;
+  firstParty?: boolean;
+  verified?: boolean;
+  metadata?: Record<string, unknown>;
+}
+
+export function addClientCommands(client: Command, run: Run): void {
+  const create = leaf(client, "create", "register an application; its secret, if it has one, is shown this once");
+  describedBy(create)
+    .requiredOption("--name <name>", "what people read when they are asked for consent")
+    .addOption(typeOption().makeOptionMandatory())
+    .addOption(new Option("--verified", "show people that you know who stands behind it"))
+    .option("--no-pkce", "let a confidential OpenID Connect application send a nonce instead of a PKCE challenge")
+    .option("--first-party", "your own: people are not asked for consent")
+    .action(
+      run(async (services, options: ClientOptions) => {
+        const made = await (await operations(services)).create(COMMAND_LINE, orderOf(options));
+        return withNotes(services, made);
+      }),
+    );
+
+  paged(leaf(client, "list", "list applications in the order of their registration")).action(
+    run(async (services, { limit, cursor }: PageOptions) => {
+      const page = await (await services.clients()).list({
+        ...(limit !== undefined && { limit }),
+        ...(cursor !== undefined && { cursor }),
+      });
+      const rows = page.clients.map((each) => [
+        ["client_id", each.clientId] as const,
+        ["name", each.metadata.client_name] as const,
+        ["type", clientType(each.metadata)] as const,
+        ["made by", each.createdBy] as const,
+        ["registered", time(each.createdAt)] as const,
+      ]);
+      return {
+        json: { clients: page.clients.map((each) => toJson({ client: each })), ...(page.next !== undefined && { next: page.next }) },
+        text: table(rows, "There are no applications."),
+        ...moreNote(page.next),
+      };
+    }),
+  );
+
+  leaf(client, "show <client_id>", "show an application").action(
+    run(async (services, clientId: string) => answer({ client: await (await operations(services)).get(clientId) })),
+  );
+
+  leaf(client, "delete <client_id>", "remove an application with its consents, and end every grant and token of it").action(
+    run(async (services, clientId: string) => {
+      await (await operations(services)).delete(COMMAND_LINE, clientId);
+      return { json: { client_id: clientId, deleted: true }, text: `The application ${clientId} is deleted.` };
+    }),
+  );
+
+  leaf(client, "rotate-secret <client_id>", "make another secret, shown this once; the old one stops working at once").action(
+    run(async (services, clientId: string) => answer(await (await operations(services)).rotateSecret(COMMAND_LINE, clientId))),
+  );
+
+  const update = leaf(client, "update <client_id>", "change what is given, and leave the rest; lists are replaced");
+  describedBy(update)
+    .option("--name <name>", "what people read when they are asked for consent")
+    .addOption(typeOption())
+    .option("--no-redirect-uri", "take all redirect URIs away")
+    .option("--no-post-logout-redirect-uri", "take all post-logout redirect URIs away")
+    .option("--verified", "show people that you know who stands behind it")
+    .option("--no-verified", "show people that you do not know who stands behind it")
+    .option("--pkce", "require PKCE")
+    .option("--no-pkce", "let a confidential OpenID Connect application send a nonce instead of a PKCE challenge")
+    .option("--first-party", "your own: people are not asked for consent")
+    .option("--no-first-party", "somebody else's: people are asked for consent")
+    .action(
+      run(async (services, clientId: string, options: ClientOptions) => {
+        const order = orderOf(options);
+        if (Object.keys(order).length === 0) throw new UsageError("say what to change");
+        return withNotes(services, await (await operations(services)).update(COMMAND_LINE, clientId, order));
+      }),
+    );
+}
+
+export function addRegistrationTokenCommands(registrationToken: Command, run: Run): void {
+  leaf(registrationToken, "create", "make an initial access token, with which an application registers itself; shown this once")
+    .option("--expires <seconds>", "good for so long; without it, for ever", positiveInteger)
+    .option("--uses <n>", "good for so many registrations; without it, for any number", positiveInteger)
+    .action(
+      run(async (services, { expires, uses }: { expires?: number; uses?: number }) => {
+        const made = await (await operations(services)).createRegistrationToken(COMMAND_LINE, {
+          ...(expires !== undefined && { expires }),
+          ...(uses !== undefined && { uses }),
+        });
+        return {
+          json: {
+            initial_access_token: made.token,
+            ...(made.expiresAt !== undefined && { expires_at: numericDate(made.expiresAt) }),
+            ...(made.uses !== undefined && { uses: made.uses }),
+          },
+          text: details([
+            ["initial access token", made.token],
+            ["expires", time(made.expiresAt) ?? "never"],
+            ["uses", made.uses === undefined ? "any number" : `${made.uses}`],
+          ]),
+          ...(services.config.registration === "closed" && { notes: ["REGISTRATION is closed: set it to token, or nobody can use this."] }),
+        };
+      }),
+    );
+}
+
+const typeOption = (): Option => new Option("--type <type>", "what kind of application it is: its defaults follow").choices(CLIENT_TYPES);
+
+/** What is the same in `create` and `update`. */
+function describedBy(command: Command): Command {
+  return command
+    .addOption(repeatable("--redirect-uri <uri>", "where people come back to, exactly"))
+    .addOption(repeatable("--post-logout-redirect-uri <uri>", "where people come back to after signing out, exactly"))
+    .addOption(repeatable("--scope <scopes>", "what it may ask for, separated by spaces; without any: the OpenID scopes"))
+    .option("--auth-method <method>", "client_secret_basic, client_secret_post, private_key_jwt or none")
+    .addOption(repeatable("--grant-type <grant>", "authorization_code, refresh_token, client_credentials or device_code"))
+    .option("--metadata <json>", "further members of RFC 7591, such as jwks_uri, as a JSON object or @FILE with one", readMetadata);
+}
+
+function orderOf(options: ClientOptions): ClientOrder {
+  const { name, type, redirectUri, postLogoutRedirectUri, scope, authMethod, grantType, pkce, firstParty, verified, metadata } = options;
+  return {
+    ...(type !== undefined && { type }),
+    ...(metadata !== undefined && { metadata }),
+    ...(name !== undefined && { name }),
+    ...(redirectUri !== undefined && { redirectUris: redirectUri || [] }),
+    ...(postLogoutRedirectUri !== undefined && { postLogoutRedirectUris: postLogoutRedirectUri || [] }),
+    ...(scope !== undefined && { scope: scope.join(" ") }),
+    ...(authMethod !== undefined && { authMethod }),
+    ...(grantType !== undefined && { grantTypes: grantType }),
+    ...(pkce !== undefined && { requirePkce: pkce }),
+    ...(firstParty !== undefined && { firstParty }),
+    ...(verified !== undefined && { verified }),
+  };
+}
+
+function readMetadata(given: string): Record<string, unknown> {
+  let value: unknown;
+  try {
+    value = JSON.parse(given.startsWith("@") ? readFileSync(given.slice(1), "utf8") : given);
+  } catch (error) {
+    throw new InvalidArgumentError(error instanceof Error ? error.message : String(error));
+  }
+  if (typeof value !== "object" || value === null || Array.isArray(value)) throw new InvalidArgumentError("It must be a JSON object.");
+  return value as Record<string, unknown>;
+}
+
+async function operations(services: OperatorServices): Promise<ClientOperations> {
+  return createClientOperations({
+    clients: await services.clients(),
+    registrationTokens: await services.registrationTokens(),
+    audit: await services.audit(),
+    knownScopes: async () => (await services.resources()).knownScopes(),
+    endClient: async (clientId) => (await services.records()).endings.endClient(clientId),
+  });
+}
+
+async function withNotes(services: OperatorServices, made: ClientWithSecret): Promise<Answer> {
+  const unknown = await (await operations(services)).scopesWithoutResource(made.client);
+  if (unknown.length === 0) return answer(made);
+  return { ...answer(made), notes: [`No resource has the scope ${unknown.join(" ")}: until one has, the application does not get it.`] };
+}
+
+/** A registration response (RFC 7591 §3.2.1), and what only an operator says. */
+function toJson(shown: ClientWithSecret): Record<string, unknown> {
+  const { requirePkce, firstParty, verified, managementScopes, createdBy } = shown.client;
+  return {
+    ...registrationResponse(shown),
+    require_pkce: requirePkce,
+    first_party: firstParty,
+    verified,
+    ...(managementScopes.length > 0 && { management_scopes: managementScopes.join(" ") }),
+    created_by: createdBy,
+  };
+}
+
+function answer(shown: ClientWithSecret): Answer {
+  const { client, secret } = shown;
+  return {
+    json: toJson(shown),
+    text: details([
+      ...identity(client),
+      ...(secret === undefined ? [] : [["client_secret", `${secret}   (shown this once)`] as const]),
+      ...described(client),
+    ]),
+  };
+}
+
+const identity = ({ clientId, metadata }: ClientRecord) => [["client_id", clientId] as const, ["name", metadata.client_name] as const];
+
+function described(client: ClientRecord): (readonly [string, string | undefined])[] {
+  const { client_name: _, ...metadata } = client.metadata;
+  return [
+    ["type", clientType(client.metadata)],
+    ...Object.entries(metadata).map(([name, value]) => [name, inWords(value)] as const),
+    ["management scopes", client.managementScopes.join(" ")],
+    ["PKCE required", yesNo(client.requirePkce)],
+    ["first party", yesNo(client.firstParty)],
+    ["verified", yesNo(client.verified)],
+    ["made by", client.createdBy],
+    ["registered", time(client.createdAt)],
+    ["changed", time(client.updatedAt)],
+  ];
+}
+
+function inWords(value: unknown): string {
+  if (Array.isArray(value)) return value.join(" ");
+  return typeof value === "object" ? JSON.stringify(value) : String(value);
+}

@@ -1,0 +1,142 @@
+/** What an operator does with applications, beyond what an application may say of itself. */
+import { ClientError } from "../clients/client-error.ts";
+import { type ClientType, DEVICE_CODE_GRANT, TYPE_DEFAULTS } from "../clients/client-metadata.ts";
+import type { ClientRecord, ClientStore, ClientWithSecret, OperatorSettings } from "../clients/client-store.ts";
+import type { RegistrationTokens } from "../clients/registration-tokens.ts";
+import { isOpenIdScope, joinScope, splitScope } from "../clients/scopes.ts";
+import type { AuditLog } from "../observability/audit-log.ts";
+import { checkManagementScopes, isManagementScope } from "./management-scopes.ts";
+import type { Operator } from "./operator.ts";
+
+/** What is absent comes from the type, or stays. */
+export interface ClientOrder {
+  type?: ClientType;
+  /** Further RFC 7591 members; what is said beside them wins. `null` removes. */
+  metadata?: Readonly<Record<string, unknown>>;
+  name?: string;
+  redirectUris?: readonly string[];
+  postLogoutRedirectUris?: readonly string[];
+  /** Space-separated; scopes of the issuer, of resources and of the management API alike. */
+  scope?: string;
+  authMethod?: string;
+  /** `device_code` stands for its URN. */
+  grantTypes?: readonly string[];
+  requirePkce?: boolean;
+  firstParty?: boolean;
+  verified?: boolean;
+}
+
+export interface ClientOperations {
+  /** @throws {ClientError} naming every fault */
+  create(by: Operator, order: ClientOrder): Promise<ClientWithSecret>;
+  /** @returns a secret when the client came to need one @throws {ClientError} `not_found`, or naming every fault */
+  update(by: Operator, clientId: string, order: ClientOrder): Promise<ClientWithSecret>;
+  /** @throws {ClientError} `not_found` */
+  get(clientId: string): Promise<ClientRecord>;
+  /** With its consents, grants and tokens. @throws {ClientError} `not_found` */
+  delete(by: Operator, clientId: string): Promise<void>;
+  /** The old secret stops working at once. @throws {ClientError} `not_found`, or the client has no secret */
+  rotateSecret(by: Operator, clientId: string): Promise<ClientWithSecret>;
+  /** Those of its scopes that nothing knows: they open nothing until a resource has them. */
+  scopesWithoutResource(client: ClientRecord): Promise<string[]>;
+  /** @param order.expires seconds from now; absent: never @throws {ClientError} */
+  createRegistrationToken(by: Operator, order: { expires?: number; uses?: number }): ReturnType<RegistrationTokens["createInitial"]>;
+}
+
+export interface ClientOperationsOptions {
+  clients: ClientStore;
+  registrationTokens: Pick<RegistrationTokens, "createInitial">;
+  /** Those of the issuer and of all resources. */
+  knownScopes(): Promise<ReadonlySet<string>>;
+  /** Ends every grant and token of a client. */
+  endClient(clientId: string): Promise<void>;
+  audit: Pick<AuditLog, "record">;
+}
+
+export function createClientOperations(options: ClientOperationsOptions): ClientOperations {
+  const { clients, registrationTokens, knownScopes, endClient, audit } = options;
+
+  const record = (by: Operator, what: string, clientId: string, detail?: Record<string, string>): void =>
+    audit.record({ event: `client.${what}`, outcome: "success", ...by, clientId, ...(detail && { detail }) });
+
+  async function get(clientId: string): Promise<ClientRecord> {
+    const client = await clients.find(clientId);
+    if (client === undefined) throw notFound(clientId);
+    return client;
+  }
+
+  return {
+    get,
+
+    async create(by, order) {
+      const { type } = order;
+      const made = await clients.create({ metadata: metadataOf(order), ...settingsOf(order), ...(type !== undefined && { type }) });
+      record(by, "created", made.client.clientId, type && { type });
+      return made;
+    },
+
+    async update(by, clientId, order) {
+      await get(clientId);
+      const metadata = { ...(order.type !== undefined && { response_types: null, ...TYPE_DEFAULTS[order.type] }), ...metadataOf(order) };
+      const updated = await clients.update(clientId, { metadata, ...settingsOf(order) });
+      record(by, "updated", clientId, { changed: Object.keys(order).join(" ") });
+      return updated;
+    },
+
+    async delete(by, clientId) {
+      await get(clientId);
+      await endClient(clientId); // while the order can still be given again, should the store of grants be away
+      if (!(await clients.delete(clientId))) throw notFound(clientId);
+      record(by, "deleted", clientId);
+    },
+
+    async rotateSecret(by, clientId) {
+      const client = await get(clientId);
+      const secret = await clients.rotateSecret(clientId);
+      record(by, "secret_rotated", clientId);
+      return { client, secret };
+    },
+
+    async scopesWithoutResource({ metadata }) {
+      const ofResources = splitScope(metadata.scope).filter((scope) => !isOpenIdScope(scope));
+      if (ofResources.length === 0) return [];
+      const known = await knownScopes();
+      return ofResources.filter((scope) => !known.has(scope));
+    },
+
+    async createRegistrationToken(by, order) {
+      const token = await registrationTokens.createInitial(order);
+      audit.record({ event: "registration_token.created", outcome: "success", ...by, detail: { ...order } });
+      return token;
+    },
+  };
+}
+
+function metadataOf(order: ClientOrder): Record<string, unknown> {
+  const { metadata, name, redirectUris, postLogoutRedirectUris, scope, authMethod, grantTypes } = order;
+  return {
+    ...metadata,
+    ...(name !== undefined && { client_name: name }),
+    ...(redirectUris !== undefined && { redirect_uris: redirectUris }),
+    ...(postLogoutRedirectUris !== undefined && { post_logout_redirect_uris: postLogoutRedirectUris }),
+    ...(scope !== undefined && { scope: joinScope(splitScope(scope).filter((name) => !isManagementScope(name))) }),
+    ...(authMethod !== undefined && { token_endpoint_auth_method: authMethod }),
+    // RFC 7591 §2.1: the response types follow from the grant types.
+    ...(grantTypes !== undefined && { grant_types: grantTypes.map(grantType), response_types: null }),
+  };
+}
+
+function settingsOf({ scope, requirePkce, firstParty, verified }: ClientOrder): OperatorSettings {
+  const managementScopes = scope === undefined ? undefined : splitScope(scope).filter(isManagementScope);
+  checkManagementScopes(managementScopes ?? []);
+  return {
+    ...(managementScopes !== undefined && { managementScopes }),
+    ...(requirePkce !== undefined && { requirePkce }),
+    ...(firstParty !== undefined && { firstParty }),
+    ...(verified !== undefined && { verified }),
+  };
+}
+
+const grantType = (name: string): string => (name === "device_code" ? DEVICE_CODE_GRANT : name);
+
+const notFound = (clientId: string): ClientError => new ClientError("not_found", `there is no client "${clientId.slice(0, 200)}"`);

@@ -1,0 +1,25 @@
+/**
+ * Scopes of the management API. They have a prefix of their own, so that no resource's scope is ever taken for one: an operator alone gives
+ * them, and a registration cannot name them.
+ */
+import { ClientError } from "../clients/client-error.ts";
+
+const PREFIX = "grantor:";
+
+export const MANAGEMENT_SCOPES: readonly string[] = [
+  ...["accounts", "clients", "resources", "roles", "grants", "sessions", "keys"].flatMap((noun) => [
+    `${PREFIX}${noun}:read`,
+    `${PREFIX}${noun}:write`,
+  ]),
+  `${PREFIX}audit:read`,
+];
+
+export const isManagementScope = (scope: string): boolean => scope.startsWith(PREFIX);
+
+/** @throws {ClientError} `invalid_client_metadata` naming those that do not exist */
+export function checkManagementScopes(scopes: readonly string[]): void {
+  const unknown = scopes.filter((scope) => !MANAGEMENT_SCOPES.includes(scope));
+  if (unknown.length === 0) return;
+  const message = `scope names management scopes that do not exist: ${unknown.join(" ")}; there are ${MANAGEMENT_SCOPES.join(" ")}`;
+  throw new ClientError("invalid_client_metadata", message, { faults: [{ member: "scope", message }] });
+}

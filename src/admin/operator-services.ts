@@ -1,0 +1,128 @@
+/**
+ * What commands work with, on the stores that the environment names, each part opened when a command first needs it: listing applications
+ * asks the database alone, deleting one also needs what holds its tokens. The rooms are loaded in the same way, since loading all of them
+ * takes longer than most commands.
+ */
+import type { AccountStore } from "../accounts/account-store.ts";
+import type { OneTimeTokens } from "../accounts/one-time-tokens.ts";
+import type { Passwords } from "../accounts/passwords.ts";
+import type { People } from "../accounts/people.ts";
+import type { Roles } from "../accounts/roles.ts";
+import type { ClientStore } from "../clients/client-store.ts";
+import type { RegistrationTokens } from "../clients/registration-tokens.ts";
+import type { ResourceStore } from "../clients/resource-store.ts";
+import type { Config } from "../config.ts";
+import type { AuditLog } from "../observability/audit-log.ts";
+import type { Logger } from "../observability/logger.ts";
+import type { Secrets } from "../secrets.ts";
+import type { ChangeFeed } from "../storage/change-feed.ts";
+import type { Database } from "../storage/database.ts";
+import type { OpenedRecords } from "../storage/open-records.ts";
+
+/** Every method opens its part at the first call. They throw with the words that say what to set or start. */
+export interface OperatorServices {
+  readonly config: Config;
+  database(): Promise<Database>;
+  accounts(): Promise<AccountStore>;
+  roles(): Promise<Roles>;
+  passwords(): Promise<Passwords>;
+  oneTimeTokens(): Promise<OneTimeTokens>;
+  /** Everything about people, mail and counters included. */
+  people(): Promise<People>;
+  clients(): Promise<ClientStore>;
+  registrationTokens(): Promise<RegistrationTokens>;
+  resources(): Promise<ResourceStore>;
+  records(): Promise<OpenedRecords>;
+  audit(): Promise<AuditLog>;
+  /** Waits for mail and audit records that are on their way, and closes everything in the opposite order. */
+  close(): Promise<void>;
+}
+
+export function createOperatorServices(config: Config, loadSecrets: () => Promise<Secrets>, log: Logger): OperatorServices {
+  const closers: (() => unknown)[] = [];
+
+  /** @param open is run once, however many ask at once */
+  function part<T>(open: () => Promise<T>, close?: (opened: T) => unknown): () => Promise<T> {
+    let opening: Promise<T> | undefined;
+    return () => {
+      opening ??= open().then((opened) => {
+        if (close !== undefined) closers.push(() => close(opened));
+        return opened;
+      });
+      return opening;
+    };
+  }
+
+  const secrets = part(loadSecrets);
+  const database = part(
+    async () => (await import("../storage/database.ts")).openDatabase(config, await secrets(), log),
+    (opened) => opened.close(),
+  );
+  const feed = part<ChangeFeed>(
+    async () => (await import("../storage/change-feed.ts")).openChangeFeed(await database(), log),
+    (opened) => opened.close(),
+  );
+  const records = part<OpenedRecords>(
+    async () => (await import("../storage/open-records.ts")).openRecords(config, await secrets(), await database(), log),
+    (opened) => opened.close(),
+  );
+  const prisma = async () => (await database()).prisma;
+
+  return {
+    config,
+    database,
+    records,
+    accounts: part<AccountStore>(
+      async () => (await import("../accounts/account-store.ts")).createAccountStore(await prisma(), await feed()),
+      (opened) => opened.close(),
+    ),
+    roles: part<Roles>(async () => (await import("../accounts/roles.ts")).createRoles(await prisma(), await feed())),
+    passwords: part<Passwords>(async () => (await import("../accounts/passwords.ts")).createPasswords()),
+    oneTimeTokens: part<OneTimeTokens>(async () => (await import("../accounts/one-time-tokens.ts")).createOneTimeTokens(await prisma())),
+    people: part<People>(
+      async () =>
+        (await import("../accounts/people.ts")).createPeople({
+          config,
+          secrets: await secrets(),
+          database: await database(),
+          feed: await feed(),
+          redis: (await records()).redis,
+          log,
+        }),
+      (opened) => opened.close(),
+    ),
+    clients: part<ClientStore>(
+      async () => {
+        const clients = (await import("../clients/client-store.ts")).createClientStore(await prisma(), await feed());
+        clients.onDelete(async (clientId) => (await records()).endings.endClient(clientId));
+        return clients;
+      },
+      (opened) => opened.close(),
+    ),
+    registrationTokens: part<RegistrationTokens>(async () =>
+      (await import("../clients/registration-tokens.ts")).createRegistrationTokens(await prisma()),
+    ),
+    resources: part<ResourceStore>(
+      async () =>
+        (await import("../clients/resource-store.ts")).openResourceStore({
+          prisma: await prisma(),
+          feed: await feed(),
+          issuer: config.issuer,
+        }),
+      (opened) => opened.close(),
+    ),
+    audit: part<AuditLog>(
+      async () => (await import("../observability/audit-log.ts")).createAuditLog((await database()).pool, log),
+      (opened) => opened.close(),
+    ),
+    async close() {
+      for (const closer of closers.splice(0).reverse()) {
+        try {
+          await closer();
+        } catch (err) {
+          log.warn({ err }, "not everything could be closed in order");
+        }
+      }
+    },
+  };
+}
