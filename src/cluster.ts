@@ -31,7 +31,7 @@ export async function supervise(config: Config, secrets: Secrets, log: Logger, s
       if (signal.aborted) return;
       if (!everReady) return gaveUp.resolve(); // nobody could start: the worker has said why
       failures = Date.now() - bornAt > SETTLED ? 1 : failures + 1;
-      log.error({ pid: worker.process.pid, code, signal: deathSignal }, "a worker died; it is replaced");
+      log.error({ worker: worker.process.pid, code, signal: deathSignal }, "a worker died; it is replaced");
       setTimeout(() => !signal.aborted && start(), Math.min(RESTART_DELAY * 2 ** (failures - 1), RESTART_LIMIT));
     });
   };

@@ -41,6 +41,7 @@ async function runServer(): Promise<number> {
     return 1;
   } finally {
     log?.flush();
+    cluster.worker?.disconnect(); // the channel to the primary would keep a worker alive that has nothing left to do
   }
 }
 

@@ -1,0 +1,35 @@
+/** WORKERS > 1: one port, workers that are replaced when they die, one orderly end. */
+import { readFileSync } from "node:fs";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { startServer, type TestServer } from "../support/server.ts";
+import { waitFor } from "../support/wait-for.ts";
+
+let server: TestServer;
+beforeAll(async () => {
+  server = await startServer({ env: { WORKERS: "2", LOG_LEVEL: "info" } });
+});
+afterAll(() => server?.[Symbol.asyncDispose]());
+
+/** Children of the primary that run the program, as the kernel tells. */
+const workers = (): number[] => {
+  const { pid } = server.process;
+  return readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8")
+    .split(" ")
+    .map(Number)
+    .filter((child) => child > 0 && readFileSync(`/proc/${child}/cmdline`, "utf8").includes("main.ts"));
+};
+
+const isReady = async () => (await fetch(`${server.url}/health/ready`)).status === 200;
+
+it("replaces a worker that dies, while the other goes on answering", async () => {
+  const before = await waitFor("two workers", () => workers().length === 2 && workers(), 20_000);
+  process.kill(before[0] as number, "SIGKILL");
+  expect(await isReady()).toBe(true);
+  await waitFor("a new worker", () => workers().length === 2 && !workers().includes(before[0] as number), 20_000);
+  expect(await isReady()).toBe(true);
+});
+
+it("ends with all its workers on SIGTERM", async () => {
+  await server.stop();
+  expect(server.logs()).not.toContain("did not drain in time");
+});
