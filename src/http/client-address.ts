@@ -22,7 +22,7 @@ const MAX_REMEMBERED_PEERS = 1000;
  * Reads addresses and ranges (`10.0.0.7`, `10.0.0.0/8`, `fd00::/8`).
  * @throws {TypeError} naming the entry that is neither
  */
-export function parseRanges(entries: readonly string[]): Range[] {
+function parseRanges(entries: readonly string[]): Range[] {
   return entries.map((entry) => {
     try {
       if (entry.includes("/")) return ipaddr.parseCIDR(entry);

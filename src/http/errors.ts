@@ -117,7 +117,7 @@ export interface Shown extends Words {
 }
 
 /** Reduces anything thrown to what may be shown. */
-export function shownError(error: unknown): Shown {
+function shownError(error: unknown): Shown {
   if (error instanceof HttpProblem) {
     const words = wordsFor(error.status);
     const headers = error.status === 503 ? { "Retry-After": String(RETRY_AFTER_SECONDS), ...error.headers } : error.headers;
@@ -134,12 +134,12 @@ export function shownError(error: unknown): Shown {
 }
 
 /** Whether the one who asks is a browser that shows a page. Programs that name no type get JSON. */
-export function wantsPage(ctx: Context): boolean {
+function wantsPage(ctx: Context): boolean {
   return ctx.get("Accept").includes("text/html");
 }
 
 /** Answers with the error page or with JSON; the reference is the request's id. */
-export function answerError(ctx: Context, shown: Shown, render: Render): void {
+function answerError(ctx: Context, shown: Shown, render: Render): void {
   const { status, headers, code, title, message, advice } = shown;
   const reference = String(ctx.state.requestId ?? "");
   for (const name of ["ETag", "Last-Modified", "Content-Encoding", "Content-Disposition", "Location"]) ctx.remove(name);

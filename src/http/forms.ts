@@ -83,7 +83,7 @@ export function createForms(options: FormOptions): Forms {
  * Reads an urlencoded body.
  * @throws {HttpProblem} 415 for another content type or charset, 413 past 56 kB, 400 for what is malformed or given twice
  */
-export async function readForm(ctx: Context): Promise<Record<string, string>> {
+async function readForm(ctx: Context): Promise<Record<string, string>> {
   requireUrlEncoded(ctx);
   let text: string;
   try {

@@ -14,7 +14,7 @@ declare module "koa" {
 }
 
 /** What the host knows about a request, as `ctx.state`. The log is made when first asked for: most requests need only one line. */
-export class RequestState {
+class RequestState {
   readonly requestId: string;
   readonly client: Client;
   /** The route's name or pattern, for the access log; a room that has a better one than the router's sets it. */

@@ -75,7 +75,7 @@ function kindOf(name: string): Kind {
  * The path of a URL, or its origin and path: no query, no fragment, no user information.
  * @example urlWithoutQuery("https://rp.example/cb?code=x#y") // "https://rp.example/cb"
  */
-export function urlWithoutQuery(url: string): string {
+function urlWithoutQuery(url: string): string {
   const end = url.search(/[?#]/);
   return (end < 0 ? url : url.slice(0, end)).replace(/\/\/[^/@]*@/, "//");
 }

@@ -10,7 +10,7 @@ export const isDeviceRoute = (oidc: Pick<OidcContext, "route">): boolean =>
   oidc.route === "code_verification" || oidc.route === "device_resume";
 
 /** RFC 8252 §8.6: nothing proves who a native application is, so nothing is granted to it unasked. */
-export const mayBeGrantedUnasked = (oidc: OidcContext): boolean =>
+const mayBeGrantedUnasked = (oidc: OidcContext): boolean =>
   oidc.client?.first_party === true && oidc.client.applicationType !== "native" && !isDeviceRoute(oidc);
 
 /** The engine's `loadExistingGrant`: the session's grant for this client, or a new one from what was consented to earlier. */
@@ -56,7 +56,7 @@ export function restoreBrowserAuthorization(ctx: KoaContextWithOIDC): void {
 }
 
 /** What a request asks for, of the person's own data and of each resource server. */
-export function requestedScopes(oidc: OidcContext): ConsentedScopes {
+function requestedScopes(oidc: OidcContext): ConsentedScopes {
   const requested = oidc.requestParamScopes;
   const resources: Record<string, string> = {};
   for (const [audience, server] of Object.entries(oidc.resourceServers ?? {})) {
@@ -67,7 +67,7 @@ export function requestedScopes(oidc: OidcContext): ConsentedScopes {
 }
 
 /** @returns whether the grant changed */
-export function addScopes(grant: Grant, { openid, resources }: ConsentedScopes): boolean {
+function addScopes(grant: Grant, { openid, resources }: ConsentedScopes): boolean {
   let changed = false;
   if (!includesAll(grant.getOIDCScope(), openid)) {
     grant.addOIDCScope(openid);

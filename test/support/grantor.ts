@@ -10,7 +10,7 @@ import { Agent, type Page } from "./agent.ts";
 import { startServer, type TestServer } from "./server.ts";
 import type { Stores } from "./stores.ts";
 
-export const PASSWORD = "correct horse battery staple";
+const PASSWORD = "correct horse battery staple";
 
 export interface SeededClient {
   client_id: string;
@@ -35,7 +35,7 @@ export interface Grantor {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-export const REDIRECT_URI = "https://app.example/callback";
+const REDIRECT_URI = "https://app.example/callback";
 
 export async function startGrantor(stores: Stores, env: Record<string, string> = {}, nodeArgs: readonly string[] = []): Promise<Grantor> {
   const server = await startServer({ env: { ...stores.env, ...env }, nodeArgs });
