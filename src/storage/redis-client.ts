@@ -9,6 +9,7 @@ export type RedisClient = Redis | Cluster;
 const SOCKET_TIMEOUT_MS = 3_000;
 const CONNECT_TIMEOUT_MS = 3_000;
 const MAX_RETRY_DELAY_MS = 1_000;
+const SLOTS_REFRESH_MS = 5_000;
 
 /** Commands of one tick travel together, in order, on a single server; per node on a cluster. */
 const COMMON = {
@@ -47,7 +48,14 @@ function create(address: RedisAddress): RedisClient {
       return new Redis({ ...common, ...tls, sentinels: [...nodes], name: master, db: database, enableTLSForSentinelMode: address.tls });
     }
     case "cluster":
-      return new Cluster([...address.nodes], { enableAutoPipelining: true, scaleReads: "master", redisOptions: { ...common, ...tls } });
+      return new Cluster([...address.nodes], {
+        enableAutoPipelining: true,
+        scaleReads: "master",
+        slotsRefreshInterval: SLOTS_REFRESH_MS,
+        // None: what was under way on a lost connection is not sent again either.
+        retryDelayOnFailover: 0,
+        redisOptions: { ...common, ...tls },
+      });
   }
 }
 

@@ -11,12 +11,10 @@
 import { Cluster } from "ioredis";
 import { type Lost, type RecordKey, type RecordStore, type StoredRecord, StoreUnavailableError, type Write } from "./record-store.ts";
 import type { RedisClient } from "./redis-client.ts";
+import { RedisTrust } from "./redis-trust.ts";
 import type { RevocationJournal } from "./revocation-journal.ts";
 
 const FRESH = "0000000000";
-/** How long a request waits for a Redis that is away, before it hears 503. */
-const GATE_TIMEOUT_MS = 2_000;
-const REPLAY_RETRY_MS = 500;
 
 const SCRIPTS = {
   /** KEYS record, answer; ARGV seconds, [answer, its expiry in ms] → 1 consumed now, 0 was consumed or is not there */
@@ -61,36 +59,30 @@ export class RedisRecords implements RecordStore {
   readonly #redis: RedisClient & Scripts;
   readonly #journal: RevocationJournal;
   readonly #isCluster: boolean;
-  /** Closed from the loss of the connection until Redis has been told again what was revoked. */
-  #gate: { opened: Promise<void>; open: () => void } | undefined;
-  /** Counts the losses of the connection: what was told before the newest one may be lost again. */
-  #losses = 0;
+  readonly #trust: RedisTrust;
 
   constructor(redis: RedisClient, journal: RevocationJournal) {
     for (const [name, script] of Object.entries(SCRIPTS)) redis.defineCommand(name, script);
     this.#redis = redis as RedisClient & Scripts;
     this.#journal = journal;
     this.#isCluster = redis instanceof Cluster;
-    if (redis.status !== "ready") this.#closeGate();
-    redis.on("close", () => this.#closeGate());
-    redis.on("ready", () => this.#replay());
-    redis.on("+node", () => this.#replay());
-    redis.on("node error", () => this.#replay());
+    this.#trust = new RedisTrust(redis, () => this.#tellEndings());
   }
 
   async read(key: RecordKey): Promise<StoredRecord | undefined> {
-    return parse(await this.#ask((redis) => redis.get(name(key))));
+    return parse(await this.#ask([name(key)], (redis) => redis.get(name(key))));
   }
 
   async readByPointer(pointer: RecordKey): Promise<(StoredRecord & { key: RecordKey }) | undefined> {
-    const key = (await this.#ask((redis) => redis.get(name(pointer)))) as RecordKey | null;
+    const key = (await this.#ask([name(pointer)], (redis) => redis.get(name(pointer)))) as RecordKey | null;
     if (key === null) return undefined;
     const record = await this.read(key);
     return record && { ...record, key };
   }
 
   async areAlive(keys: readonly RecordKey[]): Promise<boolean> {
-    const found = await this.#ask((redis) => Promise.all(keys.map((key) => redis.exists(name(key)))));
+    const names = keys.map(name);
+    const found = await this.#ask(names, (redis) => Promise.all(names.map((each) => redis.exists(each))));
     return found.every((count) => count === 1);
   }
 
@@ -101,24 +93,25 @@ export class RedisRecords implements RecordStore {
     const deciding = writes.filter(({ op }) => op === "consume");
     const other = writes.filter(({ op }) => op !== "consume");
     const lost = this.#isCluster
-      ? ((await this.#ask((redis) => this.#carryOut(redis, other))) ?? (await this.#ask((redis) => this.#carryOut(redis, deciding))))
-      : await this.#ask((redis) => this.#carryOut(redis, [...other, ...deciding]));
+      ? ((await this.#tryOnce(other)) ?? (await this.#tryOnce(deciding)))
+      : await this.#tryOnce([...other, ...deciding]);
     if (lost !== undefined) await this.#discard(writes, lost);
     return lost;
   }
 
   async readAnswer(key: RecordKey): Promise<string | undefined> {
-    return (await this.#ask((redis) => redis.get(`${name(key)}:answer`))) ?? undefined;
+    const answer = `${name(key)}:answer`;
+    return (await this.#ask([answer], (redis) => redis.get(answer))) ?? undefined;
   }
 
   async tiedTo(owner: { accountId: string } | { clientId: string }): Promise<RecordKey[]> {
-    return (await this.#ask((redis) => redis.zrange(index(owner), "0", "-1"))) as RecordKey[];
+    return (await this.#ask([index(owner)], (redis) => redis.zrange(index(owner), "0", "-1"))) as RecordKey[];
   }
 
   async sweep(): Promise<void> {}
 
   async ping(): Promise<void> {
-    await this.#ask((redis) => redis.get("grantor:ping"));
+    await this.#ask(["grantor:ping"], (redis) => redis.get("grantor:ping"));
   }
 
   async close(): Promise<void> {
@@ -199,7 +192,8 @@ export class RedisRecords implements RecordStore {
     const orphans = writes.filter(
       (write) => write.op === "put" && (write.ties?.grant !== undefined || (lost.op === "remove" && write.pointer === lost.pointer)),
     );
-    await this.#ask((redis) => Promise.all(orphans.map(({ key }) => redis.unlink(name(key)))));
+    const names = orphans.map(({ key }) => name(key));
+    await this.#ask(names, (redis) => Promise.all(names.map((orphan) => redis.unlink(orphan))));
   }
 
   /** Endings reach the database before they are acknowledged, since Redis may lose its newest writes (decision 9). */
@@ -210,48 +204,54 @@ export class RedisRecords implements RecordStore {
     await this.#journal.record(keys, Math.max(...endings.map(({ until }) => until ?? 0)));
   }
 
-  #closeGate(): void {
-    this.#losses += 1;
-    if (this.#gate !== undefined) return;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#gate = { opened: promise, open: resolve };
+  /** Carries out every ending that Redis may have lost. */
+  async #tellEndings(): Promise<void> {
+    for await (const keys of this.#journal.replay()) await Promise.all(keys.map((key) => this.#remove(this.#redis, key)));
   }
 
-  /** Tells a Redis that came back, or was replaced, what had been ended: it may have lost that. Until then nothing is asked of it. */
-  async #replay(): Promise<void> {
-    const loss = this.#losses;
+  /** Asks for what may be asked again. */
+  async #ask<T>(names: readonly string[], command: (redis: RedisClient & Scripts) => Promise<T>): Promise<T> {
     try {
-      for await (const keys of this.#journal.replay()) await Promise.all(keys.map((key) => this.#remove(this.#redis, key)));
-      if (loss !== this.#losses) return;
-      this.#gate?.open();
-      this.#gate = undefined;
-    } catch {
-      if (loss === this.#losses && this.#redis.status !== "end") setTimeout(() => this.#replay(), REPLAY_RETRY_MS).unref();
-    }
-  }
-
-  async #ask<T>(command: (redis: RedisClient & Scripts) => Promise<T>): Promise<T> {
-    try {
-      if (this.#gate !== undefined) await within(GATE_TIMEOUT_MS, this.#gate.opened);
-      return await command(this.#redis);
+      for (;;) {
+        await this.#trust.until(names);
+        const answer = await command(this.#redis);
+        if (this.#trust.covers(names)) return answer;
+      }
     } catch (error) {
-      throw error instanceof StoreUnavailableError ? error : new StoreUnavailableError(error);
+      throw new StoreUnavailableError(error);
     }
   }
-}
 
-async function within(milliseconds: number, opened: Promise<void>): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`redis was not reachable within ${milliseconds} ms`)), milliseconds);
-  });
-  await Promise.race([opened, late]).finally(() => clearTimeout(timer));
+  async #tryOnce(writes: readonly Write[]): Promise<Lost | undefined> {
+    const names = writes.flatMap(namesOf);
+    try {
+      await this.#trust.until(names);
+      const lost = await this.#carryOut(this.#redis, writes);
+      if (!this.#trust.covers(names)) throw new Error("redis changed hands meanwhile");
+      return lost;
+    } catch (error) {
+      throw new StoreUnavailableError(error);
+    }
+  }
 }
 
 const name = (key: RecordKey): string => {
   const colon = key.indexOf(":");
   return `grantor:${key.slice(0, colon)}:{${key.slice(colon + 1)}}`;
 };
+
+/** Every key that a write touches, but those of a grant's members. */
+function namesOf(write: Write): string[] {
+  const { grant, accountId, clientId } = (write.op === "put" && write.ties) || {};
+  const pointer = "pointer" in write ? write.pointer : undefined;
+  return [
+    name(write.key),
+    ...(pointer ? [name(pointer)] : []),
+    ...(grant ? [name(grant)] : []),
+    ...(accountId ? [index({ accountId })] : []),
+    ...(clientId ? [index({ clientId })] : []),
+  ];
+}
 
 const index = (owner: { accountId: string } | { clientId: string }): string =>
   "accountId" in owner ? `grantor:account:{${owner.accountId}}` : `grantor:client:{${owner.clientId}}`;

@@ -445,8 +445,10 @@ export function engineRecordsContract(open: () => Promise<Opened>): void {
     const immortal: string[] = [];
     for (const key of await allKeys(redis)) if ((await redis.pttl(key)) === -1) immortal.push(key);
     expect(immortal).toEqual([]);
-    await waitFor("the monitor", () => (watch?.commands.length ?? 0) > 100);
-    for (const command of watch?.commands ?? []) {
+    if (watch === undefined) return; // a cluster refuses by itself what touches two slots
+    const { commands } = watch;
+    await waitFor("the monitor", () => commands.length > 100);
+    for (const command of commands) {
       const tags = new Set(command.filter((part) => part.startsWith("grantor:")).map((key) => /\{([^}]+)\}/.exec(key)?.[1] ?? key));
       expect(tags.size, command.join(" ")).toBeLessThanOrEqual(1);
     }
@@ -497,7 +499,7 @@ export async function allKeys(redis: RedisClient): Promise<string[]> {
   return keys;
 }
 
-/** What a Redis is told, by whomever. A cluster refuses by itself what touches two slots. */
+/** What a single Redis is told, by whomever. */
 async function watchCommands(redis: RedisClient): Promise<{ commands: string[][]; stop(): void } | undefined> {
   if (!(redis instanceof Redis)) return undefined;
   const commands: string[][] = [];
