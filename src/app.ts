@@ -163,6 +163,7 @@ export async function createApp(config: Config, secrets: Secrets, services: Serv
     const updates = registrationUpdates({ withoutRepeatedSecret: clientAdapters.withoutRepeatedSecret });
     for (const middleware of [...host, exactRoutes, documents, postToGet, updates, commit, present])
       provider.use(middleware as Parameters<Provider["use"]>[0]);
+    provider.on("backchannel.error", (ctx, err, { clientId }) => ctx.state.log.warn({ err, clientId }, "back-channel logout failed"));
     provider.on("server_error", (ctx, err) => ctx.state.log.error({ err }, "unexpected error"));
     return { provider, handle: provider.callback() };
   }
