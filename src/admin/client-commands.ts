@@ -1,7 +1,7 @@
 /** `grantor client …` and `grantor registration-token …` */
 import { readFileSync } from "node:fs";
 import { type Command, InvalidArgumentError, Option } from "commander";
-import { CLIENT_TYPES, type ClientType, clientType } from "../clients/client-metadata.ts";
+import { CLIENT_TYPES, type ClientType, clientType, METADATA_MEMBERS } from "../clients/client-metadata.ts";
 import { type ClientRecord, type ClientWithSecret, registrationResponse } from "../clients/client-store.ts";
 import { type ClientOperations, type ClientOrder, createClientOperations } from "./client-operations.ts";
 import { type Answer, leaf, moreNote, type PageOptions, paged, positiveInteger, type Run, repeatable, UsageError } from "./commands.ts";
@@ -207,10 +207,10 @@ function answer(shown: ClientWithSecret): Answer {
 const identity = ({ clientId, metadata }: ClientRecord) => [["client_id", clientId] as const, ["name", metadata.client_name] as const];
 
 function described(client: ClientRecord): (readonly [string, string | undefined])[] {
-  const { client_name: _, ...metadata } = client.metadata;
+  const members = METADATA_MEMBERS.filter((name) => name !== "client_name" && client.metadata[name] !== undefined);
   return [
     ["type", clientType(client.metadata)],
-    ...Object.entries(metadata).map(([name, value]) => [name, inWords(value)] as const),
+    ...members.map((name) => [name, inWords(client.metadata[name])] as const),
     ["management scopes", client.managementScopes.join(" ")],
     ["PKCE required", yesNo(client.requirePkce)],
     ["first party", yesNo(client.firstParty)],

@@ -62,12 +62,12 @@ async function createProgram(args: readonly string[]): Promise<Command> {
   const program = new Command("grantor")
     .description("Looks after Grantor's accounts, applications, resources and keys, on the stores that the environment names.")
     .version(version(), "--version", "print the version")
-    .helpOption("--help", "print this")
+    .helpOption("-h, --help", "print this")
     .helpCommand(false)
     .showHelpAfterError()
     .exitOverride();
   for (const { name, description, add } of NOUNS) {
-    const command = program.command(name).description(description);
+    const command = program.command(name).description(description).helpCommand(false);
     if (args.includes(name)) await add(command, run);
   }
   (await import("./key-commands.ts")).addMigrate(program, run);

@@ -1,0 +1,334 @@
+/** The command line on the stores of a running server: what it does counts there at once. */
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { grantor as command, grantorJson } from "../support/command-line.ts";
+import {
+  type Grantor,
+  introspect,
+  type Person,
+  post,
+  refresh,
+  type SeededClient,
+  signIn,
+  startGrantor,
+  userinfo,
+} from "../support/grantor.ts";
+import { ask } from "../support/server-control.ts";
+import { type Stores, stores } from "../support/stores.ts";
+import { tempDir } from "../support/temp-dir.ts";
+import { waitFor } from "../support/wait-for.ts";
+
+const AUDIENCE = "https://api.example/command-line";
+const REDIRECT = "https://app.example/callback";
+const PASSWORD = "correct horse battery staple";
+
+interface Registered {
+  client_id: string;
+  client_secret: string;
+}
+
+describe.each(stores)("the command line beside a server on $name", ({ open }) => {
+  let backing: Stores;
+  let grantor: Grantor;
+  let env: Record<string, string>;
+  let web: SeededClient;
+  let service: SeededClient;
+  const json = <T = Record<string, unknown>>(...args: string[]): Promise<T> => grantorJson<T>(env, args);
+
+  beforeAll(async () => {
+    backing = await open();
+    grantor = await startGrantor(backing);
+    env = grantor.server.env;
+    const made = await json<Registered>("client", "create", "--name", "Web", "--type", "web", "--redirect-uri", REDIRECT);
+    web = { ...made, redirect_uri: REDIRECT };
+    service = {
+      ...(await json<Registered>("client", "create", "--name", "Robot", "--type", "service", "--scope", "cli:read")),
+      redirect_uri: "",
+    };
+    await json(
+      "resource",
+      "create",
+      "--audience",
+      AUDIENCE,
+      "--scope",
+      "cli:read=Read what the test wrote",
+      "--introspected-by",
+      web.client_id,
+    );
+  });
+  afterAll(async () => {
+    await grantor?.[Symbol.asyncDispose]();
+    await backing?.close();
+  });
+
+  const token = (client: SeededClient): Promise<Response> =>
+    post(`${grantor.url}/oauth/token`, client, { grant_type: "client_credentials", resource: AUDIENCE, scope: "cli:read" });
+  const accessToken = async (client: SeededClient): Promise<string> =>
+    ((await (await token(client)).json()) as { access_token: string }).access_token;
+  const audited = (event: string, column: "account_id" | "client_id", id: string): Promise<unknown> =>
+    ask(backing.databaseUrl, `SELECT actor FROM audit_event WHERE event = $1 AND outcome = 'success' AND ${column} = $2`, [event, id]);
+
+  async function person(...options: string[]): Promise<Person> {
+    const email = `p${Math.random().toString(36).slice(2)}@example.org`;
+    const { sub } = await json<{ sub: string }>("account", "create", "--email", email, "--password", PASSWORD, ...options);
+    return { id: sub, email, password: PASSWORD };
+  }
+
+  it("makes applications that work at once, with the defaults of their type", async () => {
+    expect(await accessToken(service)).toBeTruthy();
+    expect(await json("client", "show", web.client_id)).toMatchObject({
+      client_name: "Web",
+      redirect_uris: [REDIRECT],
+      token_endpoint_auth_method: "client_secret_basic",
+      grant_types: ["authorization_code", "refresh_token"],
+      response_types: ["code"],
+      require_pkce: true,
+      first_party: false,
+      created_by: "operator",
+    });
+    const device = await json("client", "create", "--name", "Television", "--type", "device");
+    expect(device).toMatchObject({
+      token_endpoint_auth_method: "none",
+      grant_types: ["urn:ietf:params:oauth:grant-type:device_code", "refresh_token"],
+    });
+    expect(device).not.toHaveProperty("client_secret");
+    expect(await audited("client.created", "client_id", String(device.client_id))).toBe("operator");
+    const { clients } = await json<{ clients: { client_id: string }[] }>("client", "list");
+    expect(clients.map(({ client_id }) => client_id)).toEqual([web.client_id, service.client_id, device.client_id]);
+    expect(JSON.stringify(clients)).not.toContain(web.client_secret);
+  });
+
+  it("changes, rotates and deletes an application: its tokens end", async () => {
+    const made = await json<Registered>("client", "create", "--name", "Short-lived", "--type", "service", "--scope", "cli:read");
+    const client: SeededClient = { ...made, redirect_uri: "" };
+    expect(made).toMatchObject({ client_secret_expires_at: 0, scope: "cli:read" });
+
+    const renamed = await json(
+      "client",
+      "update",
+      client.client_id,
+      "--name",
+      "Renamed",
+      "--scope",
+      "cli:read grantor:keys:read",
+      "--verified",
+    );
+    expect(renamed).toMatchObject({ client_name: "Renamed", scope: "cli:read", management_scopes: "grantor:keys:read", verified: true });
+    expect(renamed).not.toHaveProperty("client_secret");
+    const managed = await post(`${grantor.url}/oauth/token`, client, {
+      grant_type: "client_credentials",
+      resource: `${grantor.url}/api/v1`,
+    });
+    expect(managed.status).toBe(200);
+
+    const { client_secret } = await json<Registered>("client", "rotate-secret", client.client_id);
+    await waitFor("the old secret to be refused", async () => (await token(client)).status === 401, 2000);
+    const again = { ...client, client_secret };
+    const jwt = await accessToken(again);
+    expect(await introspect(grantor, web, jwt)).toMatchObject({ active: true, client_id: client.client_id });
+
+    expect(await json("client", "delete", client.client_id)).toEqual({ client_id: client.client_id, deleted: true });
+    expect(await introspect(grantor, web, jwt)).toEqual({ active: false });
+    await waitFor("the application to be unknown", async () => (await token(again)).status === 401, 2000);
+    const gone = await command(env, ["client", "delete", client.client_id]);
+    expect(gone).toMatchObject({ status: 1, stdout: "", stderr: `error: there is no client "${client.client_id}"\n` });
+  });
+
+  it("ends everything of an account that it disables, and lets its owner in again", async () => {
+    const ada = await person("--name", "Ada Lovelace", "--role", "editor");
+    const { tokens } = await signIn(grantor, web, ada);
+    expect((await userinfo(grantor, tokens.access_token)).status).toBe(200);
+
+    expect(await json("account", "disable", ada.email)).toMatchObject({ sub: ada.id, disabled: true });
+    expect((await refresh(grantor, web, tokens.refresh_token as string)).status).toBe(400);
+    expect((await userinfo(grantor, tokens.access_token)).status).toBe(401);
+    expect(await introspect(grantor, web, tokens.access_token)).toEqual({ active: false });
+    await expect(signIn(grantor, web, ada)).rejects.toThrow(/no code/);
+
+    expect(await json("account", "enable", ada.id)).toMatchObject({ disabled: false, roles: ["editor"], name: "Ada Lovelace" });
+    expect((await refresh(grantor, web, tokens.refresh_token as string)).status).toBe(400);
+    await waitFor("the account to be enabled there", () => signIn(grantor, web, ada), 5000);
+    expect(await audited("account.disabled", "account_id", ada.id)).toBe("operator");
+  });
+
+  it("ends everything of an account that gets another password or is deleted", async () => {
+    const ada = await person();
+    const first = await signIn(grantor, web, ada);
+    const password = "another horse, another battery";
+    await grantorJson(env, ["account", "update", ada.email, "--password", "-"], `${password}\n`);
+    expect((await refresh(grantor, web, first.tokens.refresh_token as string)).status).toBe(400);
+    const second = await signIn(grantor, web, { ...ada, password });
+
+    expect(await json("account", "delete", ada.id)).toEqual({ sub: ada.id, email: ada.email, deleted: true });
+    expect((await refresh(grantor, web, second.tokens.refresh_token as string)).status).toBe(400);
+    expect((await userinfo(grantor, second.tokens.access_token)).status).toBe(401);
+    expect((await command(env, ["account", "show", ada.email])).stderr).toBe(`error: There is no account "${ada.email}".\n`);
+  });
+
+  it("keeps the rules of sign-up, and shows a password that it made this once", async () => {
+    const email = "generated@example.org";
+    const weak = await command(env, ["account", "create", "--email", "nobody", "--password", "short", "--json"]);
+    expect(weak).toMatchObject({ status: 1, stdout: "" });
+    expect(weak.stderr).toMatch(/^error: Enter an e-mail address .* at least 15 characters/);
+    const made = await json<{ sub: string; password: string }>("account", "create", "--email", email, "--admin");
+    expect(made).toMatchObject({ email, email_verified: true, roles: ["admin"] });
+    await signIn(grantor, web, { id: made.sub, email, password: made.password });
+    expect(await json("account", "show", email)).not.toHaveProperty("password");
+    expect(await command(env, ["account", "create", "--email", email])).toMatchObject({
+      status: 1,
+      stderr: "error: There is already an account with this e-mail address.\n",
+    });
+    const { accounts } = await json<{ accounts: { email: string }[] }>("account", "list", "--search", "generated");
+    expect(accounts).toMatchObject([{ email }]);
+    expect(await json("account", "update", email, "--no-admin", "--name", "Gen")).toMatchObject({ roles: [], name: "Gen" });
+  });
+
+  it("lets the owner of an address confirm it, whatever an earlier sign-up with it said", async () => {
+    const ada = await person("--unverified");
+    await expect(signIn(grantor, web, ada)).rejects.toThrow(/no code/);
+    expect(await json("account", "update", ada.email, "--verified")).toMatchObject({ email_verified: true });
+    const live = await ask(
+      backing.databaseUrl,
+      "SELECT count(*)::int FROM one_time_token WHERE account_id = $1 AND purpose = 'verify-email' AND used_at IS NULL",
+      [ada.id],
+    );
+    expect(live).toBe(0);
+    await waitFor("the account to be verified there", () => signIn(grantor, web, ada), 5000);
+    const invitation = await json<{ link: string }>("account", "invite", "--email", "guest@example.org");
+    expect(invitation.link).toContain(`${grantor.url}/sign-up?invitation=`);
+  });
+
+  it("describes resources", async () => {
+    const audience = "https://api.example/other";
+    const args = [
+      "--audience",
+      audience,
+      "--scope",
+      "other:read=Read others",
+      "--scope",
+      "other:write other:delete",
+      "--access-token-ttl",
+      "60",
+    ];
+    const made = await json("resource", "create", ...args, "--alg", "ES256", "--roles");
+    expect(made).toMatchObject({ audience, access_token_ttl: 60, alg: "ES256", roles: true, introspected_by: [] });
+    expect(made.scopes).toEqual([
+      { name: "other:read", description: "Read others" },
+      { name: "other:write", description: "" },
+      { name: "other:delete", description: "" },
+    ]);
+    const updated = await json("resource", "update", audience, "--no-access-token-ttl", "--no-roles", "--introspected-by", web.client_id);
+    expect(updated).toMatchObject({ roles: false, introspected_by: [web.client_id], alg: "ES256" });
+    expect(updated).not.toHaveProperty("access_token_ttl");
+    const { resources } = await json<{ resources: { audience: string }[] }>("resource", "list");
+    expect(resources.map((each) => each.audience)).toEqual([AUDIENCE, audience]);
+    expect(await json("resource", "delete", audience)).toEqual({ audience, deleted: true });
+    const reserved = await command(env, ["resource", "create", "--audience", audience, "--scope", "grantor:keys:read"]);
+    expect(reserved).toMatchObject({ status: 1, stderr: expect.stringContaining("kept for the management API") });
+  });
+
+  it("makes initial access tokens that are good for so many registrations", async () => {
+    const made = await json<{ initial_access_token: string; expires_at: number }>(
+      "registration-token",
+      "create",
+      "--expires",
+      "60",
+      "--uses",
+      "1",
+    );
+    expect(made.expires_at).toBeGreaterThan(Date.now() / 1000);
+    const register = () =>
+      fetch(`${grantor.url}/oauth/register`, {
+        method: "POST",
+        headers: { "Content-Type": "application/json", Authorization: `Bearer ${made.initial_access_token}` },
+        body: JSON.stringify({ client_name: "Registered", redirect_uris: [REDIRECT] }),
+      });
+    expect((await register()).status).toBe(201);
+    expect((await register()).status).toBe(401);
+  });
+
+  it("takes tokens apart, and tells those of ours that verify", async () => {
+    const jwt = await accessToken(service);
+    const seen = await json<Record<string, Record<string, unknown>>>("token", "inspect", jwt);
+    expect(seen).toMatchObject({ kind: "access token (RFC 9068)", signature: "valid", verifies: true, expired: false, issued_here: true });
+    expect(seen.claims).toMatchObject({ aud: AUDIENCE, scope: "cli:read", client_id: service.client_id });
+    expect(seen.meanings?.sub).toMatch(/no person/);
+    const { keys } = await json<{ keys: { kid: string; state: string }[] }>("keys", "list");
+    expect(keys).toContainEqual(expect.objectContaining({ kid: seen.key?.kid, alg: "RS256", use: "sig", state: "current" }));
+
+    const [head, , tail] = jwt.split(".");
+    const forged = `${head}.${Buffer.from(JSON.stringify({ ...seen.claims, scope: "all" })).toString("base64url")}.${tail}`;
+    expect(await grantorJson(env, ["token", "inspect", "-"], `${forged}\n`)).toMatchObject({ signature: "invalid", verifies: false });
+    const text = await command(env, ["token", "inspect", jwt]);
+    expect(text.stdout).toMatch(/signed by +\S+ \(RS256, current\)/);
+    expect(text.stdout).toMatch(/exp +\d+ \(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC\) +expires/);
+    expect(await command(env, ["token", "inspect", "opaque"])).toMatchObject({
+      status: 1,
+      stdout: "",
+      stderr: expect.stringContaining("no JWT"),
+    });
+  });
+
+  it("asks no more stores than a command needs", async () => {
+    const away = { ...env, REDIS_URL: "redis://127.0.0.1:1" };
+    for (const args of [
+      ["client", "list"],
+      ["account", "list"],
+      ["keys", "list"],
+      ["migrate"],
+      ["token", "inspect", await accessToken(service)],
+    ]) {
+      expect(await command(away, args), args.join(" ")).toMatchObject({ status: 0, stderr: "" });
+    }
+    const ada = await person();
+    const failed = await command(away, ["account", "disable", ada.email]);
+    expect(failed.status).toBe(1);
+    expect(failed.stderr).toMatch(/^error: /m);
+  });
+});
+
+describe("the command line", () => {
+  it("tells wrong use, with the usage, from what could not be done", async () => {
+    const env = { PATH: process.env.PATH ?? "" };
+    const wrong = [
+      [["nonsense"], "unknown command"],
+      [["client"], "Usage: grantor client"],
+      [["client", "create", "--name", "X", "--type", "toaster"], "Allowed choices are web, spa, native, service, device"],
+      [["client", "create", "--type", "web"], "required option '--name <name>'"],
+      [["account", "update", "ada@example.org"], "say what to change"],
+      [["registration-token", "create", "--uses", "-1"], "whole number"],
+      [["keys", "list", "surplus"], "too many arguments"],
+    ] as const;
+    for (const [args, words] of wrong) {
+      const { status, stdout, stderr } = await command(env, args);
+      expect([status, stdout], args.join(" ")).toEqual([2, ""]);
+      expect(stderr).toContain(words);
+      expect(stderr).toContain("Usage: grantor");
+    }
+    expect(await command(env, ["client", "create", "--help"])).toMatchObject({
+      status: 0,
+      stderr: "",
+      stdout: expect.stringContaining("--no-pkce"),
+    });
+    const misconfigured = await command({ ...env, PORT: "many" }, ["client", "list"]);
+    expect(misconfigured).toMatchObject({ status: 1, stdout: "", stderr: expect.stringContaining("PORT: set") });
+  });
+
+  it("works with nothing but a directory, before any server has run there", async () => {
+    await using dir = tempDir("command-line");
+    const env = { PATH: process.env.PATH ?? "", DATA_DIR: `${dir.path}/data` };
+    const { removeCluster } = await import("../../src/storage/embedded-cluster.ts");
+    try {
+      const { applied } = await grantorJson<{ applied: string[] }>(env, ["migrate"]);
+      expect(applied.length).toBeGreaterThan(0);
+      expect((await command(env, ["migrate"])).stdout).toBe("The database is up to date.\n");
+      expect((await command(env, ["keys", "list"])).stdout).toContain("no keys yet");
+      const made = await grantorJson(env, ["account", "create", "--email", "first@example.org", "--admin", "--unverified"]);
+      expect(made).toMatchObject({ roles: ["admin"], email_verified: false });
+      expect((await command(env, ["account", "list"])).stdout).toMatch(
+        /^EMAIL +NAME +ROLES +STATE +ID\nfirst@example.org +- +admin +unverified/,
+      );
+    } finally {
+      removeCluster(env.DATA_DIR);
+    }
+  });
+});
