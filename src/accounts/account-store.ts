@@ -80,9 +80,15 @@ export interface AccountStore {
 const WITH_ROLES = { roles: { include: { role: true } } } as const;
 type Stored = Prisma.AccountGetPayload<{ include: typeof WITH_ROLES }>;
 
-/** 128 random bits: an id cannot be guessed, nor met a second time after its account was deleted. */
+/**
+ * 128 random bits: an id cannot be guessed, nor met a second time after its account was deleted. Never begins with a dash, which a command
+ * line would take for an option.
+ */
 export function newAccountId(): string {
-  return randomBytes(16).toString("base64url");
+  for (;;) {
+    const id = randomBytes(16).toString("base64url");
+    if (!id.startsWith("-")) return id;
+  }
 }
 
 /** @param now milliseconds since the epoch */

@@ -14,6 +14,11 @@ import type { Operator } from "./operator.ts";
 /** 144 bits: nobody guesses it, and it is short enough to be typed once. */
 const GENERATED_BYTES = 18;
 
+/** Part of an order has been carried out; the message says which. */
+export class UnfinishedError extends Error {
+  override readonly name = "UnfinishedError";
+}
+
 export interface NewAccountOrder {
   email: string;
   /** Absent: one is made and returned. */
@@ -75,6 +80,16 @@ export function createAccountOperations(options: AccountOperationsOptions): Acco
   const record = (by: Operator, what: string, accountId: string | undefined, detail?: Record<string, string | boolean>): void =>
     audit.record({ event: `account.${what}`, outcome: "success", ...by, accountId, ...(detail && { detail }) });
 
+  /** @param done what counts already, should the store of sessions and tokens be away */
+  async function endAll(accountId: string, done: string): Promise<void> {
+    try {
+      await endAccount(accountId);
+    } catch (cause) {
+      const reason = cause instanceof Error ? ` ${cause.message}` : "";
+      throw new UnfinishedError(`${done}, but its sessions and tokens could not be ended. Give the order again.${reason}`, { cause });
+    }
+  }
+
   return {
     async create(by, order) {
       const { password = generatePassword(), name, roles: names, verified } = order;
@@ -112,8 +127,8 @@ export function createAccountOperations(options: AccountOperationsOptions): Acco
       });
       // A link of an earlier sign-up would put that sign-up's password in place of this one, or prove another address than this one.
       if (email !== undefined || password !== undefined || verified !== undefined) await links.spendAll("verify-email", account.id);
-      if (password !== undefined || verified === false) await endAccount(account.id);
       record(by, "updated", account.id, { changed: Object.keys(order).join(" "), ...(names && { roles: names.join(" ") }) });
+      if (password !== undefined || verified === false) await endAll(account.id, "The account is changed");
       if (verified === false) await mailVerification(account.id);
       return account;
     },
@@ -121,8 +136,8 @@ export function createAccountOperations(options: AccountOperationsOptions): Acco
     async disable(by, idOrEmail) {
       const { id } = await accounts.get(idOrEmail);
       const account = await accounts.disable(id);
-      await endAccount(id);
       record(by, "disabled", id);
+      await endAll(id, "The account is disabled");
       return account;
     },
 
@@ -136,7 +151,7 @@ export function createAccountOperations(options: AccountOperationsOptions): Acco
       const account = await accounts.get(idOrEmail);
       // Disabled first: nobody signs in between the ending and the removal, and an order that failed half-way can be given again.
       await accounts.disable(account.id);
-      await endAccount(account.id);
+      await endAll(account.id, "The account is disabled and not deleted");
       await accounts.delete(account.id);
       record(by, "deleted", account.id);
       return account;

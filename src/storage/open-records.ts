@@ -11,6 +11,9 @@ import { RedisRecords } from "./redis-records.ts";
 import { RevocationJournal } from "./revocation-journal.ts";
 import { createSealer, type Sealer } from "./seal.ts";
 
+/** Milliseconds that a Redis may take to start together with this process. */
+const START_PATIENCE = 10_000;
+
 export interface OpenedRecords {
   readonly records: RecordStore;
   readonly recordSealer: Sealer;
@@ -35,7 +38,10 @@ export async function openRecords(
   const redis = secrets.redisUrl === undefined ? undefined : connectRedis(secrets.redisUrl, log);
   const records = redis === undefined ? new DatabaseRecords(pool) : new RedisRecords(redis, journal);
   try {
-    if (redis !== undefined) await checkEviction(redis, config.redisEviction === "accept", log);
+    if (redis !== undefined) {
+      await ready(redis);
+      await checkEviction(redis, config.redisEviction === "accept", log);
+    }
   } catch (error) {
     await records.close();
     throw error;
@@ -53,4 +59,16 @@ export async function openRecords(
     },
     close: () => records.close(),
   };
+}
+
+/** Waits for a Redis that is starting together with this process. @throws {Error} that says what to do */
+async function ready(redis: RedisClient): Promise<void> {
+  if (redis.status === "ready") return;
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const timer = setTimeout(() => reject(new Error("Redis does not answer. Start it, or check REDIS_URL.")), START_PATIENCE);
+  redis.once("ready", resolve);
+  await promise.finally(() => {
+    clearTimeout(timer);
+    redis.off("ready", resolve);
+  });
 }

@@ -281,8 +281,9 @@ describe.each(stores)("the command line beside a server on $name", ({ open }) =>
     }
     const ada = await person();
     const failed = await command(away, ["account", "disable", ada.email]);
-    expect(failed.status).toBe(1);
-    expect(failed.stderr).toMatch(/^error: /m);
+    expect(failed).toMatchObject({ status: 1, stdout: "" });
+    expect(failed.stderr).toMatch(/^error: The account is disabled, but .* Redis does not answer\. Start it, or check REDIS_URL\.$/m);
+    expect(await json("account", "disable", ada.email)).toMatchObject({ disabled: true });
   });
 });
 
