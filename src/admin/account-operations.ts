@@ -15,7 +15,7 @@ import type { Operator } from "./operator.ts";
 const GENERATED_BYTES = 18;
 
 /** Part of an order has been carried out; the message says which. */
-export class UnfinishedError extends Error {
+class UnfinishedError extends Error {
   override readonly name = "UnfinishedError";
 }
 
