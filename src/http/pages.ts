@@ -119,7 +119,8 @@ export interface PageModels {
   };
   "device-done": { outcome: "approved" | "denied"; client?: ClientView | undefined; account?: string | undefined };
   logout: FormView & { client?: ClientView | undefined; person?: PersonView | undefined };
-  "signed-out": { signIn: string; client?: ClientView | undefined };
+  /** With `account` the browser is signed in still, and was signed out of the client alone. */
+  "signed-out": { signIn: string; account?: string | undefined; client?: ClientView | undefined };
   error: {
     heading: string;
     message: string;

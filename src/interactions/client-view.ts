@@ -1,4 +1,5 @@
 import type { ClientView } from "../http/pages.ts";
+import { OWN_CLIENT_ID } from "./own-pages.ts";
 
 /** The members of a client that a person is shown, in RFC 7591's names. */
 export interface NamedClient {
@@ -10,6 +11,10 @@ export interface NamedClient {
   readonly tosUri?: string | undefined;
   readonly [member: string]: unknown;
 }
+
+/** The application that asks for something; none when a person came by themselves, through the client that stands for their own pages. */
+export const askingClient = (client: NamedClient | undefined): ClientView | undefined =>
+  client === undefined || client.clientId === OWN_CLIENT_ID ? undefined : clientView(client);
 
 /** An application as a page names it. */
 export const clientView = (client: NamedClient): ClientView => ({

@@ -1,9 +1,10 @@
 /** The pages that the engine renders in the middle of a request of its own: device, logout, errors. */
 import type { Context } from "koa";
-import type { PersonView } from "../http/pages.ts";
+import type { Provider } from "oidc-provider";
+import type { ClientView, PersonView } from "../http/pages.ts";
 import type { Render } from "../http/rendering.ts";
 import type { EnginePages } from "../oidc/ports.ts";
-import { clientView, type NamedClient } from "./client-view.ts";
+import { askingClient, clientView, type NamedClient } from "./client-view.ts";
 
 /** What to do about an error of the protocol, where the person rather than the application can do something. */
 const ADVICE: Readonly<Record<string, string>> = {
@@ -28,14 +29,13 @@ export function enginePages(options: {
   return {
     error(ctx, { error, error_description: description }, cause) {
       onError(ctx, error, cause);
-      const client = clientOf(ctx);
       render(ctx, "error", {
         heading: ctx.status === 503 ? "This is not available right now" : "This request cannot be completed",
         message: sentence(description ?? error),
         advice: ADVICE[error] ?? OTHER_ADVICE,
         code: error,
         reference: String(ctx.state.requestId ?? ""),
-        client: client && clientView(client),
+        client: clientOf(ctx),
       });
     },
     deviceInput(ctx, { action, xsrf, userCode, error }) {
@@ -57,20 +57,20 @@ export function enginePages(options: {
       });
     },
     deviceDone(ctx, outcome) {
-      const client = clientOf(ctx);
-      render(ctx, "device-done", { outcome, client: client && clientView(client), account: "/account" });
+      render(ctx, "device-done", { outcome, client: clientOf(ctx), account: "/account" });
     },
     async logout(ctx, { action, xsrf }) {
-      const client = clientOf(ctx);
-      render(ctx, "logout", { action, hidden: { xsrf }, client: client && clientView(client), person: await personOf(ctx) });
+      render(ctx, "logout", { action, hidden: { xsrf }, client: clientOf(ctx), person: await personOf(ctx) });
     },
-    signedOut(ctx) {
-      const client = clientOf(ctx);
-      render(ctx, "signed-out", { signIn: "/sign-in", client: client && clientView(client) });
+    async signedOut(ctx) {
+      const { provider } = ctx.oidc as { provider: Provider };
+      // The page comes after "stay signed in" as well, and anybody can open its address.
+      const { accountId } = await provider.Session.get(ctx as never);
+      render(ctx, "signed-out", { signIn: "/sign-in", account: accountId === undefined ? undefined : "/account", client: clientOf(ctx) });
     },
   };
 }
 
-const clientOf = (ctx: Context): NamedClient | undefined => (ctx.oidc as { client?: NamedClient } | undefined)?.client;
+const clientOf = (ctx: Context): ClientView | undefined => askingClient((ctx.oidc as { client?: NamedClient } | undefined)?.client);
 
 const sentence = (text: string): string => `${text.charAt(0).toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? "" : "."}`;

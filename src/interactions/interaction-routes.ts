@@ -11,7 +11,7 @@ import type { InteractionState } from "../accounts/interaction-state.ts";
 import { HttpProblem } from "../http/errors.ts";
 import type { FormErrors } from "../http/pages.ts";
 import type { Render } from "../http/rendering.ts";
-import { clientView, type NamedClient } from "./client-view.ts";
+import { askingClient, clientView, type NamedClient } from "./client-view.ts";
 import type { Consents } from "./consent.ts";
 
 type Interaction = Awaited<ReturnType<Provider["interactionDetails"]>>;
@@ -99,7 +99,7 @@ export function interactionRoutes(options: InteractionOptions): Router {
     render(ctx, "login", {
       action: path,
       cancel: `${path}/cancel`,
-      client: clientView(await clientOf(interaction)),
+      client: askingClient(await clientOf(interaction)),
       email: retry.email ?? (typeof hint === "string" && hint.includes("@") && hint.length <= 254 ? hint : undefined),
       errors: retry.errors,
       signUp,

@@ -29,7 +29,7 @@ export interface EnginePages {
   deviceConfirm(ctx: Context, form: EngineForm & { userCode: string }, client: Client): Promise<void>;
   deviceDone(ctx: Context, outcome: "approved" | "denied"): void;
   logout(ctx: Context, form: EngineForm): Promise<void>;
-  signedOut(ctx: Context): void;
+  signedOut(ctx: Context): Promise<void>;
 }
 
 export interface EngineForm {

@@ -143,6 +143,7 @@ export const samples: Record<string, Sample> = {
   "device-denied": { view: "device-done", model: { outcome: "denied" } },
   logout: { view: "logout", model: { action: "/oauth/logout/confirm", hidden: { xsrf: "x" }, client, person } },
   "signed-out": { view: "signed-out", model: { signIn: "/sign-in", client } },
+  "still-signed-in": { view: "signed-out", model: { signIn: "/sign-in", account: "/account", client } },
   error: {
     view: "error",
     model: {
