@@ -46,6 +46,9 @@ const KEPT_AFTER_EXPIRY: Partial<Record<RecordKind, number>> = {
   "pushed-request": 3_600_000, // as long as an interaction that it started
 };
 
+/** Seconds in which a device that polls twice at once is only refused; a later use of its code ends what the code gave. */
+const DEVICE_GRACE = 10;
+
 /** A session is written again only when it changed, or when this part of its life has passed. */
 const TOUCH_SHARE = 1 / 256;
 
@@ -217,6 +220,7 @@ export class EngineAdapter {
       if (id !== undefined) scope.sessionAsRead = { key, exp: payload.exp as number, form: sessionForm(payload, body.g) };
       if (scope.defersChecks) carry(scope, body);
     }
+    if (this.#kind === "device-code" && scope?.defersChecks && this.#ageOf(stored) <= DEVICE_GRACE) return undefined;
     scope?.seen.set(key, payload);
     if (stored.consumedAt !== undefined) this.#markConsumed(payload, key, stored.consumedAt, scope);
     return payload;
@@ -239,8 +243,7 @@ export class EngineAdapter {
   }
 
   #markConsumed(payload: Payload, key: RecordKey, consumedAt: number, scope: RequestScope | undefined): void {
-    const age = Math.floor(this.#now() / 1000) - consumedAt; // whole seconds: the kept answer's own expiry is exact
-    if (this.#kind === "refresh-token" && scope?.defersChecks && age <= this.#options.refreshGrace) {
+    if (this.#kind === "refresh-token" && scope?.defersChecks && this.#ageOf({ consumedAt }) <= this.#options.refreshGrace) {
       // Hidden until every other check of the engine has passed: then `consume` throws, and the kept answer may be given again.
       scope.repeatable = { key, payload };
       return;
@@ -318,6 +321,11 @@ export class EngineAdapter {
     if (read?.key !== key || scope.pending(key) !== undefined) return false;
     if ((payload.exp as number) - read.exp > expiresIn * TOUCH_SHARE) return false;
     return read.form === sessionForm(payload, this.#carried(payload, scope).g);
+  }
+
+  /** Whole seconds since it was consumed: the kept answer's own expiry is exact. Never, for what is not consumed. */
+  #ageOf({ consumedAt = Number.NEGATIVE_INFINITY }: Pick<StoredRecord, "consumedAt">): number {
+    return Math.floor(this.#now() / 1000) - consumedAt;
   }
 
   #now(): number {
