@@ -74,6 +74,12 @@ export class Agent {
     return this.open(chosen.action, { method: "POST", body });
   }
 
+  /** What a script on the page would do at once: submit its only form, as long as that stays here. */
+  async proceed(page: Page): Promise<Page> {
+    const scripted = page.text.includes("document.forms[0].submit()") && page.forms[0]?.action.startsWith(new URL(page.url).origin);
+    return scripted ? this.proceed(await this.submit(page, {})) : page;
+  }
+
   #remember(line: string, url: string): void {
     const [pair = "", ...attributes] = line.split(";").map((part) => part.trim());
     const equals = pair.indexOf("=");

@@ -103,7 +103,8 @@ export async function authorize(agent: Agent, url: string, person: Person, decis
   let page = await agent.open(url);
   for (let steps = 0; page.status === 200 && steps < 4; steps++) {
     const consentForm = page.forms.findIndex(({ fields }) => !("email" in fields) && page.text.includes('name="decision"'));
-    if (page.text.includes('name="password"')) page = await agent.submit(page, { email: person.email, password: person.password });
+    if (page.text.includes('name="password"'))
+      page = await agent.proceed(await agent.submit(page, { email: person.email, password: person.password }));
     else if (consentForm !== -1) page = await agent.submit(page, { decision }, page.forms.length - 1);
     else break;
   }
