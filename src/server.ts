@@ -41,13 +41,16 @@ export async function serve(
       },
     );
     await listen(server, config);
-    onListening(server.address() as AddressInfo);
-    await announceBootstrap(services.people.bootstrap);
-    await aborted(signal);
-    log.info("draining");
-    leaving = true;
-    app.health.drain();
-    await drain(server);
+    try {
+      await announceBootstrap(services.people.bootstrap);
+      onListening(server.address() as AddressInfo);
+      await aborted(signal);
+    } finally {
+      log.info("draining");
+      leaving = true;
+      app.health.drain();
+      await drain(server);
+    }
   } finally {
     await services.close();
   }

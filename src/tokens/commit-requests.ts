@@ -5,10 +5,12 @@
 import type { Context, Middleware } from "koa";
 import { type Endings, forgetCopies } from "../storage/endings.ts";
 import { keyOf } from "../storage/record-body.ts";
-import type { Lost, RecordKey, RecordStore } from "../storage/record-store.ts";
+import type { Lost, RecordKey, RecordStore, Write } from "../storage/record-store.ts";
 import { type Payload, RequestScope, runInScope } from "../storage/request-scope.ts";
 import type { Sealer } from "../storage/seal.ts";
 import { openAnswer, type RefreshRequest, sealAnswer } from "./refresh-answers.ts";
+
+type SingleUse = "authorization code" | "refresh token" | "device code";
 
 export interface CommitOptions {
   store: RecordStore;
@@ -18,7 +20,7 @@ export interface CommitOptions {
   /** Seconds; 0 keeps no answers. */
   refreshGrace: number;
   /** Told when something single-use was used twice and its grant was ended. */
-  onReplay(ctx: Context, what: "authorization code" | "refresh token", grantId: string | undefined): void;
+  onReplay(ctx: Context, what: SingleUse): void;
 }
 
 /** What the engine knows of a request: the part that this file reads. */
@@ -44,8 +46,7 @@ export function commitRequests(options: CommitOptions): Middleware {
   async function commitTokenRequest(ctx: Context, scope: RequestScope): Promise<void> {
     if (scope.repeats && scope.repeatable !== undefined) return answerRepeated(ctx, scope.repeatable);
     const writes = scope.take();
-    // A request that failed uses nothing up: only what it ended stands.
-    if (ctx.status >= 400) return void (await store.commit(writes.filter(({ op }) => op === "remove" || op === "drop-answer")));
+    if (ctx.status >= 400) return commitRefusal(ctx, writes);
     const { consumed } = scope;
     if (consumed?.key.startsWith("refresh-token:") && refreshGrace > 0) {
       const answer = { sealed: sealAnswer(refreshRequest(ctx), ctx.body), expiresAt: Date.now() + refreshGrace * 1000 };
@@ -54,6 +55,18 @@ export function commitRequests(options: CommitOptions): Middleware {
     }
     const lost = await store.commit(writes);
     if (lost !== undefined) await refuse(ctx, lost, consumed);
+  }
+
+  /** A request that failed uses nothing up: only what it ended stands. The engine ends a grant when it sees a code or token for the second time. */
+  async function commitRefusal(ctx: Context, writes: readonly Write[]): Promise<void> {
+    const endings = writes.filter(({ op }) => op === "remove");
+    await store.commit(endings);
+    if (!endings.some(({ key }) => key.startsWith("grant:"))) return;
+    const grantType = (ctx.oidc as EngineContext).params?.grant_type;
+    options.onReplay(
+      ctx,
+      grantType === "refresh_token" ? "refresh token" : grantType === "authorization_code" ? "authorization code" : "device code",
+    );
   }
 
   /** Somebody else was first, or what stands behind the token was ended meanwhile. */
@@ -77,11 +90,11 @@ export function commitRequests(options: CommitOptions): Middleware {
     ctx.body = answer;
   }
 
-  async function endReplayed(ctx: Context, what: "authorization code" | "refresh token", payload: Payload): Promise<void> {
+  async function endReplayed(ctx: Context, what: SingleUse, payload: Payload): Promise<void> {
     const grantId = payload.grantId as string | undefined;
     if (grantId !== undefined) await endings.endGrant(grantId);
     invalidGrant(ctx);
-    options.onReplay(ctx, what, grantId);
+    options.onReplay(ctx, what);
   }
 
   /** A grant that the session remembered was ended elsewhere meanwhile: the same request is asked again and finds that out. */
