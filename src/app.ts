@@ -22,6 +22,7 @@ import { pinIssuer } from "./http/pin-issuer.ts";
 import { createRenderer } from "./http/rendering.ts";
 import { requestContext } from "./http/request-context.ts";
 import { securityHeaders } from "./http/security-headers.ts";
+import { clientOfInteraction } from "./interactions/client-view.ts";
 import { createConsents } from "./interactions/consent.ts";
 import { enginePages } from "./interactions/engine-pages.ts";
 import { interactionRoutes } from "./interactions/interaction-routes.ts";
@@ -214,6 +215,7 @@ export async function createApp(config: Config, secrets: Secrets, services: Serv
     accounts,
     consents,
     clients,
+    findResource: (audience) => resources.find(audience),
     endConsent: (accountId, clientId) => endings.endConsent(accountId, clientId),
     onWithdraw: (ctx, accountId, clientId) =>
       audit.record({ event: "consent.withdrawn", outcome: "success", actor: accountId, accountId, clientId, ...facts(ctx) }),
@@ -225,6 +227,7 @@ export async function createApp(config: Config, secrets: Secrets, services: Serv
     render,
     https,
     loopback: config.loopback,
+    applicationOf: (uid) => clientOfInteraction(engine.provider, uid),
     onEvent: (ctx, { event, accountId }) => audit.record({ event, outcome: "success", actor: accountId, accountId, ...facts(ctx) }),
   });
   for (const middleware of host) site.use(middleware);

@@ -2,7 +2,7 @@ import Router from "@koa/router";
 import type { Context } from "koa";
 import { cookieAttributes, cookieName } from "../http/cookies.ts";
 import type { Forms } from "../http/forms.ts";
-import type { FormErrors } from "../http/pages.ts";
+import type { ClientView, FormErrors } from "../http/pages.ts";
 import type { Render } from "../http/rendering.ts";
 import { AccountError } from "./account-error.ts";
 import { accountErrors } from "./account-errors-middleware.ts";
@@ -20,6 +20,8 @@ export interface AccountRoutesOptions {
   render: Render;
   https: boolean;
   loopback: boolean;
+  /** The application on the way to which a sign-in, by its uid, was interrupted. */
+  applicationOf?: (uid: string) => Promise<ClientView | undefined>;
   /** For the audit: told after the fact. */
   onEvent?: (ctx: Context, event: AccountEvent) => void;
 }
@@ -31,7 +33,7 @@ export interface AccountEvent {
 }
 
 /** `/sign-up`, `/verify-email` and `/bootstrap`. */
-export function createAccountRoutes({ people, forms, render, https, loopback, onEvent }: AccountRoutesOptions): Router {
+export function createAccountRoutes({ people, forms, render, https, loopback, applicationOf, onEvent }: AccountRoutesOptions): Router {
   const { signUp, verification, bootstrap, devices, interactionState, mailer } = people;
   const router = new Router();
   const deviceCookie = createDeviceCookie(https);
@@ -40,14 +42,15 @@ export function createAccountRoutes({ people, forms, render, https, loopback, on
 
   const pathBack = (uid: string | undefined) => (uid === undefined ? SIGN_IN : `/interaction/${uid}`);
 
-  function signUpForm(
+  async function signUpForm(
     ctx: Context,
     given: { invitation?: string | undefined; interaction?: string | undefined; email?: string | undefined; name?: string | undefined },
     errors?: FormErrors,
-  ): void {
+  ): Promise<void> {
     const uid = interactionState.open(given.interaction);
     render(ctx, "sign-up", {
       action: "/sign-up",
+      client: uid === undefined ? undefined : await applicationOf?.(uid),
       hidden: {
         ...(given.invitation === undefined ? {} : { invitation: given.invitation }),
         ...(uid === undefined ? {} : { interaction: interactionState.sign(uid) }),
@@ -65,7 +68,7 @@ export function createAccountRoutes({ people, forms, render, https, loopback, on
   router.get("/sign-up", async (ctx) => {
     const invitation = single(ctx.query.invitation);
     const { email } = await signUp.admit(invitation);
-    signUpForm(ctx, { invitation, interaction: single(ctx.query.interaction), email });
+    await signUpForm(ctx, { invitation, interaction: single(ctx.query.interaction), email });
   });
 
   router.post("/sign-up", forms.verifyForm, async (ctx) => {
@@ -89,7 +92,7 @@ export function createAccountRoutes({ people, forms, render, https, loopback, on
       });
     } catch (error) {
       const errors = showBesideForm(ctx, error);
-      signUpForm(ctx, { invitation, interaction: state, email: typed, name }, errors);
+      await signUpForm(ctx, { invitation, interaction: state, email: typed, name }, errors);
     }
   });
 

@@ -55,7 +55,7 @@ export interface ConnectedApplication {
   clientId: string;
   name: string;
   since: Date;
-  scopes: readonly string[];
+  groups: readonly ScopeGroup[];
 }
 
 export interface PageModels {
@@ -105,8 +105,8 @@ export interface PageModels {
     groups: readonly ScopeGroup[];
     /** The application may go on while the person is away. */
     offline: boolean;
-    /** The host to which the person goes next. */
-    returnsTo: string;
+    /** The host to which the person goes next; undefined for a device, which goes on by itself. */
+    returnsTo?: string | undefined;
     /** Where what was allowed can be taken back. */
     manage: string;
   };

@@ -1,3 +1,4 @@
+import type { Provider } from "oidc-provider";
 import type { ClientView } from "../http/pages.ts";
 import { OWN_CLIENT_ID } from "./own-pages.ts";
 
@@ -15,6 +16,13 @@ export interface NamedClient {
 /** The application that asks for something; none when a person came by themselves, through the client that stands for their own pages. */
 export const askingClient = (client: NamedClient | undefined): ClientView | undefined =>
   client === undefined || client.clientId === OWN_CLIENT_ID ? undefined : clientView(client);
+
+/** The application that began a sign-in which is still open. */
+export async function clientOfInteraction(provider: Provider, uid: string): Promise<ClientView | undefined> {
+  const interaction = await provider.Interaction.find(uid);
+  const client = interaction && (await provider.Client.find(interaction.params.client_id as string));
+  return askingClient(client as unknown as NamedClient | undefined);
+}
 
 /** An application as a page names it. */
 export const clientView = (client: NamedClient): ClientView => ({

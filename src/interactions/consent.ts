@@ -2,7 +2,7 @@
 import type { Provider } from "oidc-provider";
 import type { ConsentScopes } from "../accounts/consent-store.ts";
 import type { ScopeGroup } from "../http/pages.ts";
-import { type DescribedResource, scopeGroups } from "./scope-words.ts";
+import { type DescribedResource, describeScopes } from "./scope-words.ts";
 
 export interface Consents {
   describe(params: Record<string, unknown>, clientId: string): Promise<{ groups: ScopeGroup[]; offline: boolean }>;
@@ -28,13 +28,9 @@ export function createConsents(options: ConsentOptions): Consents {
   return {
     async describe(params, clientId) {
       const { openid, resources } = await asked(params, clientId);
-      const described: { resource: DescribedResource; scopes: string[] }[] = [];
-      for (const [audience, scopes] of Object.entries(resources)) {
-        if (audience === issuer) continue; // its scopes are the OpenID ones, named already
-        const resource = (await options.findResource(audience)) ?? { audience, name: audience, scopes: [] };
-        described.push({ resource, scopes });
-      }
-      return { groups: scopeGroups(openid, described), offline: openid.includes("offline_access") };
+      const { [issuer]: _own, ...others } = resources; // the issuer's own scopes are the OpenID ones, named already
+      const groups = await describeScopes(openid, others, options.findResource);
+      return { groups, offline: openid.includes("offline_access") };
     },
 
     async allow(provider, { accountId, clientId, grantId, params }) {

@@ -17,6 +17,9 @@ const ADVICE: Readonly<Record<string, string>> = {
 };
 const OTHER_ADVICE = "Go back to the application you came from and start again. If that does not help, tell its developer.";
 
+/** What the engine says when the logout form does not fit the session any more. */
+const STALE_LOGOUT = /^(?:xsrf token invalid|could not find logout details)$/;
+
 export function enginePages(options: {
   render: Render;
   /** Who is signed in, for pages that say so. */
@@ -29,6 +32,15 @@ export function enginePages(options: {
   return {
     error(ctx, { error, error_description: description }, cause) {
       onError(ctx, error, cause);
+      if (STALE_LOGOUT.test(description ?? "")) {
+        render(ctx, "error", {
+          heading: "This form is out of date",
+          message: "It was opened in another tab as well, or used already. Nothing was changed.",
+          advice: "If you still want to sign out, do so from your account's page or from the application.",
+          reference: String(ctx.state.requestId ?? ""),
+        });
+        return;
+      }
       render(ctx, "error", {
         heading: ctx.status === 503 ? "This is not available right now" : "This request cannot be completed",
         message: sentence(description ?? error),

@@ -155,7 +155,7 @@ export function interactionRoutes(options: InteractionOptions): Router {
       person: { email: account.email, name: account.name },
       groups: asked.groups,
       offline: asked.offline,
-      returnsTo: typeof redirectUri === "string" ? destination(redirectUri, client) : "your device",
+      returnsTo: typeof redirectUri === "string" ? destination(redirectUri, client) : undefined,
       manage: "/account",
     });
   }

@@ -7,6 +7,7 @@ import type { Account, AccountStore } from "../accounts/account-store.ts";
 import type { ConsentStore } from "../accounts/consent-store.ts";
 import type { ClientStore } from "../clients/client-store.ts";
 import type { Render } from "../http/rendering.ts";
+import { type DescribedResource, describeScopes } from "./scope-words.ts";
 
 /** The client that stands for people's own pages. It asks for nothing but a session, and never redeems its codes. */
 export const OWN_CLIENT_ID = "grantor-account";
@@ -35,6 +36,7 @@ export interface OwnPagesOptions {
   accounts: Pick<AccountStore, "find">;
   consents: Pick<ConsentStore, "list" | "withdraw">;
   clients: Pick<ClientStore, "find">;
+  findResource(audience: string): Promise<DescribedResource | undefined>;
   /** Ends the grants that a person gave to an application. */
   endConsent(accountId: string, clientId: string): Promise<void>;
   onWithdraw(ctx: Context, accountId: string, clientId: string): void;
@@ -114,12 +116,17 @@ export function ownPages(options: OwnPagesOptions): Router {
     return Promise.all(
       consents.map(async ({ clientId, createdAt, openid, resources }) => {
         const client = await options.clients.find(clientId);
-        const scopes = new Set(`${openid} ${Object.values(resources).join(" ")}`.split(" ").filter(Boolean));
-        return { clientId, name: client?.metadata.client_name ?? clientId, since: createdAt, scopes: [...scopes] };
+        // At the issuer itself, the scopes are those of the person's own data.
+        const { [issuer]: _own, ...others } = resources;
+        const groups = await describeScopes(openid.split(" "), listed(others), options.findResource);
+        return { clientId, name: client?.metadata.client_name ?? clientId, since: createdAt, groups };
       }),
     );
   }
 }
+
+const listed = (resources: Readonly<Record<string, string>>): Record<string, string[]> =>
+  Object.fromEntries(Object.entries(resources).map(([audience, scopes]) => [audience, scopes.split(" ").filter(Boolean)]));
 
 function seeOther(ctx: Context, location: string): void {
   ctx.redirect(location);

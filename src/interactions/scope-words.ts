@@ -20,15 +20,17 @@ export interface DescribedResource {
   readonly scopes: readonly { readonly name: string; readonly description: string }[];
 }
 
-/** @param openid the scopes of the person's own data  @param resources what is asked of each other resource server */
-export function scopeGroups(
+/** @param openid the scopes of the person's own data  @param resources what is asked of each other resource server, by audience */
+export async function describeScopes(
   openid: readonly string[],
-  resources: readonly { resource: DescribedResource; scopes: readonly string[] }[],
-): ScopeGroup[] {
+  resources: Readonly<Record<string, readonly string[]>>,
+  findResource: (audience: string) => Promise<DescribedResource | undefined>,
+): Promise<ScopeGroup[]> {
   const groups: ScopeGroup[] = [];
   if (openid.length > 0) groups.push({ scopes: openid.map((scope) => ({ scope, description: OPENID_WORDS[scope] ?? scope })) });
-  for (const { resource, scopes } of resources) {
+  for (const [audience, scopes] of Object.entries(resources)) {
     if (scopes.length === 0) continue;
+    const resource = (await findResource(audience)) ?? { audience, name: audience, scopes: [] };
     groups.push({
       resource: { name: resource.name || resource.audience, audience: resource.audience },
       scopes: scopes.map((scope) => describe(resource, scope)),

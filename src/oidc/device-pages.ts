@@ -8,10 +8,16 @@ const WORDS: Record<string, string> = {
   NoCodeError: "Enter the code that your device shows.",
   NotFoundError: "There is no such code. Check it against your device and try again.",
   ExpiredError: "This code has expired. Start again on your device to get a new one.",
+  InvalidRequest: "This page was open in another tab as well, or for too long. Nothing was changed: continue with the code again.",
   AlreadyUsedError: "This code has been used already. Start again on your device to get a new one.",
 };
 
 const OTHER_WORDS = "That did not work. Start again on your device to get a new code.";
+
+const typed = ({ oidc }: KoaContextWithOIDC): string | undefined => {
+  const code = oidc.params?.user_code;
+  return typeof code === "string" ? code : undefined;
+};
 
 /** The engine's forms carry a token of their own, kept in the session. */
 export function engineForm(ctx: KoaContextWithOIDC, route: "code_verification" | "end_session_confirm"): EngineForm {
@@ -27,7 +33,7 @@ export function deviceFlow(pages: EnginePages) {
     async userCodeInputSource(ctx: KoaContextWithOIDC, _form: string, _out?: unknown, error?: Error & { userCode?: string }) {
       if (error?.name === "AbortedError") return pages.deviceDone(ctx, "denied");
       const words = error === undefined ? undefined : (WORDS[error.name] ?? OTHER_WORDS);
-      pages.deviceInput(ctx, { ...engineForm(ctx, "code_verification"), userCode: error?.userCode, error: words });
+      pages.deviceInput(ctx, { ...engineForm(ctx, "code_verification"), userCode: error && (error.userCode ?? typed(ctx)), error: words });
     },
     async userCodeConfirmSource(
       ctx: KoaContextWithOIDC,

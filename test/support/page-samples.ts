@@ -29,6 +29,14 @@ const own = {
   ],
 };
 
+const photos = {
+  resource: { name: "Photo library", audience: "https://photos.harbour.example/api" },
+  scopes: [
+    { scope: "photos:read", description: "look at your photos and albums" },
+    { scope: "photos:write", description: "add and delete photos" },
+  ],
+};
+
 export const samples: Record<string, Sample> = {
   home: {
     view: "home",
@@ -86,16 +94,7 @@ export const samples: Record<string, Sample> = {
       client,
       person,
       switchAccount: "/interaction/x/switch",
-      groups: [
-        { scopes: own.openid },
-        {
-          resource: { name: "Photo library", audience: "https://photos.harbour.example/api" },
-          scopes: [
-            { scope: "photos:read", description: "look at your photos and albums" },
-            { scope: "photos:write", description: "add and delete photos" },
-          ],
-        },
-      ],
+      groups: [{ scopes: own.openid }, photos],
       offline: true,
       returnsTo: "sunny-prints.example",
       manage: "/account",
@@ -124,6 +123,10 @@ export const samples: Record<string, Sample> = {
       returnsTo: "a-very-long-host-name.subdomain.of-a-company.example",
       manage: "/account",
     },
+  },
+  "consent-device": {
+    view: "consent",
+    model: { action: "/x", client, person, groups: [{ scopes: own.openid }], offline: false, manage: "/account" },
   },
   "device-input": { view: "device-input", model: { action: "/device", hidden: { xsrf: "x" } } },
   "device-input-wrong": {
@@ -168,8 +171,8 @@ export const samples: Record<string, Sample> = {
       roles: [],
       signOut: "/sign-out",
       applications: [
-        { clientId: "a", name: client.name, since: new Date("2026-03-01"), scopes: ["openid", "email", "photos:read"] },
-        { clientId: "b", name: long.name, since: new Date("2026-04-01"), scopes: ["openid"] },
+        { clientId: "a", name: client.name, since: new Date("2026-03-01"), groups: [{ scopes: own.openid }, photos] },
+        { clientId: "b", name: long.name, since: new Date("2026-04-01"), groups: [{ scopes: own.openid }] },
       ],
     },
   },
