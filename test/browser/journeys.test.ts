@@ -195,7 +195,14 @@ describeJourneys("a person's own pages and sign-out", (journey) => {
     await visitor.at("You are still signed in");
     await visitor.page.goto(`${grantor.url}/oauth/logout`);
     await visitor.at("Sign out of Grantor?");
+    const other = await visitor.tab();
+    await other.page.goto(`${grantor.url}/oauth/logout`);
+    await other.at("Sign out of Grantor?");
     await visitor.press("Sign out");
+    await visitor.at("This form is out of date");
+    await other.press("Sign out");
+    await other.at("You are signed out");
+    await visitor.page.goto(`${grantor.url}/oauth/logout/success`);
     await visitor.at("You are signed out");
     await visitor.follow("Sign in again");
     await visitor.at("Sign in");
