@@ -60,7 +60,7 @@ describe.each(stores)("a dump of $name", ({ open }) => {
   });
 
   test("holds no live credential", () => {
-    expect(candidates.length).toBeGreaterThan(200);
+    expect(candidates.length).toBeGreaterThan(100);
     const all = dump.join("\n");
     for (const [what, secret] of Object.entries(live.secrets)) {
       for (const form of [
