@@ -25,13 +25,15 @@ export function engineForm(ctx: KoaContextWithOIDC, route: "code_verification" |
   return { action: ctx.oidc.urlFor(route), xsrf: state?.secret ?? "" };
 }
 
-export function deviceFlow(pages: EnginePages) {
+/** @param keepSession stores a session that is new, where the engine would only change a stored one, and sets its cookie */
+export function deviceFlow(pages: EnginePages, keepSession: (ctx: KoaContextWithOIDC) => Promise<void>) {
   return {
     enabled: true,
     charset: "base-20" as const,
     mask: "****-****",
     async userCodeInputSource(ctx: KoaContextWithOIDC, _form: string, _out?: unknown, error?: Error & { userCode?: string }) {
       if (error?.name === "AbortedError") return pages.deviceDone(ctx, "denied");
+      if (typeof ctx.oidc.session?.exp !== "number") await keepSession(ctx); // the form's token must be kept for the next try
       const words = error === undefined ? undefined : (WORDS[error.name] ?? OTHER_WORDS);
       pages.deviceInput(ctx, { ...engineForm(ctx, "code_verification"), userCode: error && (error.userCode ?? typed(ctx)), error: words });
     },

@@ -1,4 +1,5 @@
 /** Builds the engine. Cheap enough (a millisecond) to be done again whenever the signing keys change (design, decision 6). */
+import type { Context } from "koa";
 import { type ClientMetadata, type Configuration, type KoaContextWithOIDC, Provider } from "oidc-provider";
 import { extraClaims, recordingCustomizer } from "./access-tokens.ts";
 import { deviceFlow, engineForm } from "./device-pages.ts";
@@ -87,7 +88,11 @@ function configuration(dependencies: EngineDependencies): Configuration {
       devInteractions: { enabled: false },
       dPoP: { enabled: false },
       clientCredentials: { enabled: true },
-      deviceFlow: deviceFlow(pages),
+      deviceFlow: deviceFlow(pages, async ({ oidc }) => {
+        const { session, cookies } = oidc as unknown as { session: KeptSession; cookies: Context["cookies"] };
+        cookies.set(oidc.provider.cookieName("session"), session.id, { ...cookie, path: "/", maxAge: lifetimes.session * 1000 });
+        await session.save(lifetimes.session);
+      }),
       introspection: { enabled: true, allowedPolicy: introspectionPolicy(dependencies) },
       revocation: { enabled: true, allowedPolicy: revocationPolicy },
       pushedAuthorizationRequests: { enabled: true },
@@ -103,6 +108,13 @@ function configuration(dependencies: EngineDependencies): Configuration {
       // The published types split features into combinations of which this is none.
     } as unknown as NonNullable<Configuration["features"]>,
   };
+}
+
+/** Of the engine's session, beyond its published type. */
+interface KeptSession {
+  readonly id: string;
+  /** @param ttl seconds */
+  save(ttl: number): Promise<unknown>;
 }
 
 /** OIDC Core §5.4; `roles` is ours. */
