@@ -5,6 +5,8 @@
 
 /** Shorter ones occur in logs by chance: ports, counts, words. */
 const SHORTEST = 8;
+/** Different characters: what has fewer is a test's filler. */
+const FEWEST = 5;
 
 /** Parameters of requests and members of answers that are credentials. */
 const CREDENTIALS = new Set([
@@ -46,7 +48,7 @@ export const secretsIn = (text: string): string[] =>
 
 /** For what does not travel by `fetch`. */
 export function noteSecret(value: unknown): void {
-  if (typeof value !== "string" || value.length < SHORTEST) return;
+  if (typeof value !== "string" || value.length < SHORTEST || new Set(value).size < FEWEST) return;
   seen.add(value);
   // The part of a JWT that makes it one; its header and claims are shared by many.
   const signature = /^[\w-]+\.[\w-]+\.([\w-]{16,})$/.exec(value)?.[1];
