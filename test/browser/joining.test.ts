@@ -4,7 +4,7 @@ import { describeJourneys } from "./journeys.ts";
 
 const PASSWORD = "a few words of my own";
 
-describeJourneys("sign-up", (journey) => {
+describeJourneys("getting an account", (journey) => {
   it("leads from an application through the mail and back to it", async () => {
     const client = await journey.client("Sunny Photo Prints");
     const email = `${journey.stores.redisUrl === undefined ? "ada" : "grace"}@example.org`;
@@ -87,10 +87,8 @@ describeJourneys("sign-up", (journey) => {
     await journey.signIn(visitor, person);
     await visitor.at("Your account");
   });
-});
 
-describeJourneys("the first administrator", (journey) => {
-  it("is made by the link beside the log, once", async () => {
+  it("makes the first administrator by the link beside the log, once", async () => {
     const { logs } = journey.grantor.server;
     const link = /http\S+\/bootstrap\?token=\S+/.exec(logs())?.[0] as string;
     const visitor = await journey.visitor();

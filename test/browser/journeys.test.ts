@@ -3,7 +3,7 @@ import { expect, it } from "vitest";
 import { redeem, refresh, type Tokens, userinfo } from "../support/grantor.ts";
 import { describeJourneys } from "./journeys.ts";
 
-describeJourneys("sign-in and consent", (journey) => {
+describeJourneys("sign-in, consent, account and sign-out", (journey) => {
   it("signs in, allows, and is not asked again", async () => {
     const { grantor } = journey;
     const client = await journey.client("Sunny Photo Prints");
@@ -102,9 +102,6 @@ describeJourneys("sign-in and consent", (journey) => {
     await journey.begin(visitor, client, {}, "post");
     expect((await journey.arrival(visitor)).parameters.get("code")).toBeTruthy();
   });
-});
-
-describeJourneys("a person's own pages and sign-out", (journey) => {
   it("takes back what an application was allowed: its tokens end, and it has to ask again", async () => {
     const { grantor } = journey;
     const client = await journey.client("Sunny Photo Prints");
