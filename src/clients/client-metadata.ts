@@ -101,7 +101,8 @@ export function parseClientMetadata(input: Readonly<Record<string, unknown>>, ru
     const value = Object.hasOwn(input, name) ? input[name] : undefined;
     if (value === undefined || value === null || value === "") continue;
     const parsed = members[name].safeParse(value);
-    if (parsed.success) given[name] = parsed.data;
+    if (isUnstorable(value)) faults.push({ member: name, message: "holds characters that are no text" });
+    else if (parsed.success) given[name] = parsed.data;
     else
       for (const { path, message } of parsed.error.issues)
         faults.push({ member: name + path.map((part) => `[${String(part)}]`).join(""), message });
@@ -110,6 +111,9 @@ export function parseClientMetadata(input: Readonly<Record<string, unknown>>, ru
   refuseFaults([...faults, ...faultsBetween(metadata, new Set(faults.map(({ member }) => member.replace(/\[.*/, ""))), rules)]);
   return metadata;
 }
+
+/** NUL and halves of surrogate pairs are valid JSON, and PostgreSQL takes neither. */
+const isUnstorable = (value: unknown): boolean => /(?<!\\)(?:\\\\)*\\u(?:0000|d[89a-f])/.test(JSON.stringify(value));
 
 /** RFC 7591 §2; where response types are not given they follow from the grant types. */
 function withDefaults(given: Members): ClientMetadata {
