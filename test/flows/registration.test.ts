@@ -307,6 +307,8 @@ describeFlows("registration with an initial access token", (flow) => {
       "{}",
       '{"redirect_uris":{}}',
       `{"client_name":"\\u0000","redirect_uris":["${CALLBACK}"]}`,
+      `{"client_name":"\\ud800","redirect_uris":["${CALLBACK}"]}`,
+      `{"software_id":"\\u0000","redirect_uris":["${CALLBACK}"]}`,
       "\uFEFF{}",
     ];
     for (const body of bodies) {
