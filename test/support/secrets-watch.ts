@@ -26,14 +26,19 @@ const CREDENTIALS = new Set([
 const seen = new Set<string>();
 let watching = false;
 
-/** Begins to remember; once is enough for a whole test file. */
-export function watchSecrets(): void {
+/**
+ * Begins to remember; once is enough for a whole test file.
+ * @param sent whether what a test sends counts too: not when it sends words at random
+ */
+export function watchSecrets({ sent = true } = {}): void {
   if (watching) return;
   watching = true;
   const { fetch: original } = globalThis;
   globalThis.fetch = async (input, init) => {
-    noteRequest(input instanceof Request ? input.headers : new Headers(init?.headers), init?.body);
-    noteUrl(input instanceof Request ? input.url : String(input));
+    if (sent) {
+      noteRequest(input instanceof Request ? input.headers : new Headers(init?.headers), init?.body);
+      noteUrl(input instanceof Request ? input.url : String(input));
+    }
     const response = await original(input, init);
     noteResponse(response);
     const type = response.headers.get("Content-Type") ?? "";
