@@ -115,11 +115,10 @@ export class DatabaseRecords implements RecordStore {
       client.release();
       return lost;
     } catch (error) {
-      const broken = await client.query("ROLLBACK").then(
-        () => false,
-        () => true,
-      );
-      client.release(broken);
+      // Without an SQLSTATE it is not the server that spoke: the connection is gone or hangs, and so would a ROLLBACK.
+      const isSaid = /^[0-9A-Z]{5}$/.test(String((error as { code?: unknown }).code));
+      const isClean = isSaid && (await client.query("ROLLBACK").catch(() => undefined)) !== undefined;
+      client.release(!isClean);
       throw new StoreUnavailableError(error);
     }
   }

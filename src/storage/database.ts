@@ -4,15 +4,15 @@
  * owns a noun asks for its rows here and decides what they mean.
  */
 import { setTimeout as sleep } from "node:timers/promises";
-import { PrismaPg } from "@prisma/adapter-pg";
 import pg from "pg";
 import type { Logger } from "pino";
 import type { Config } from "../config.ts";
 import type { Secrets } from "../secrets.ts";
 import { DatabaseError, describeLoss, isUnavailable } from "./database-error.ts";
 import { type EmbeddedPostgres, startEmbeddedPostgres } from "./embedded-postgres.ts";
-import { PrismaClient } from "./generated/client.ts";
+import type { PrismaClient } from "./generated/client.ts";
 import { migrate } from "./migrations.ts";
+import { createPrisma } from "./prisma.ts";
 
 /** Connections of one process; PostgreSQL's own default allows 100 in all. */
 const POOL_SIZE = 10;
@@ -152,7 +152,7 @@ export async function openDatabase(
     throw error;
   }
   const pool = createPool(url, log);
-  const prisma = new PrismaClient({ adapter: new PrismaPg(pool), errorFormat: "minimal" });
+  const prisma = createPrisma(pool);
   let closed: Promise<void> | undefined;
   const close = async (): Promise<void> => {
     await prisma.$disconnect();
