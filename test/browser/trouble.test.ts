@@ -28,7 +28,6 @@ describeJourneys("trouble", (journey) => {
     expect(await visitor.page.getByLabel("E-mail address").inputValue()).toBe("nobody@example.org");
     for (let tries = 0; tries < 8; tries++) {
       await journey.signIn(visitor, { email: person.email, password: "not the password" });
-      await visitor.page.waitForLoadState();
       if (await alert.getByText("There were too many tries. Wait").isVisible()) break;
     }
     await alert.getByText("There were too many tries. Wait").waitFor();

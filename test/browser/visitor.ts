@@ -23,6 +23,7 @@ export interface Visitor {
   /** Waits for the page with a heading, and looks at it. */
   at(heading: string | RegExp): Promise<void>;
   fill(label: string, text: string): Promise<void>;
+  /** Presses a button that leads to another page. */
   press(button: string | RegExp): Promise<void>;
   follow(link: string | RegExp): Promise<void>;
   /** The text of the page's card. */
@@ -96,15 +97,15 @@ export async function visit(browser: Browser, manner: Manner, { issuer, applicat
     },
     async press(button) {
       const target = page.getByRole("button", { name: button, exact: true });
-      if (manner !== "keyboard on a phone") return target.click();
+      if (manner !== "keyboard on a phone") return leading(page, () => target.click());
       await tabTo(page, target);
-      await page.keyboard.press("Space");
+      await leading(page, () => page.keyboard.press("Space"));
     },
     async follow(link) {
       const target = page.getByRole("link", { name: link, exact: true });
-      if (manner !== "keyboard on a phone") return target.click();
+      if (manner !== "keyboard on a phone") return leading(page, () => target.click());
       await tabTo(page, target);
-      await page.keyboard.press("Enter");
+      await leading(page, () => page.keyboard.press("Enter"));
     },
     words: async () => ((await page.locator("main").textContent()) ?? "").replace(/\s+/g, " ").trim(),
     tab: async () => withPage(await context.newPage()),
@@ -114,6 +115,11 @@ export async function visit(browser: Browser, manner: Manner, { issuer, applicat
     },
   });
   return withPage(await context.newPage());
+}
+
+/** Does what leads to another page, and waits until the old one is gone: the new one may have the same heading. */
+async function leading(page: Page, act: () => Promise<void>): Promise<void> {
+  await Promise.all([page.waitForEvent("framenavigated", (frame) => frame === page.mainFrame()), act()]);
 }
 
 /** Moves the focus forward as far as needed; wherever it rests on the way, it must be seen. */
