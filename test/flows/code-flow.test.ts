@@ -1,7 +1,8 @@
 /** RFC 6749 §4.1 with PKCE, OIDC Core §3.1, RFC 9068, RFC 7662, RFC 7009: sign in, consent, tokens, and what ends them. */
 import { createRemoteJWKSet, jwtVerify } from "jose";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, expect, it } from "vitest";
 import { Agent } from "../support/agent.ts";
+import { describeFlows } from "../support/flows.ts";
 import {
   authorizationUrl,
   authorize,
@@ -12,22 +13,14 @@ import {
   redeem,
   refresh,
   signIn,
-  startGrantor,
   type Tokens,
   userinfo,
 } from "../support/grantor.ts";
-import { type Stores, stores } from "../support/stores.ts";
 
-describe.each(stores)("authorization code on $name", ({ open }) => {
-  let backing: Stores;
+describeFlows("authorization code", (flow) => {
   let grantor: Grantor;
-  beforeAll(async () => {
-    backing = await open();
-    grantor = await startGrantor(backing);
-  });
-  afterAll(async () => {
-    await grantor?.[Symbol.asyncDispose]();
-    await backing?.close();
+  beforeAll(() => {
+    grantor = flow.grantor;
   });
 
   it("gives a token that a resource server verifies by itself", async () => {
