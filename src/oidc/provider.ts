@@ -15,6 +15,8 @@ import { resourceIndicators } from "./resources.ts";
 const CODE_TTL = 60;
 /** Seconds. RFC 9126 §2.2: short; a person may still be on the way. */
 const _PUSHED_REQUEST_TTL = 60;
+/** Seconds that a session lives in which nobody has signed in. */
+const ANONYMOUS_SESSION_TTL = 3_600;
 /** Seconds that a person has to sign in and decide. */
 const INTERACTION_TTL = 3_600;
 /** Seconds that a person has to fetch their phone and type a code. */
@@ -56,7 +58,9 @@ function configuration(dependencies: EngineDependencies): Configuration {
       IdToken: ID_TOKEN_TTL,
       Interaction: INTERACTION_TTL,
       RefreshToken: lifetimes.refreshToken,
-      Session: lifetimes.session,
+      // Nobody is signed in yet: what a form of ours needs, and no more, since anybody can ask for it.
+      Session: (_ctx, session) =>
+        session.accountId === undefined ? Math.min(ANONYMOUS_SESSION_TTL, lifetimes.session) : lifetimes.session,
     },
 
     responseTypes: ["code"],

@@ -5,9 +5,10 @@ import type { EngineDependencies } from "./ports.ts";
 export function resourceIndicators({ issuer, findResourceServer }: Pick<EngineDependencies, "issuer" | "findResourceServer">) {
   return {
     enabled: true as const,
-    /** @param oneOf what was granted, when a token request names none of several */
-    defaultResource: (_ctx: KoaContextWithOIDC, _client: unknown, oneOf?: readonly string[]): string | string[] => {
-      if (oneOf === undefined || oneOf.includes(issuer)) return issuer;
+    /** @param oneOf what was granted, or asked for, when a token request does not say which one of several */
+    defaultResource: ({ oidc }: KoaContextWithOIDC, _client: unknown, oneOf?: readonly string[]): string | string[] => {
+      if (oneOf === undefined) return issuer;
+      if (oidc.params?.resource === undefined && oneOf.includes(issuer)) return issuer;
       return [...oneOf];
     },
     useGrantedResource: () => true,

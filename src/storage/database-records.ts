@@ -40,7 +40,7 @@ const SQL = {
   removePointer: "DELETE FROM engine_record WHERE pointer = $1",
   consume: `UPDATE engine_record SET consumed_at = floor(extract(epoch FROM now()))::int, answer = $2, answer_expires_at = to_timestamp($3 / 1000.0)
     WHERE key = $1 AND consumed_at IS NULL AND expires_at > now()`,
-  claim: `INSERT INTO engine_record (key, payload, expires_at) VALUES ($1, '', to_timestamp($2 / 1000.0))
+  claim: `INSERT INTO engine_record (key, payload, expires_at) VALUES ($1, '{}', to_timestamp($2 / 1000.0))
     ON CONFLICT (key) DO UPDATE SET expires_at = excluded.expires_at WHERE engine_record.expires_at <= now()`,
   dropAnswer: "UPDATE engine_record SET answer = NULL, answer_expires_at = NULL WHERE key = $1 AND answer IS NOT NULL",
   readAnswer: "SELECT answer FROM engine_record WHERE key = $1 AND answer_expires_at > now()",

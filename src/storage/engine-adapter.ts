@@ -271,7 +271,14 @@ export class EngineAdapter {
   #tiesOf(payload: Payload): Ties | undefined {
     const { grantId, accountId, clientId } = payload as Record<string, string | undefined>;
     if (UNDER_A_GRANT.has(this.#kind))
-      return grantId === undefined ? { ...(clientId && { clientId }) } : { grant: keyOf("grant", grantId) };
+      return grantId === undefined
+        ? { ...(clientId && { clientId }) }
+        : { grant: keyOf("grant", grantId), grantOf: { ...(accountId && { accountId }), ...(clientId && { clientId }) } };
+    if (this.#kind === "interaction") {
+      // Whoever has just signed in here, and has not gone on yet: ending all that a person has ends this too.
+      const signedIn = (payload.result as { login?: { accountId?: string } } | undefined)?.login?.accountId;
+      return signedIn === undefined ? undefined : { accountId: signedIn };
+    }
     if (this.#kind === "session") return accountId === undefined ? undefined : { accountId };
     if (this.#kind === "grant") return { ...(accountId && { accountId }), ...(clientId && { clientId }) };
     return undefined;

@@ -11,6 +11,8 @@ import { RedisRecords } from "./redis-records.ts";
 import { RevocationJournal } from "./revocation-journal.ts";
 import { createSealer, type Sealer } from "./seal.ts";
 
+/** A grant is renewed by this share of its life beyond the newest token, so that few tokens have to renew it. */
+const RENEWAL_SHARE = 1 / 16;
 /** Milliseconds that a Redis may take to start together with this process. */
 const START_PATIENCE = 10_000;
 
@@ -36,7 +38,9 @@ export async function openRecords(
 ): Promise<OpenedRecords> {
   const journal = new RevocationJournal(pool);
   const redis = secrets.redisUrl === undefined ? undefined : connectRedis(secrets.redisUrl, log);
-  const records = redis === undefined ? new DatabaseRecords(pool) : new RedisRecords(redis, journal);
+  const longest = Math.max(config.refreshTokenTtl, config.sessionTtl);
+  const renewal = Math.ceil(longest * RENEWAL_SHARE);
+  const records = redis === undefined ? new DatabaseRecords(pool) : new RedisRecords(redis, journal, renewal * 1000);
   try {
     if (redis !== undefined) {
       await ready(redis);
@@ -47,7 +51,7 @@ export async function openRecords(
     throw error;
   }
   const recordSealer = createSealer(deriveKeys(secrets, "grantor/records"));
-  const grantTtl = Math.max(config.refreshTokenTtl, config.sessionTtl);
+  const grantTtl = longest + renewal;
   return {
     records,
     recordSealer,

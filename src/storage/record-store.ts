@@ -30,6 +30,8 @@ export interface StoredRecord {
 export interface Ties {
   /** The grant that it was issued under. It must be alive when the record is put, lives at least as long, and takes it along. */
   readonly grant?: RecordKey;
+  /** Whose the grant is, so that it stays among theirs as long as it lives. */
+  readonly grantOf?: { readonly accountId?: string; readonly clientId?: string };
   readonly accountId?: string;
   readonly clientId?: string;
 }

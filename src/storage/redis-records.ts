@@ -9,7 +9,15 @@
  *   grantor:account:{<id>}, grantor:client:{<id>}              sorted sets, by expiry, of what belongs to them
  */
 import { Cluster } from "ioredis";
-import { type Lost, type RecordKey, type RecordStore, type StoredRecord, StoreUnavailableError, type Write } from "./record-store.ts";
+import {
+  type Lost,
+  type RecordKey,
+  type RecordStore,
+  type StoredRecord,
+  StoreUnavailableError,
+  type Ties,
+  type Write,
+} from "./record-store.ts";
 import type { RedisClient } from "./redis-client.ts";
 import { RedisTrust } from "./redis-trust.ts";
 import type { RevocationJournal } from "./revocation-journal.ts";
@@ -25,16 +33,20 @@ redis.call('SETRANGE', KEYS[1], 0, ARGV[1])
 if ARGV[2] then redis.call('SET', KEYS[2], ARGV[2], 'PXAT', ARGV[3]) end
 return 1`,
   },
-  /** KEYS grant, members; ARGV now, latest expiry, then pairs of expiry and member → 1 kept alive, 0 the grant is gone */
+  /**
+   * KEYS grant, members; ARGV now, latest expiry, renewal, then pairs of expiry and member → 0 the grant is gone, 1 it outlives them,
+   * else its new expiry: renewed in long steps, since its place among its owners' has to move with it
+   */
   grantorKeep: {
     numberOfKeys: 2,
     lua: `local life = redis.call('PEXPIRETIME', KEYS[1])
 if life == -2 then return 0 end
-if tonumber(ARGV[2]) > life then redis.call('PEXPIREAT', KEYS[1], ARGV[2]); life = ARGV[2] end
-redis.call('ZADD', KEYS[2], unpack(ARGV, 3))
+local renewed = tonumber(ARGV[2]) > life
+if renewed then life = ARGV[2] + ARGV[3]; redis.call('PEXPIREAT', KEYS[1], life) end
+redis.call('ZADD', KEYS[2], unpack(ARGV, 4))
 redis.call('PEXPIREAT', KEYS[2], life)
 if redis.call('ZCARD', KEYS[2]) > 16 then redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', ARGV[1]) end
-return 1`,
+return renewed and life or 1`,
   },
   /** KEYS set; ARGV now, expiry, member: adds to an index that lives as long as its longest-lived member */
   grantorIndex: {
@@ -61,7 +73,12 @@ export class RedisRecords implements RecordStore {
   readonly #isCluster: boolean;
   readonly #trust: RedisTrust;
 
-  constructor(redis: RedisClient, journal: RevocationJournal) {
+  /** Milliseconds by which a grant is renewed beyond what is issued under it. */
+  readonly #renewal: number;
+
+  /** @param renewal milliseconds by which a grant is renewed beyond what is issued under it */
+  constructor(redis: RedisClient, journal: RevocationJournal, renewal: number) {
+    this.#renewal = renewal;
     for (const [name, script] of Object.entries(SCRIPTS)) redis.defineCommand(name, script);
     this.#redis = redis as RedisClient & Scripts;
     this.#journal = journal;
@@ -120,7 +137,8 @@ export class RedisRecords implements RecordStore {
 
   async #carryOut(redis: RedisClient & Scripts, writes: readonly Write[]): Promise<Lost | undefined> {
     const now = Date.now();
-    const keeps = new Map<RecordKey, { put: Lost; members: (string | number)[]; latest: number }>();
+    const keeps = new Map<RecordKey, { put: Lost & { op: "put" }; members: (string | number)[]; latest: number }>();
+    const renewals: Promise<unknown>[] = [];
     const outcomes: Promise<Lost | undefined>[] = [];
     const settle = (write: Lost, reply: Promise<unknown>, won: (value: unknown) => boolean) =>
       outcomes.push(reply.then((value) => (won(value) ? undefined : write)));
@@ -150,13 +168,17 @@ export class RedisRecords implements RecordStore {
         else send(gone);
         if (write.pointer !== undefined && !replaced.has(write.pointer)) send(redis.unlink(name(write.pointer)));
       } else if (write.op === "claim") {
-        settle(write, redis.set(name(write.key), FRESH, "PXAT", write.expiresAt, "NX"), (reply) => reply === "OK");
+        settle(write, redis.set(name(write.key), `${FRESH}{}`, "PXAT", write.expiresAt, "NX"), (reply) => reply === "OK");
       } else if (write.op === "drop-answer") {
         send(redis.unlink(`${name(write.key)}:answer`));
       }
     }
     for (const [grant, { put, members, latest }] of keeps) {
-      settle(put, redis.grantorKeep(name(grant), `${name(grant)}:members`, now, latest, ...members), (reply) => reply === 1);
+      const kept = redis.grantorKeep(name(grant), `${name(grant)}:members`, now, latest, this.#renewal, ...members);
+      settle(put, kept, (reply) => reply !== 0);
+      renewals.push(
+        kept.then((life) => (Number(life) > 1 ? this.#indexGrant(redis, grant, put.ties?.grantOf ?? {}, now, Number(life)) : undefined)),
+      );
     }
     for (const write of writes) {
       if (write.op === "require" && !keeps.has(write.key)) settle(write, redis.exists(name(write.key)), (reply) => reply === 1);
@@ -166,7 +188,15 @@ export class RedisRecords implements RecordStore {
         settle(write, redis.grantorConsume(name(write.key), `${name(write.key)}:answer`, seconds, ...answer), (reply) => reply === 1);
       }
     }
+    await Promise.all(renewals);
     return (await Promise.all(outcomes)).find((lost) => lost !== undefined);
+  }
+
+  /** Keeps a grant among what its owners have for as long as it lives now. */
+  async #indexGrant(redis: RedisClient & Scripts, grant: RecordKey, owners: NonNullable<Ties["grantOf"]>, now: number, life: number) {
+    const { accountId, clientId } = owners;
+    const indexes = [accountId !== undefined && index({ accountId }), clientId !== undefined && index({ clientId })];
+    await Promise.all(indexes.map((each) => each && redis.grantorIndex(each, now, life, grant)));
   }
 
   /** Lets a pointer find a record, and no longer any other. */

@@ -19,7 +19,7 @@ describe.each(stores)("the engine's records on $name", ({ open }) => {
     );
     const connect = () => (backing.redisUrl === undefined ? undefined : connectRedis(backing.redisUrl, log));
     const [client, redis] = [connect(), connect()];
-    const store = client === undefined ? new DatabaseRecords(pool) : new RedisRecords(client, new RevocationJournal(pool));
+    const store = client === undefined ? new DatabaseRecords(pool) : new RedisRecords(client, new RevocationJournal(pool), 1_000);
     return {
       store,
       pool,

@@ -34,7 +34,7 @@ describe.each([
     await topology?.stop();
   });
 
-  const openStore = () => new RedisRecords(connectRedis(topology.url, log), new RevocationJournal(database.pool));
+  const openStore = () => new RedisRecords(connectRedis(topology.url, log), new RevocationJournal(database.pool), 1_000);
 
   describe("the engine's records", () => {
     engineRecordsContract(async () => {

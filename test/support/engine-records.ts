@@ -169,6 +169,27 @@ export function engineRecordsContract(open: () => Promise<Opened>): void {
     expect(await of("Grant").find(long)).toBeDefined();
   });
 
+  test.each(["endAccount", "endClient"] as const)("a grant that outlived its first life is still found by %s", async (end) => {
+    const owners = { accountId: id(), clientId: id() };
+    const grantId = await grant(owners, 1);
+    const refreshToken = await token("RefreshToken", grantId, owners, HOUR);
+    const first = Date.now() + 1_000;
+    await waitFor("the grant's first life to pass", () => Date.now() > first);
+    await grant(owners); // what has expired leaves the index now
+    await adapters.endings[end](end === "endAccount" ? owners.accountId : owners.clientId);
+    await ended("Grant", grantId);
+    await ended("RefreshToken", refreshToken);
+  });
+
+  test("ending an account ends a sign-in that has not gone on yet", async () => {
+    const [accountId, uid, other] = [id(), id(), id()];
+    await of("Interaction").upsert(uid, { jti: uid, exp: inSeconds(HOUR), result: { login: { accountId } } }, HOUR);
+    await of("Interaction").upsert(other, { jti: other, exp: inSeconds(HOUR), params: {} }, HOUR);
+    await adapters.endings.endAccount(accountId);
+    await ended("Interaction", uid);
+    expect(await of("Interaction").find(other)).toBeDefined();
+  });
+
   test("nothing is issued under a grant that is not there", async () => {
     const gone = id();
     await expect(token("RefreshToken", gone)).rejects.toThrow();
@@ -276,6 +297,12 @@ export function engineRecordsContract(open: () => Promise<Opened>): void {
       }),
     );
     for (const { jti, lost } of given) expect((await of("RefreshToken").find(jti)) !== undefined).toBe(lost === undefined);
+  });
+
+  test("an assertion that was seen is found", async () => {
+    const jti = id();
+    await of("ReplayDetection").upsert(jti, { jti, iss: "somebody" }, HOUR);
+    expect(await of("ReplayDetection").find(jti)).toBeDefined();
   });
 
   test("an assertion counts for the first comer alone, until it has expired", async () => {
