@@ -7,7 +7,7 @@
 import { createRequire } from "node:module";
 import { isatty } from "node:tty";
 import pino from "pino";
-import { REDACTED, redactFields, redactText } from "./redaction.ts";
+import { logText, REDACTED, redactFields, redactText } from "./redaction.ts";
 
 export type Logger = pino.Logger;
 export type LogLevel = "fatal" | "error" | "warn" | "info" | "debug" | "trace" | "silent";
@@ -47,7 +47,12 @@ export function createLogger(config: { logLevel: LogLevel }, options: LogOptions
       // redactFields has made plain data of errors; pino's own serializer would print all their properties.
       serializers: { err: (error: unknown) => error },
       formatters: { level: (label) => ({ level: label }), log: (fields) => redactFields(fields) },
-      hooks: { streamWrite: redactText },
+      hooks: {
+        streamWrite: redactText,
+        logMethod(args, method) {
+          method.apply(this, args.map((arg: unknown) => (typeof arg === "string" ? logText(arg) : arg)) as typeof args);
+        },
+      },
     },
     typeof destination === "number" ? openStream(destination) : destination,
   );

@@ -6,6 +6,10 @@ import { IncomingMessage } from "node:http";
 /** What stands in a log where a secret stood. */
 export const REDACTED = "[redacted]";
 
+/** Characters of one text that a log line keeps, and of a stack: strangers choose how much of theirs there would be. */
+const MAX_TEXT = 1_000;
+const MAX_STACK = 4_000;
+
 /** Objects nested deeper than this are not logged: a log line is flat, what is deeper came in by accident. */
 const MAX_DEPTH = 6;
 
@@ -80,8 +84,12 @@ function urlWithoutQuery(url: string): string {
   return (end < 0 ? url : url.slice(0, end)).replace(/\/\/[^/@]*@/, "//");
 }
 
+/**
+ * Strangers choose the text, so every alternative MUST take linear time: none may begin inside what it has just run through in vain. A JWT is
+ * therefore looked for at the beginning of a run of its characters alone, whatever precedes it in that run.
+ */
 const TEXT_SECRETS =
-  /\beyJ[\w-]{8,}\.[\w-]+\.[\w-]*|\b(Bearer|DPoP|Basic) [\w.~+/=-]{8,}|(:\/\/)[^\s/@"\\]+@|([?&](?:code|state|[\w-]*(?:token(?:_hint)?|secret|password|assertion|verifier|user_code|device_code|request_uri|request))=)[^\s&"'\\]+/gi;
+  /(?<![\w-])(?=(?:[\w-]*[_-])?eyJ[\w-]{8})[\w-]+\.[\w-]+\.[\w-]*|\b(Bearer|DPoP|Basic) [\w.~+/=-]{8,}|(:\/\/)[^\s/@"\\]+@|([?&](?:code|state|[\w-]*(?:token(?:_hint)?|secret|password|assertion|verifier|user_code|device_code|request_uri|request))=)[^\s&"'\\]+/gi;
 
 /** Hides what looks like a credential inside text: JWTs, `Authorization` values, passwords in URLs, query parameters. */
 export function redactText(text: string): string {
@@ -92,11 +100,18 @@ export function redactText(text: string): string {
   });
 }
 
+/** Text for a log line: hidden first, then cut, so that no half of a secret is left that nothing recognizes. */
+export function logText(text: string, limit: number = MAX_TEXT): string {
+  if (text.length <= limit) return text; // the whole line is redacted when it is written
+  const hidden = redactText(text);
+  return hidden.length <= limit ? hidden : `${hidden.slice(0, limit)}…`;
+}
+
 function redactValue(name: string, value: unknown, depth: number): unknown {
   if (value === null || value === undefined || typeof value === "boolean") return value;
   const kind = kindOf(name);
   if (kind === "secret") return REDACTED;
-  if (kind === "url" && typeof value === "string") return urlWithoutQuery(value);
+  if (typeof value === "string") return logText(kind === "url" ? urlWithoutQuery(value) : value);
   return typeof value === "object" ? redactNested(value, depth) : value;
 }
 
@@ -104,10 +119,10 @@ function redactNested(value: object, depth: number): unknown {
   if (value instanceof Error) return serializeError(value, depth);
   if (value instanceof URL) return urlWithoutQuery(value.href);
   if (value instanceof Date) return value;
-  if (value instanceof IncomingMessage) return { method: value.method, path: urlWithoutQuery(value.url ?? "") };
+  if (value instanceof IncomingMessage) return { method: value.method, path: logText(urlWithoutQuery(value.url ?? "")) };
   if (ArrayBuffer.isView(value) || value instanceof ArrayBuffer) return "[binary]";
   if (depth >= MAX_DEPTH) return "[deep]";
-  if (Array.isArray(value)) return value.map((item) => (typeof item === "object" && item !== null ? redactNested(item, depth + 1) : item));
+  if (Array.isArray(value)) return value.map((item) => redactValue("", item, depth + 1));
   if (value instanceof Map || value instanceof Set) return "[collection]";
   // A JSON Web Key shows what identifies it, whichever of its parts are private.
   if ("kty" in value) {
@@ -126,15 +141,15 @@ export function redactFields(fields: Record<string, unknown>, depth = 0): Record
 
 /** An error as the log keeps it, its causes included. Its `code` is a name such as ECONNREFUSED, not a credential. */
 function serializeError(error: unknown, depth = 0): unknown {
-  if (!(error instanceof Error)) return typeof error === "object" && error !== null ? redactNested(error, depth) : error;
+  if (!(error instanceof Error)) return redactValue("", error, depth);
   const { code, status, error_detail } = error as Error & { code?: unknown; status?: unknown; error_detail?: unknown };
   return {
     type: error.name,
-    message: error.message,
+    message: logText(error.message),
     ...(typeof code === "string" || typeof code === "number" ? { code } : {}),
     ...(typeof status === "number" ? { status } : {}),
-    ...(typeof error_detail === "string" ? { detail: error_detail } : {}),
-    stack: error.stack,
+    ...(typeof error_detail === "string" ? { detail: logText(error_detail) } : {}),
+    ...(error.stack === undefined ? {} : { stack: logText(error.stack, MAX_STACK) }),
     ...(error.cause !== undefined && depth < MAX_DEPTH ? { cause: serializeError(error.cause, depth + 1) } : {}),
     ...(error instanceof AggregateError && depth < MAX_DEPTH ? { errors: error.errors.map((one) => serializeError(one, depth + 1)) } : {}),
   };

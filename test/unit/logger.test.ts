@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { createLogger, type LogLevel } from "../../src/observability/logger.ts";
+import { redactText } from "../../src/observability/redaction.ts";
 
 function capture(logLevel: LogLevel = "info") {
   const lines: string[] = [];
@@ -74,6 +75,7 @@ describe("no secret reaches the log", () => {
 
   test.each([
     [`token ${JWT} refused`, "token [redacted] refused"],
+    [`key-${JWT} refused`, "[redacted] refused"],
     [`header Bearer ${SECRET}`, "header Bearer [redacted]"],
     [`header dpop ${SECRET}`, "header dpop [redacted]"],
     [`connect postgres://me:${SECRET}@db.example/x`, "connect postgres://[redacted]@db.example/x"],
@@ -90,11 +92,62 @@ describe("no secret reaches the log", () => {
     expect(lines.join()).not.toMatch(SECRET);
   });
 
+  test("no half of a secret stays where long text is cut", () => {
+    const { log, lines } = capture();
+    const long = `${"x ".repeat(495)}${JWT} ${"y".repeat(50_000)}`;
+    log.info({ note: long, list: [long], err: new Error(long) }, long);
+    expect(lines[0]?.length).toBeLessThan(12_000);
+    expect(lines[0]).not.toContain("eyJ");
+    expect(JSON.parse(lines[0] as string)).toMatchObject({
+      msg: expect.stringMatching(/^(x ){495}\[redacted]…$/),
+      note: expect.stringMatching(/^(x ){495}\[redacted]…$/),
+    });
+  });
+
   test("a key shows only what identifies it", () => {
     const { log, lines } = capture();
     log.info({ jwk: { kty: "RSA", kid: "k1", alg: "RS256", d: SECRET, p: SECRET } }, "key");
     expect(JSON.parse(lines[0] as string).jwk).toEqual({ kty: "RSA", kid: "k1", alg: "RS256" });
   });
+});
+
+/** What a pattern could run through again and again. */
+const HOSTILE = [
+  "eyJ-",
+  "eyJ",
+  "-eyJaaaaaaaa",
+  "eyJaaaaaaaa.",
+  "eyJaaaaaaaa.a ",
+  "_-",
+  "Bearer ",
+  "Bearer aaaaaaa",
+  "Basic aaaaaaa ",
+  "DPoP=",
+  "://",
+  "://a",
+  "/",
+  ":",
+  "//a",
+  "?token",
+  "&request_uri_",
+  "?a-token_hint",
+  "&code=&",
+  "?",
+  "=",
+  " ",
+  "\\",
+  "@",
+];
+
+test.each(HOSTILE)("100 kB of %j cost the log no time", (piece) => {
+  const text = piece.repeat(Math.ceil(100_000 / piece.length));
+  const { log, lines } = capture();
+  const began = process.cpuUsage();
+  for (const each of [text, `eyJaaaaaaaa${text}`, `${text}!`, `?${text}`, `://${text}`]) redactText(each);
+  log.info({ note: text, redirect_uri: text, [text]: text, err: Object.assign(new Error(text), { error_detail: text }) }, text);
+  const { user, system } = process.cpuUsage(began);
+  expect((user + system) / 1000).toBeLessThan(300); // a dozen passes over it; quadratic time is some seconds
+  expect(lines).toHaveLength(1);
 });
 
 test("what helps stays: names of errors, plain fields, levels as words", () => {
