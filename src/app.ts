@@ -5,9 +5,11 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { fileURLToPath } from "node:url";
 import Koa, { type Context } from "koa";
 import type { Provider } from "oidc-provider";
+import type { Account } from "./accounts/account.ts";
 import { claimsFor } from "./accounts/account-claims.ts";
 import { createAccountRoutes } from "./accounts/account-routes.ts";
 import { createDeviceCookie } from "./accounts/device-cookie-middleware.ts";
+import { ADMIN_ROLE } from "./accounts/roles.ts";
 import { type ClientExtras, clientExtras, createClientAdapters, isClientModel, toEngine } from "./clients/engine-client-adapter.ts";
 import { registrationConfig } from "./clients/registration.ts";
 import { resourceServerInfo } from "./clients/resource-server-info.ts";
@@ -27,6 +29,7 @@ import { createConsents } from "./interactions/consent.ts";
 import { enginePages } from "./interactions/engine-pages.ts";
 import { interactionRoutes } from "./interactions/interaction-routes.ts";
 import { OWN_CLIENT_ID, ownClient, ownPages } from "./interactions/own-pages.ts";
+import { userCodeThrottle } from "./interactions/user-code-throttle.ts";
 import { privateJwks, publicJwks } from "./keys/jwks.ts";
 import { Health, healthRoutes } from "./observability/health.ts";
 import type { Logger } from "./observability/logger.ts";
@@ -34,7 +37,7 @@ import { exactRoutes } from "./oidc/exact-routes.ts";
 import { publishedDocuments } from "./oidc/metadata.ts";
 import { ENGINE_ROUTES, isEnginePath } from "./oidc/paths.ts";
 import { lostRace } from "./oidc/policies.ts";
-import type { EngineDependencies } from "./oidc/ports.ts";
+import type { EngineDependencies, TokenBearer } from "./oidc/ports.ts";
 import { postToGet } from "./oidc/post-to-get.ts";
 import { createProvider } from "./oidc/provider.ts";
 import { registrationUpdates } from "./oidc/registration-updates.ts";
@@ -98,8 +101,11 @@ export async function createApp(config: Config, secrets: Secrets, services: Serv
   const adapters = new Map<string, ReturnType<EngineDependencies["adapterFor"]>>();
   /** This server itself is the resource of most tokens, and none that anybody registered. */
   const resourceOf = (audience: string) => (audience === issuer ? undefined : resources.find(audience));
-  const scopesAt = async (audience: string, client: Pick<ClientExtras, "grantor_scopes" | "management_scopes">) =>
-    resourceServerInfo({ audience, resource: await resourceOf(audience) }, client, issuer);
+  const scopesAt = async (audience: string, client: ClientExtras, { accountId, clientAlone }: TokenBearer) =>
+    resourceServerInfo({ audience, resource: await resourceOf(audience) }, client, issuer, {
+      permits: accountId === undefined ? undefined : permissionsOf(await accounts.find(accountId)),
+      clientAlone,
+    });
   const pages = enginePages({
     render,
     async personOf(ctx) {
@@ -134,8 +140,8 @@ export async function createApp(config: Config, secrets: Secrets, services: Serv
       return { id: account.id, roles: account.roles, claims: (scopes) => claimsFor(account, scopes) };
     },
     findConsent: (accountId, clientId) => consents.find(accountId, clientId),
-    async findResourceServer(audience, client) {
-      const info = await scopesAt(audience, clientExtras(client));
+    async findResourceServer(audience, client, bearer) {
+      const info = await scopesAt(audience, clientExtras(client), bearer);
       return info && { ...info, accessTokenTTL: info.accessTokenTTL ?? config.accessTokenTtl };
     },
     mayIntrospect: async (audience, clientId) => (await resourceOf(audience))?.introspectors.includes(clientId) ?? false,
@@ -161,8 +167,9 @@ export async function createApp(config: Config, secrets: Secrets, services: Serv
       paths: { introspection: ENGINE_ROUTES.introspection, revocation: ENGINE_ROUTES.revocation },
       openAccessToken: (jwt) => accessTokens.openAccessToken(jwt),
     });
+    const userCodes = userCodeThrottle({ path: ENGINE_ROUTES.code_verification, throttle: people.throttle });
     const updates = registrationUpdates({ withoutRepeatedSecret: clientAdapters.withoutRepeatedSecret });
-    for (const middleware of [...host, exactRoutes, documents, postToGet, updates, commit, present])
+    for (const middleware of [...host, exactRoutes, documents, postToGet, userCodes, updates, commit, present])
       provider.use(middleware as Parameters<Provider["use"]>[0]);
     provider.on("backchannel.error", (ctx, err, { clientId }) => ctx.state.log.warn({ err, clientId }, "back-channel logout failed"));
     provider.on("server_error", (ctx, err) => ctx.state.log.error({ err }, "unexpected error"));
@@ -177,9 +184,11 @@ export async function createApp(config: Config, secrets: Secrets, services: Serv
     issuer,
     isOpenIdScope,
     findResource: (audience) => resources.find(audience),
-    async scopesFor(audience, clientId) {
+    async scopesFor(audience, { clientId, accountId }) {
       const client = clientId === OWN_CLIENT_ID ? undefined : await clients.find(clientId);
-      return client === undefined ? "openid" : ((await scopesAt(audience, toEngine(client) as unknown as ClientExtras))?.scope ?? "");
+      if (client === undefined) return "openid";
+      const view = await scopesAt(audience, toEngine(client) as unknown as ClientExtras, { accountId, clientAlone: false });
+      return view?.scope ?? "";
     },
     remember: (accountId, clientId, scopes) =>
       clientId === OWN_CLIENT_ID ? Promise.resolve() : consents.remember(accountId, clientId, scopes),
@@ -238,8 +247,10 @@ export async function createApp(config: Config, secrets: Secrets, services: Serv
   return {
     health,
     handle(request, response) {
-      const path = pathOf(request.url ?? "/");
-      if (isEnginePath(path)) engine.handle(request, response);
+      const target = targetOf(request.url ?? "/");
+      if (target === undefined) return refuseTarget(response);
+      request.url = target;
+      if (isEnginePath(target.split("?", 1)[0] as string)) engine.handle(request, response);
       else siteHandle(request, response);
     },
   };
@@ -247,9 +258,22 @@ export async function createApp(config: Config, secrets: Secrets, services: Serv
 
 const engineClient = (ctx: Context) => (ctx.oidc as { client?: { clientId: string } } | undefined)?.client;
 
-/** Of a request target: a path, or (RFC 9112 §3.2.2) a whole URL. */
-function pathOf(target: string): string {
-  const path = target.startsWith("/") ? target : URL.canParse(target) ? new URL(target).pathname : target;
-  const query = path.indexOf("?");
-  return query === -1 ? path : path.slice(0, query);
+/** Which scopes of the management API a person may use: those of their roles, and all with the role `admin`. */
+const permissionsOf = (account: Account | undefined) => (scope: string) =>
+  account !== undefined && (account.roles.includes(ADMIN_ROLE) || account.permissions.includes(scope));
+
+/** Path and query of a request target, which may also be a whole URL (RFC 9112 §3.2); `undefined` for what is neither. */
+function targetOf(target: string): string | undefined {
+  if (target.startsWith("/") || target === "*") return target;
+  if (!URL.canParse(target)) return undefined;
+  const { pathname, search } = new URL(target);
+  return pathname + search;
+}
+
+/** Koa cannot even begin a request to such a target. */
+function refuseTarget(response: ServerResponse): void {
+  const body = JSON.stringify({ error: "invalid_request", error_description: "The request's target is no path and no URL." });
+  response
+    .writeHead(400, { "Content-Type": "application/json; charset=utf-8", "Cache-Control": "no-store", Connection: "close" })
+    .end(body);
 }

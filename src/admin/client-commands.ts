@@ -169,7 +169,6 @@ async function operations(services: OperatorServices): Promise<ClientOperations>
     registrationTokens: await services.registrationTokens(),
     audit: await services.audit(),
     knownScopes: async () => (await services.resources()).knownScopes(),
-    endClient: async (clientId) => (await services.records()).endings.endClient(clientId),
   });
 }
 

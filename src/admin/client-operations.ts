@@ -3,9 +3,9 @@ import { ClientError } from "../clients/client-error.ts";
 import { type ClientType, DEVICE_CODE_GRANT, TYPE_DEFAULTS } from "../clients/client-metadata.ts";
 import type { ClientRecord, ClientStore, ClientWithSecret, OperatorSettings } from "../clients/client-store.ts";
 import type { RegistrationTokens } from "../clients/registration-tokens.ts";
-import { isOpenIdScope, joinScope, splitScope } from "../clients/scopes.ts";
+import { isManagementScope, isOpenIdScope, joinScope, splitScope } from "../clients/scopes.ts";
 import type { AuditLog } from "../observability/audit-log.ts";
-import { checkManagementScopes, isManagementScope } from "./management-scopes.ts";
+import { checkManagementScopes } from "./management-scopes.ts";
 import type { Operator } from "./operator.ts";
 
 /** What is absent comes from the type, or stays. */
@@ -48,13 +48,11 @@ export interface ClientOperationsOptions {
   registrationTokens: Pick<RegistrationTokens, "createInitial">;
   /** Those of the issuer and of all resources. */
   knownScopes(): Promise<ReadonlySet<string>>;
-  /** Ends every grant and token of a client. */
-  endClient(clientId: string): Promise<void>;
   audit: Pick<AuditLog, "record">;
 }
 
 export function createClientOperations(options: ClientOperationsOptions): ClientOperations {
-  const { clients, registrationTokens, knownScopes, endClient, audit } = options;
+  const { clients, registrationTokens, knownScopes, audit } = options;
 
   const record = (by: Operator, what: string, clientId: string, detail?: Record<string, string>): void =>
     audit.record({ event: `client.${what}`, outcome: "success", ...by, clientId, ...(detail && { detail }) });
@@ -85,7 +83,6 @@ export function createClientOperations(options: ClientOperationsOptions): Client
 
     async delete(by, clientId) {
       await get(clientId);
-      await endClient(clientId); // while the order can still be given again, should the store of grants be away
       if (!(await clients.delete(clientId))) throw notFound(clientId);
       record(by, "deleted", clientId);
     },

@@ -1,10 +1,6 @@
-/**
- * Scopes of the management API. They have a prefix of their own, so that no resource's scope is ever taken for one: an operator alone gives
- * them, and a registration cannot name them.
- */
+/** Scopes of the management API. */
 import { ClientError } from "../clients/client-error.ts";
-
-const PREFIX = "grantor:";
+import { MANAGEMENT_PREFIX as PREFIX } from "../clients/scopes.ts";
 
 export const MANAGEMENT_SCOPES: readonly string[] = [
   ...["accounts", "clients", "resources", "roles", "grants", "sessions", "keys"].flatMap((noun) => [
@@ -13,8 +9,6 @@ export const MANAGEMENT_SCOPES: readonly string[] = [
   ]),
   `${PREFIX}audit:read`,
 ];
-
-export const isManagementScope = (scope: string): boolean => scope.startsWith(PREFIX);
 
 /** @throws {ClientError} `invalid_client_metadata` naming those that do not exist */
 export function checkManagementScopes(scopes: readonly string[]): void {

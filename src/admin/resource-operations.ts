@@ -2,7 +2,6 @@
 import { ClientError } from "../clients/client-error.ts";
 import type { Resource, ResourceInput, ResourceStore } from "../clients/resource-store.ts";
 import type { AuditLog } from "../observability/audit-log.ts";
-import { isManagementScope } from "./management-scopes.ts";
 import type { Operator } from "./operator.ts";
 
 export interface ResourceOperations {
@@ -25,14 +24,12 @@ export function createResourceOperations({ resources, audit }: ResourceOperation
 
   return {
     async create(by, audience, input) {
-      refuseManagementScopes(input);
       const resource = await resources.create(audience, input);
       record(by, "created", audience);
       return resource;
     },
 
     async update(by, audience, changes) {
-      refuseManagementScopes(changes);
       const resource = await resources.update(audience, changes);
       record(by, "updated", audience);
       return resource;
@@ -43,11 +40,4 @@ export function createResourceOperations({ resources, audit }: ResourceOperation
       record(by, "deleted", audience);
     },
   };
-}
-
-function refuseManagementScopes({ scopes = [] }: ResourceInput): void {
-  const names = scopes.map((scope) => (typeof scope === "string" ? scope : scope.name)).filter(isManagementScope);
-  if (names.length === 0) return;
-  const message = `must not hold names that are kept for the management API: ${names.join(" ")}`;
-  throw new ClientError("invalid_resource", `scopes ${message}`, { faults: [{ member: "scopes", message }] });
 }

@@ -18,9 +18,11 @@ const CLIENT_SIGNING_ALGS = ["RS256", "PS256", "ES256", "EdDSA"] as const;
 /** Longest text that a consent page can show. */
 const LONGEST_NAME = 100;
 const MOST_URIS = 50;
-/** Control characters, and those that turn the direction of a text: a name is shown to a person who decides by it. */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
-const DECEPTIVE = /[\u0000-\u001F\u007F-\u009F\u200B\u200E\u200F\u2028-\u202E\u2060-\u2069\uFEFF]/;
+/** What nobody sees, and what turns the direction of a text: a name is shown to a person who decides by it. */
+const DECEPTIVE = /[\p{Cc}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}\u2800\uFFF9-\uFFFB]/u;
+/** Where invisible characters belong to what is seen: within an emoji, and between the letters of a Persian word. */
+const SEEN = /\p{RGI_Emoji}|(?<=\p{Script=Arabic})\u200C(?=\p{Script=Arabic})/gv;
+const isReadable = (name: string): boolean => name.trim() !== "" && !DECEPTIVE.test(name.replace(SEEN, ""));
 
 const checked = (fault: (value: string) => string | undefined) =>
   z.string("must be text").superRefine((value, ctx) => {
@@ -40,7 +42,7 @@ const email = z.email("must be an e-mail address");
 
 const members = {
   application_type: choice(["web", "native"]),
-  client_name: text(LONGEST_NAME).refine((name) => !DECEPTIVE.test(name) && name.trim() !== "", "must be readable text"),
+  client_name: text(LONGEST_NAME).refine(isReadable, "must be readable text"),
   client_uri: webUri,
   logo_uri: webUri,
   policy_uri: webUri,
@@ -81,14 +83,14 @@ export const METADATA_MEMBERS = Object.keys(members) as readonly (keyof typeof m
 export interface MetadataRules {
   /** When given: the only scopes that may be registered. */
   readonly knownScopes?: ReadonlySet<string>;
-  /** Scopes that the client has already, which it keeps whoever gave them. */
-  readonly heldScopes?: ReadonlySet<string>;
   /**
    * The application registers itself and nobody vouches for it. It then gets no resource scopes for use without a person
    * (`client_credentials`), where no consent would stand between a stranger and the resource.
    */
   readonly stranger?: boolean;
 }
+
+export const STRANGERS_SCOPES = "holds scopes of a resource, which only an operator gives to a client with the client_credentials grant";
 
 /**
  * @param input RFC 7591 members; `null` and the empty string count as absent (RFC 7592 §2.2)
@@ -170,14 +172,10 @@ function faultsBetween(client: ClientMetadata, broken: ReadonlySet<string>, rule
     "token_endpoint_auth_signing_alg",
     "is for private_key_jwt alone",
   );
-  const added = splitScope(client.scope).filter((scope) => !rules.heldScopes?.has(scope));
-  const unknown = rules.knownScopes === undefined ? [] : added.filter((scope) => !rules.knownScopes?.has(scope));
+  const scopes = splitScope(client.scope);
+  const unknown = rules.knownScopes === undefined ? [] : scopes.filter((scope) => !rules.knownScopes?.has(scope));
   check(unknown.length > 0, "scope", `names what does not exist here: ${unknown.join(" ")}`);
-  check(
-    rules.stranger === true && grants("client_credentials") && !added.every(isOpenIdScope),
-    "scope",
-    "holds scopes of a resource, which only an operator gives to a client with the client_credentials grant",
-  );
+  check(rules.stranger === true && grants("client_credentials") && !scopes.every(isOpenIdScope), "scope", STRANGERS_SCOPES);
   return faults;
 }
 

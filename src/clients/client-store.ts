@@ -4,6 +4,7 @@ import { createLookupCache } from "../storage/lookup-cache.ts";
 import { ClientError } from "./client-error.ts";
 import { type ClientMetadata, type ClientType, needsSecret, parseClientMetadata, TYPE_DEFAULTS } from "./client-metadata.ts";
 import { generateSecret, hashSecret, newClientId, secretMatches } from "./client-secrets.ts";
+import { refuseOwnChanges, STRANGER } from "./own-changes.ts";
 import { takeInitialAccessToken } from "./registration-tokens.ts";
 import { isScopeToken } from "./scopes.ts";
 
@@ -30,7 +31,7 @@ export interface ClientRecord {
   readonly firstParty: boolean;
   readonly verified: boolean;
   readonly managementScopes: readonly string[];
-  /** `operator`, `registration` or the id of the account that made it. */
+  /** `operator`, `initial_access_token`, `registration` (nobody vouched for it) or the id of the account that made it. */
   readonly createdBy: string;
   readonly createdAt: Date;
   readonly updatedAt: Date;
@@ -75,7 +76,7 @@ export interface ClientStore {
   create(client: NewClient): Promise<ClientWithSecret>;
   /** Members given replace, `null` removes. A secret is made when the new authentication method needs one and there is none. @throws {ClientError} */
   update(clientId: string, changes: OperatorSettings & { metadata?: Readonly<Record<string, unknown>> }): Promise<ClientWithSecret>;
-  /** With its consents and registration tokens. @returns whether there was one. Listeners have ended its grants by then. */
+  /** With its consents and registration tokens. @returns whether there was one. Listeners have ended its grants by then; when one fails, delete again. */
   delete(clientId: string): Promise<boolean>;
   /** In the order of creation. `next` is the cursor of the following page. */
   list(options?: { cursor?: string; limit?: number; createdBy?: string }): Promise<{ clients: ClientRecord[]; next?: string }>;
@@ -84,9 +85,9 @@ export interface ClientStore {
   checkSecret(clientId: string, secret: string): Promise<boolean>;
   /** @throws {ClientError} `invalid_token` when the initial access token has no use left */
   register(registration: Registration): Promise<void>;
-  /** Replaces the metadata of a registration (RFC 7592 §2.2). @throws {ClientError} `not_found` */
+  /** Replaces the metadata of a registration by the application's own will (RFC 7592 §2.2). @throws {ClientError} `not_found`, or it may not */
   replace(registration: Registration): Promise<void>;
-  /** Runs before `delete` answers, so that nothing of a deleted client outlives the answer. */
+  /** Runs before and after the client is gone, so that it can be deleted again after a failure, and nothing made in between stays. */
   onDelete(listener: (clientId: string) => Promise<void>): void;
   close(): void;
 }
@@ -172,6 +173,10 @@ export function createClientStore(
     },
 
     async delete(clientId) {
+      const endGrants = async () => {
+        for (const listener of deleteListeners) await listener(clientId);
+      };
+      await endGrants();
       const [{ count }] = await prisma.$transaction([
         prisma.client.deleteMany({ where: { id: clientId } }),
         prisma.registrationToken.deleteMany({ where: { clientId } }),
@@ -179,7 +184,7 @@ export function createClientStore(
       try {
         await changed(clientId);
       } finally {
-        if (count > 0) for (const listener of deleteListeners) await listener(clientId);
+        await endGrants();
       }
       return count > 0;
     },
@@ -225,7 +230,7 @@ export function createClientStore(
           data: {
             id: clientId,
             metadata: toJson(metadata),
-            createdBy: "registration",
+            createdBy: initialAccessToken === undefined ? STRANGER : "initial_access_token",
             createdAt: new Date(now()),
             ...(secret !== undefined && { secretHash: hashSecret(secret) }),
           },
@@ -235,15 +240,18 @@ export function createClientStore(
     },
 
     async replace({ clientId, metadata, secret }) {
-      await change(clientId, () => ({
-        // A public client has nothing but PKCE: what an operator allowed a confidential one ends with its secret.
-        data: {
-          metadata: toJson(metadata),
-          ...secretColumn(metadata, secret),
-          ...(metadata.token_endpoint_auth_method === "none" && { requirePkce: true }),
-        },
-        result: undefined,
-      }));
+      await change(clientId, (before) => {
+        refuseOwnChanges(before, metadata);
+        return {
+          // A public client has nothing but PKCE: what an operator allowed a confidential one ends with its secret.
+          data: {
+            metadata: toJson(metadata),
+            ...secretColumn(metadata, secret),
+            ...(metadata.token_endpoint_auth_method === "none" && { requirePkce: true }),
+          },
+          result: undefined,
+        };
+      });
     },
 
     onDelete: (listener) => void deleteListeners.push(listener),

@@ -13,6 +13,7 @@ import { type Adapter, type AdapterPayload, errors, type Provider } from "oidc-p
 import { ClientError } from "./client-error.ts";
 import { type ClientMetadata, METADATA_MEMBERS, needsSecret } from "./client-metadata.ts";
 import type { ClientRecord, ClientStore } from "./client-store.ts";
+import { STRANGER } from "./own-changes.ts";
 import type { RegistrationTokenKind, RegistrationTokens } from "./registration-tokens.ts";
 import { isOpenIdScope, joinScope, splitScope } from "./scopes.ts";
 
@@ -29,6 +30,8 @@ export interface ClientExtras {
   readonly first_party: boolean;
   readonly verified: boolean;
   readonly management_scopes: readonly string[];
+  /** It registered itself, and nobody vouched for it. */
+  readonly stranger: boolean;
 }
 
 const EXTRA_MEMBERS = [
@@ -37,6 +40,7 @@ const EXTRA_MEMBERS = [
   "first_party",
   "verified",
   "management_scopes",
+  "stranger",
 ] as const satisfies (keyof ClientExtras)[];
 /** For `extraClientMetadata.properties`. */
 export const ENGINE_EXTRA_MEMBERS: readonly string[] = [...EXTRA_MEMBERS, "software_id", "software_version"];
@@ -188,6 +192,7 @@ export function toEngine({ clientId, metadata, createdAt, ...operator }: ClientR
     first_party: operator.firstParty,
     verified: operator.verified,
     management_scopes: operator.managementScopes,
+    stranger: operator.createdBy === STRANGER,
   } as unknown as AdapterPayload;
 }
 

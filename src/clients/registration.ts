@@ -2,14 +2,21 @@
 import { type Configuration, type ClientMetadata as EngineMetadata, errors, type KoaContextWithOIDC } from "oidc-provider";
 import type { Config } from "../config.ts";
 import { ClientError } from "./client-error.ts";
-import { type ClientMetadata, parseClientMetadata } from "./client-metadata.ts";
+import { type ClientMetadata, type MetadataRules, parseClientMetadata } from "./client-metadata.ts";
 import { generateSecret, newClientId } from "./client-secrets.ts";
 import { type ClientAdapters, type ClientExtras, clientExtras, ENGINE_EXTRA_MEMBERS, engineScopes } from "./engine-client-adapter.ts";
 
 /** Set by the engine itself, before it asks. */
 const ENGINE_MEMBERS = ["client_id", "client_id_issued_at", "client_secret", "client_secret_expires_at"];
 
-const NOTHING_FROM_AN_OPERATOR: ClientExtras = { require_pkce: true, first_party: false, verified: false, management_scopes: [] };
+/** With the next lookup comes what is stored. */
+const NOTHING_FROM_AN_OPERATOR: ClientExtras = {
+  require_pkce: true,
+  first_party: false,
+  verified: false,
+  management_scopes: [],
+  stranger: true,
+};
 
 export interface RegistrationConfiguration {
   /** `registration` and `registrationManagement` for the engine's `features`. Closed: both off, and absent from the metadata document. */
@@ -47,21 +54,23 @@ export function registrationConfig(
 
   function applyRules({ oidc }: KoaContextWithOIDC, metadata: Record<string, unknown>): void {
     const given = (oidc.body ?? {}) as Record<string, unknown>;
-    const registered = parse(given, new Set(oidc.client === undefined ? [] : clientExtras(oidc.client).grantor_scopes));
+    // Against the registration that there is, an update is checked where it is stored.
+    const registered = parse(given, oidc.client === undefined ? { knownScopes: knownScopes(), stranger: registration === "open" } : {});
     for (const member of Object.keys(metadata)) if (!ENGINE_MEMBERS.includes(member)) delete metadata[member];
     const { scope, ...members } = registered;
     const operator = oidc.client === undefined ? NOTHING_FROM_AN_OPERATOR : clientExtras(oidc.client);
     Object.assign(metadata, members, engineScopes(scope));
-    for (const member of ["require_pkce", "first_party", "verified", "management_scopes"] as const) metadata[member] = operator[member];
+    for (const member of ["require_pkce", "first_party", "verified", "management_scopes", "stranger"] as const)
+      metadata[member] = operator[member];
     adapters.expect(String(metadata.client_id), {
       update: oidc.client !== undefined,
       initialAccessToken: oidc.entities.InitialAccessToken?.jti,
     });
   }
 
-  function parse(given: Record<string, unknown>, heldScopes: ReadonlySet<string>): ClientMetadata {
+  function parse(given: Record<string, unknown>, rules: MetadataRules): ClientMetadata {
     try {
-      return parseClientMetadata(given, { knownScopes: knownScopes(), heldScopes, stranger: registration === "open" });
+      return parseClientMetadata(given, rules);
     } catch (error) {
       if (error instanceof ClientError) throw new errors.InvalidClientMetadata(error.message);
       throw error;

@@ -11,14 +11,24 @@ export interface Target {
   readonly resource?: Pick<Resource, "scopes" | "accessTokenTtl" | "signingAlg"> | undefined;
 }
 
+/** For whom a token is asked. */
+export interface Bearer {
+  /** Whether the roles of the person permit a scope of the management API; absent: there is no person, or they have not signed in yet. */
+  readonly permits?: ((scope: string) => boolean) | undefined;
+  /** The client asks for itself: nobody will sign in or consent. */
+  readonly clientAlone?: boolean;
+}
+
 /**
  * For the engine's `getResourceServerInfo`. The engine limits only its static scopes to those that a client registered; here the others are.
- * @returns undefined where the client has no business: no such resource, or it has scopes and the client is registered for none of them
+ * @returns undefined where the client has no business: no such resource, or it has scopes and the client is registered for none of them; nor has a
+ *   stranger without a person at one that has no scopes, where nobody could refuse it any
  */
 export function resourceServerInfo(
   { audience, resource }: Target,
-  client: Pick<ClientExtras, "grantor_scopes" | "management_scopes">,
+  client: Pick<ClientExtras, "grantor_scopes" | "management_scopes" | "stranger">,
   issuer: string,
+  { permits = () => true, clientAlone = false }: Bearer = {},
 ): (ResourceServer & { scope: string }) | undefined {
   const info = (scopes: Iterable<string>, alg: Resource["signingAlg"], ttl?: number): ResourceServer & { scope: string } => ({
     audience,
@@ -36,10 +46,10 @@ export function resourceServerInfo(
     );
   }
   if (audience === managementAudience(issuer))
-    return client.management_scopes.length === 0 ? undefined : info(client.management_scopes, "RS256");
+    return client.management_scopes.length === 0 ? undefined : info(client.management_scopes.filter(permits), "RS256");
   if (resource === undefined) return undefined;
   const registered = new Set(client.grantor_scopes);
   const scopes = resource.scopes.map(({ name }) => name).filter((name) => registered.has(name));
-  if (scopes.length === 0 && resource.scopes.length > 0) return undefined;
+  if (scopes.length === 0 && (resource.scopes.length > 0 || (client.stranger && clientAlone))) return undefined;
   return info(scopes, resource.signingAlg, resource.accessTokenTtl);
 }

@@ -3,7 +3,7 @@ import type { ChangeFeed } from "../storage/change-feed.ts";
 import { Prisma, type PrismaClient } from "../storage/generated/client.ts";
 import { createLookupCache } from "../storage/lookup-cache.ts";
 import { ClientError, describeFaults, type Fault } from "./client-error.ts";
-import { isOpenIdScope, isScopeToken, OPENID_SCOPES } from "./scopes.ts";
+import { isManagementScope, isOpenIdScope, isScopeToken, OPENID_SCOPES } from "./scopes.ts";
 
 /** The topic under which other processes hear of a change. */
 const RESOURCE_TOPIC = "resource";
@@ -88,7 +88,8 @@ const scopeInput = z
     z.object({ name: z.string(), description: z.string().max(500).default("") }),
   ])
   .refine(({ name }) => isScopeToken(name), "must be a scope name without spaces or quotes")
-  .refine(({ name }) => !isOpenIdScope(name), "must not be a scope of the issuer itself");
+  .refine(({ name }) => !isOpenIdScope(name), "must not be a scope of the issuer itself")
+  .refine(({ name }) => !isManagementScope(name), "must not hold a name that is kept for the management API");
 const members = {
   name: z.string().max(100, "must not be longer than 100 characters"),
   scopes: z.array(scopeInput).max(200, "must not hold more than 200 scopes"),
@@ -137,6 +138,26 @@ export async function openResourceStore({
     known = new Set([...OPENID_SCOPES, ...everything.flatMap(({ scopes }) => scopes.map(({ name }) => name))]);
   }
 
+  /**
+   * Makes a change while no other one is made, if none of its scopes is another resource's: a client is registered for names alone, and must
+   * not get at one resource what it was registered for at another. Names that two resources share from earlier on they keep.
+   */
+  async function write(audience: string, { scopes = [] }: Columns, work: (tx: Prisma.TransactionClient) => Promise<Row>): Promise<Row> {
+    return prisma.$transaction(async (tx) => {
+      await tx.$executeRaw`SELECT pg_advisory_xact_lock(hashtext('grantor/resources'))`;
+      const rows = scopes.length === 0 ? [] : await tx.resource.findMany({ include: WITH_INTROSPECTORS });
+      const namesOf = (own: boolean) =>
+        new Set(rows.filter((row) => (row.audience === audience) === own).flatMap((row) => fromRow(row).scopes.map(({ name }) => name)));
+      const [held, others] = [namesOf(true), namesOf(false)];
+      const taken = scopes.map(({ name }) => name).filter((name) => others.has(name) && !held.has(name));
+      if (taken.length > 0) {
+        const message = `must not hold names that another resource has already: ${taken.join(" ")}`;
+        throw new ClientError("invalid_resource", `scopes ${message}`, { faults: [{ member: "scopes", message }] });
+      }
+      return work(tx);
+    });
+  }
+
   async function changed(audience: string): Promise<void> {
     cache.forget(audience);
     await feed.publish(RESOURCE_TOPIC, audience);
@@ -152,15 +173,17 @@ export async function openResourceStore({
       const fault = audienceFault(audience, issuer);
       const { introspectors = [], ...data } = parse(input, fault === undefined ? [] : [{ member: "audience", message: fault }]);
       const row = await asClientError(
-        prisma.resource.create({
-          data: {
-            audience,
-            ...data,
-            createdAt: new Date(now()),
-            introspectors: { create: introspectors.map((clientId) => ({ clientId })) },
-          },
-          include: WITH_INTROSPECTORS,
-        }),
+        write(audience, data, (tx) =>
+          tx.resource.create({
+            data: {
+              audience,
+              ...data,
+              createdAt: new Date(now()),
+              introspectors: { create: introspectors.map((clientId) => ({ clientId })) },
+            },
+            include: WITH_INTROSPECTORS,
+          }),
+        ),
       );
       await changed(audience);
       return fromRow(row);
@@ -169,16 +192,18 @@ export async function openResourceStore({
     async update(audience, changes) {
       const { introspectors, ...data } = parse(changes);
       const row = await asClientError(
-        prisma.resource.update({
-          where: { audience },
-          data: {
-            ...data,
-            ...(introspectors !== undefined && {
-              introspectors: { deleteMany: {}, create: introspectors.map((clientId) => ({ clientId })) },
-            }),
-          },
-          include: WITH_INTROSPECTORS,
-        }),
+        write(audience, data, (tx) =>
+          tx.resource.update({
+            where: { audience },
+            data: {
+              ...data,
+              ...(introspectors !== undefined && {
+                introspectors: { deleteMany: {}, create: introspectors.map((clientId) => ({ clientId })) },
+              }),
+            },
+            include: WITH_INTROSPECTORS,
+          }),
+        ),
       );
       await changed(audience);
       return fromRow(row);

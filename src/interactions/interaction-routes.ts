@@ -146,7 +146,7 @@ export function interactionRoutes(options: InteractionOptions): Router {
     if (account === undefined) return showSignIn(ctx, interaction, {});
     const path = `/interaction/${interaction.uid}`;
     const client = await clientOf(interaction);
-    const asked = await consents.describe(interaction.params, client.clientId);
+    const asked = await consents.describe(interaction.params, { clientId: client.clientId, accountId: account.id });
     const redirectUri = interaction.params.redirect_uri;
     render(ctx, "consent", {
       action: path,

@@ -32,6 +32,16 @@ export function expiresWithSession({ oidc }: KoaContextWithOIDC, source: { scope
   return !isDeviceRoute(oidc) && !source.scopes.has("offline_access");
 }
 
+/**
+ * An assertion is for this server alone: one that names another audience beside it could be carried over from there
+ * (draft-ietf-oauth-rfc7523bis §4, RFC 9700).
+ */
+export async function assertionForUsAlone({ oidc }: KoaContextWithOIDC, { aud }: { aud?: unknown }): Promise<void> {
+  const audience = Array.isArray(aud) && aud.length === 1 ? aud[0] : aud;
+  if (audience !== oidc.provider.issuer && audience !== oidc.urlFor("token"))
+    throw new errors.InvalidClientAuth("audience (aud) must be the issuer identifier or the token endpoint, and nothing else");
+}
+
 /** Browsers may call the token, userinfo and revocation endpoints from where a public client lives. */
 export function clientBasedCors(_ctx: KoaContextWithOIDC, origin: string, client: Client): boolean {
   return (

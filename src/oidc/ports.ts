@@ -22,6 +22,14 @@ export interface ConsentedScopes {
 /** What stays of an access token, so that the server can serve it, and end it. */
 export type AccessTokenRecord = Record<string, unknown> & { jti: string; exp: number };
 
+/** For whom a token is asked. */
+export interface TokenBearer {
+  /** Of the person; undefined: there is none, or they have not signed in yet. */
+  readonly accountId: string | undefined;
+  /** The client asks for itself: nobody will sign in. */
+  readonly clientAlone: boolean;
+}
+
 /** Pages that the engine asks for. Each answers on `ctx`. */
 export interface EnginePages {
   error(ctx: Context, out: { error: string; error_description?: string | undefined }, cause: Error): void;
@@ -52,8 +60,8 @@ export interface EngineDependencies {
   /** The person behind a `sub`; undefined when there is none, or when they may not be served. */
   findPerson(id: string): Promise<Person | undefined>;
   findConsent(accountId: string, clientId: string): Promise<ConsentedScopes | undefined>;
-  /** Undefined: nobody has registered it. */
-  findResourceServer(resource: string, client: Client): Promise<ResourceServer | undefined>;
+  /** Undefined: nobody has registered it, or it is not for that client. */
+  findResourceServer(resource: string, client: Client, bearer: TokenBearer): Promise<ResourceServer | undefined>;
   mayIntrospect(audience: string, clientId: string): Promise<boolean>;
   /** Resources that put `roles` into every token. */
   includesRoles(audience: string): Promise<boolean>;

@@ -7,7 +7,14 @@ import { unauthorizedClients } from "./error-codes.ts";
 import { grantLoader } from "./grants.ts";
 import { createInteractionPolicy } from "./interaction-policy.ts";
 import { ENGINE_ROUTES } from "./paths.ts";
-import { clientBasedCors, expiresWithSession, introspectionPolicy, pkceRequired, revocationPolicy } from "./policies.ts";
+import {
+  assertionForUsAlone,
+  clientBasedCors,
+  expiresWithSession,
+  introspectionPolicy,
+  pkceRequired,
+  revocationPolicy,
+} from "./policies.ts";
 import type { EngineDependencies, Person } from "./ports.ts";
 import { resourceIndicators } from "./resources.ts";
 
@@ -69,6 +76,7 @@ function configuration(dependencies: EngineDependencies): Configuration {
     enabledJWA: { idTokenSigningAlgValues: [...SIGNING_ALGS], clientAuthSigningAlgValues: ["RS256", "PS256", "ES256", "EdDSA"] },
     clientDefaults: { id_token_signed_response_alg: "RS256" },
     pkce: { required: pkceRequired },
+    assertJwtClientAuthClaimsAndHeader: assertionForUsAlone,
     scopes: ["openid", "offline_access"],
     claims: CLAIMS,
     conformIdTokenClaims: true,

@@ -12,8 +12,11 @@ export function resourceIndicators({ issuer, findResourceServer }: Pick<EngineDe
       return [...oneOf];
     },
     useGrantedResource: () => true,
-    async getResourceServerInfo(_ctx: KoaContextWithOIDC, resource: string, client: Parameters<typeof findResourceServer>[1]) {
-      const view = await findResourceServer(resource, client);
+    async getResourceServerInfo({ oidc }: KoaContextWithOIDC, resource: string, client: Parameters<typeof findResourceServer>[1]) {
+      const view = await findResourceServer(resource, client, {
+        accountId: oidc.account?.accountId ?? oidc.session?.accountId,
+        clientAlone: oidc.params?.grant_type === "client_credentials",
+      });
       if (view === undefined) throw new errors.InvalidTarget("the requested resource is not known here", `no resource ${resource}`);
       return view;
     },

@@ -96,6 +96,35 @@ describe("a resource", () => {
     await expect(here.create(API, { introspectors: ["nobody"] })).rejects.toMatchObject({ code: "invalid_resource" });
   });
 
+  test("has scopes of its own, which no other resource gets", async () => {
+    await here.create(API, { scopes: ["read", "write"] });
+    await expect(there.create("urn:other:api", { scopes: ["other", "read"] })).rejects.toMatchObject({
+      code: "invalid_resource",
+      message: "scopes must not hold names that another resource has already: read",
+    });
+    await here.create("urn:other:api", { scopes: ["other"] });
+    await expect(here.update("urn:other:api", { scopes: ["write"] })).rejects.toMatchObject({ code: "invalid_resource" });
+    await here.update(API, { scopes: ["read", "more"] });
+    await here.update("urn:other:api", { scopes: ["write", "other"] });
+    const made = await Promise.allSettled([1, 2, 3, 4].map((each) => here.create(`urn:${each}:api`, { scopes: ["raced"] })));
+    expect(made.filter(({ status }) => status === "fulfilled")).toHaveLength(1);
+  });
+
+  test("keeps a name that it has shared from earlier on", async () => {
+    await here.create(API, { scopes: ["read"] });
+    await here.create("urn:other:api", {});
+    await database.prisma.resource.update({ where: { audience: "urn:other:api" }, data: { scopes: [{ name: "read", description: "" }] } });
+    expect(await here.update("urn:other:api", { scopes: ["read", "write"] })).toMatchObject({
+      scopes: [{ name: "read" }, { name: "write" }],
+    });
+  });
+
+  test("cannot have a scope of the management API", async () => {
+    await expect(here.create(API, { scopes: ["grantor:clients:read"] })).rejects.toMatchObject({ code: "invalid_resource" });
+    await here.create(API, {});
+    await expect(here.update(API, { scopes: ["grantor:x"] })).rejects.toMatchObject({ code: "invalid_resource" });
+  });
+
   test.each([ISSUER, `${ISSUER}/`, `${ISSUER}/api/v1`, `${API}#x`, "", "api", "https://ä.example", `https://${"x".repeat(600)}`])(
     "cannot have %j as its audience",
     (audience) => expect(here.create(audience, {})).rejects.toMatchObject({ code: "invalid_resource" }),

@@ -126,6 +126,8 @@ describeFlows("openid-client", (flow) => {
     expect([used.status, await used.json()]).toEqual([401, expect.objectContaining({ error: "invalid_client" })]);
     const refused = [
       await assertion({ aud: "https://other.example" }),
+      await assertion({ aud: [flow.grantor.url, "https://evil.example"] }),
+      await assertion({ aud: [flow.grantor.url, `${flow.grantor.url}/oauth/token`] }),
       await assertion({ iss: "someone-else" }),
       await assertion({ sub: "someone-else" }),
       "a.b.c",
@@ -136,6 +138,8 @@ describeFlows("openid-client", (flow) => {
       expect([400, 401]).toContain(answer.status);
       expect(((await answer.json()) as { error: string }).error).toMatch(/^invalid_(client|request)$/);
     }
+    for (const aud of [`${flow.grantor.url}/oauth/token`, [flow.grantor.url]])
+      expect((await ask(await assertion({ aud }))).status).toBe(200);
     const raced = await assertion();
     const statuses = (await Promise.all(Array.from({ length: 8 }, () => ask(raced)))).map(({ status }) => status);
     expect(statuses.filter((status) => status === 200)).toHaveLength(1);

@@ -224,7 +224,7 @@ describeFlows("registration with an initial access token", (flow) => {
       firstParty: false,
       verified: false,
       managementScopes: [],
-      createdBy: "registration",
+      createdBy: "initial_access_token",
     });
     await manage(client, "PUT", { ...WEB, ...claims, client_id: client.client_id, client_secret: client.client_secret });
     await expect
@@ -235,14 +235,30 @@ describeFlows("registration with an initial access token", (flow) => {
     expect(new URL(page.url).searchParams.get("error")).toBe("invalid_request");
   });
 
-  it("keeps what an operator allowed when the client updates itself", async () => {
+  it("keeps what an operator vouched for from a client that would become another", async () => {
     const client = await register();
-    await flow.grantor.services.clients.update(client.client_id, { verified: true, firstParty: true, managementScopes: ["clients:read"] });
-    const update = () => manage(client, "PUT", { ...WEB, client_id: client.client_id, client_name: "Again" });
-    expect((await update()).status).toBe(200);
+    await flow.grantor.services.clients.update(client.client_id, { verified: true, firstParty: true });
+    const { registration_access_token, registration_client_uri, client_id_issued_at, client_secret_expires_at, ...own } = client;
+    const bank = { ...own, client_name: "Your Bank", redirect_uris: ["https://evil.example/callback"] };
+    const { status, body } = await answerOf(manage(client, "PUT", bank));
+    expect([status, body.error]).toEqual([400, "invalid_client_metadata"]);
+    expect(body.error_description).toContain("client_name, redirect_uris");
+    expect((await manage(client, "PUT", { ...own, contacts: ["team@app.example"] })).status).toBe(200);
     await expect
       .poll(() => flow.grantor.services.clients.find(client.client_id))
-      .toMatchObject({ verified: true, firstParty: true, managementScopes: ["clients:read"], metadata: { client_name: "Again" } });
+      .toMatchObject({ verified: true, firstParty: true, metadata: { client_name: WEB.client_name, contacts: ["team@app.example"] } });
+  });
+
+  it("widens no client beyond what an operator left it", async () => {
+    await flow.grantor.resource("https://narrowed.example", { scopes: ["narrowed:read", "narrowed:write"] });
+    const scope = "openid narrowed:read narrowed:write";
+    const token = await initial();
+    // Once the server has heard of the resource.
+    await expect.poll(async () => (await send(flow, { ...WEB, scope }, token)).status).toBe(201);
+    const client = await register({ ...WEB, scope });
+    await flow.grantor.services.clients.update(client.client_id, { metadata: { scope: "openid narrowed:read" } });
+    const wide = await answerOf(manage(client, "PUT", { ...WEB, client_id: client.client_id, scope }));
+    expect(wide).toMatchObject({ status: 400, body: { error: "invalid_client_metadata" } });
   });
 
   it("refuses redirect URIs that are not safe", async () => {
@@ -349,6 +365,26 @@ describeFlows(
         status: 400,
         body: { error: "invalid_client_metadata" },
       });
+    });
+
+    it("gives them none by an update either, nor a token for a resource that has no scopes", async () => {
+      await flow.grantor.resource("https://later.example", { scopes: ["later:use"] });
+      await flow.grantor.resource("https://bare.example", {});
+      const scope = "openid later:use";
+      await expect.poll(async () => (await send(flow, { ...WEB, scope })).status).toBe(201);
+      const client = (await answerOf(send(flow, { ...WEB, scope }))).body as Registered;
+      const alone = { ...WEB, client_id: client.client_id, grant_types: ["authorization_code", "client_credentials"] };
+      expect(await answerOf(manage(client, "PUT", { ...alone, scope }))).toMatchObject({
+        status: 400,
+        body: { error: "invalid_client_metadata" },
+      });
+      expect((await manage(client, "PUT", alone)).status).toBe(200);
+      const ask = (as: SeededClient, resource: string) =>
+        answerOf(post(`${flow.grantor.url}/oauth/token`, as, { grant_type: "client_credentials", resource, scope: "later:use" }));
+      for (const resource of ["https://later.example", "https://bare.example"])
+        expect(await ask(seeded(client), resource)).toMatchObject({ status: 400, body: { error: "invalid_target" } });
+      const service = await flow.grantor.client({ type: "service" });
+      expect((await ask(service, "https://bare.example")).status).toBe(200);
     });
 
     it("ignores a token that is not needed", async () => {

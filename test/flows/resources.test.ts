@@ -150,6 +150,33 @@ describeFlows("resource indicators", (flow) => {
     expect((await verify(String(body.access_token), flow.grantor.url)).aud).toBe(flow.grantor.url);
   });
 
+  it("gives a person's token only the management scopes that their roles permit, and asks for no others", async () => {
+    const audience = `${flow.grantor.url}/api/v1`;
+    const managementScopes = ["grantor:accounts:read", "grantor:accounts:write"];
+    const client = await flow.grantor.client({ managementScopes });
+    const firstParty = await flow.grantor.client({ managementScopes, firstParty: true });
+    const scope = `openid ${managementScopes.join(" ")}`;
+    await flow.grantor.services.people.roles.save({ name: "support", permissions: ["grantor:accounts:read"] });
+    const cases = [
+      { roles: [], given: "" },
+      { roles: ["support"], given: "grantor:accounts:read" },
+      { roles: ["admin"], given: managementScopes.join(" ") },
+    ];
+    for (const { roles, given } of cases) {
+      const person = await flow.grantor.person({ roles });
+      const agent = new Agent();
+      const login = await agent.open(authorizationUrl(flow.grantor.url, client, pkce(), { scope, resource: audience }));
+      const consent = await agent.submit(login, { email: person.email, password: person.password });
+      for (const each of managementScopes) expect([roles, each, consent.text.includes(each)]).toEqual([roles, each, given.includes(each)]);
+      for (const each of [client, firstParty]) {
+        const { tokens } = await signIn(flow.grantor, each, person, { parameters: { scope, resource: audience } });
+        expect((await verify(tokens.access_token, audience)).scope ?? "").toBe(given);
+        const { body } = await answerOf(refresh(flow.grantor, each, tokens.refresh_token as string));
+        expect((await verify(String(body.access_token), audience)).scope ?? "").toBe(given);
+      }
+    }
+  });
+
   it("makes a token for one resource useless at the other", async () => {
     const [mailServer, fileServer] = [await flow.grantor.client({ type: "service" }), await flow.grantor.client({ type: "service" })];
     const scopes = { a: "https://a.example", b: "https://b.example" };

@@ -120,6 +120,39 @@ describe("a fault", () => {
   });
 });
 
+describe("a name", () => {
+  const accepts = (client_name: string) => {
+    try {
+      return parseClientMetadata({ ...REDIRECT, client_name }).client_name === client_name;
+    } catch {
+      return false;
+    }
+  };
+
+  test.each([
+    "\u3164",
+    "\u2800",
+    "Ba\u061Cnk",
+    "Ba\u00ADnk",
+    "Bank\u{E0041}",
+    "Ba\u200Cnk",
+    "Ba\u200Dnk",
+    "Bank\uFE0F",
+    "\u00A0",
+    "Bank\uFFFA",
+  ])("is refused when somebody would not see all of it: %j", (name) => expect(accepts(name)).toBe(false));
+
+  test.each([
+    "Zoë Müller",
+    "东京",
+    "日本語アプリ",
+    "برنامه می\u200Cخواهم",
+    "Space 👩\u200D🚀",
+    "I ❤\uFE0F Tea",
+    "Football 🏴\u{E0067}\u{E0062}\u{E0065}\u{E006E}\u{E0067}\u{E007F}",
+  ])("may be in any language, and hold emoji: %s", (name) => expect(accepts(name)).toBe(true));
+});
+
 describe("scopes", () => {
   const rules = { knownScopes: new Set(["openid", "profile", "api:read"]) };
 
@@ -128,11 +161,10 @@ describe("scopes", () => {
     expect(refusal({ ...REDIRECT, scope: "openid other management" }, rules).message).toContain("other management");
   });
 
-  test("of a resource are not for strangers without a person, unless they have them", () => {
+  test("of a resource are not for strangers without a person", () => {
     const service = { ...SERVICE, scope: "api:read" };
     expect(refusal(service, { ...rules, stranger: true }).faults).toMatchObject([{ member: "scope" }]);
     expect(parseClientMetadata(service, rules).scope).toBe("api:read");
-    expect(parseClientMetadata(service, { ...rules, stranger: true, heldScopes: new Set(["api:read"]) }).scope).toBe("api:read");
     expect(parseClientMetadata({ ...REDIRECT, scope: "openid api:read" }, { ...rules, stranger: true }).scope).toBe("openid api:read");
   });
 });

@@ -11,7 +11,11 @@ const resource = {
   accessTokenTtl: 60,
   signingAlg: "ES256",
 } as const;
-const client = (grantor_scopes?: string[], management_scopes: string[] = []) => ({ grantor_scopes, management_scopes });
+const client = (grantor_scopes?: string[], management_scopes: string[] = []) => ({
+  grantor_scopes,
+  management_scopes,
+  stranger: false,
+});
 const at = (audience: string, of: ReturnType<typeof client>, found: typeof resource | undefined = undefined) =>
   resourceServerInfo({ audience, resource: found }, of, ISSUER);
 
@@ -38,12 +42,24 @@ describe("the scopes that a client can have", () => {
     expect(at(API, client(["api:read"]))).toBeUndefined();
   });
 
-  test("at a resource without scopes are none, for everybody", () => {
-    expect(resourceServerInfo({ audience: API, resource: { ...resource, scopes: [] } }, client(), ISSUER)?.scope).toBe("");
+  test("at a resource without scopes are none, for everybody but strangers who come without a person", () => {
+    const open = { audience: API, resource: { ...resource, scopes: [] } };
+    const stranger = { ...client(), stranger: true };
+    expect(resourceServerInfo(open, client(), ISSUER, { clientAlone: true })?.scope).toBe("");
+    expect(resourceServerInfo(open, stranger, ISSUER)?.scope).toBe("");
+    expect(resourceServerInfo(open, stranger, ISSUER, { clientAlone: true })).toBeUndefined();
   });
 
   test("at the management API are those that an operator gave, never those that it registered", () => {
     expect(at(`${ISSUER}/api/v1`, client(["clients:read"], []))).toBeUndefined();
     expect(at(`${ISSUER}/api/v1`, client(["openid"], ["clients:read"]))?.scope).toBe("clients:read");
+  });
+
+  test("at the management API are for a person only those that their roles permit", () => {
+    const operated = client(["openid"], ["clients:read", "clients:write"]);
+    const scope = (permits: (scope: string) => boolean) =>
+      resourceServerInfo({ audience: `${ISSUER}/api/v1` }, operated, ISSUER, { permits })?.scope;
+    expect(scope((name) => name === "clients:read")).toBe("clients:read");
+    expect(scope(() => false)).toBe("");
   });
 });

@@ -1,0 +1,43 @@
+/** What an application may change of its registration by itself (RFC 7592 §2.2). */
+import { isDeepStrictEqual } from "node:util";
+import { ClientError, type Fault, refuseFaults } from "./client-error.ts";
+import { type ClientMetadata, METADATA_MEMBERS, STRANGERS_SCOPES } from "./client-metadata.ts";
+import type { ClientRecord } from "./client-store.ts";
+import { isOpenIdScope, splitScope } from "./scopes.ts";
+
+/** `createdBy` of applications that registered themselves with nobody to vouch for them. */
+export const STRANGER = "registration";
+
+/** Members that say nothing to a person and open nothing. */
+const HARMLESS: ReadonlySet<string> = new Set(["contacts", "software_id", "software_version"]);
+
+/**
+ * An update never adds scopes of a resource: those come with the first registration, or from an operator, who may have taken them since. And
+ * where an operator vouches for an application, it stays the application that they looked at.
+ * @throws {ClientError} `invalid_client_metadata` naming every fault
+ */
+export function refuseOwnChanges(client: ClientRecord, metadata: ClientMetadata): void {
+  const before = client.metadata;
+  if (client.firstParty || client.verified || client.managementScopes.length > 0) {
+    const changed = METADATA_MEMBERS.filter((member) => !HARMLESS.has(member) && !isDeepStrictEqual(before[member], metadata[member]));
+    const message = "is changed by an operator alone, who vouches for this application";
+    if (changed.length > 0) {
+      throw new ClientError(
+        "invalid_client_metadata",
+        `an operator vouches for this application, and alone changes ${changed.join(", ")}`,
+        {
+          faults: changed.map((member) => ({ member, message })),
+        },
+      );
+    }
+  }
+
+  const faults: Fault[] = [];
+  const ofResources = splitScope(metadata.scope).filter((scope) => !isOpenIdScope(scope));
+  const held = new Set(splitScope(before.scope));
+  const added = ofResources.filter((scope) => !held.has(scope));
+  if (added.length > 0) faults.push({ member: "scope", message: `adds what only an operator adds to a registration: ${added.join(" ")}` });
+  const goesAlone = metadata.grant_types.includes("client_credentials") && !before.grant_types.includes("client_credentials");
+  if (client.createdBy === STRANGER && goesAlone && ofResources.length > 0) faults.push({ member: "scope", message: STRANGERS_SCOPES });
+  refuseFaults(faults);
+}
