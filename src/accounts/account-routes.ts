@@ -7,11 +7,13 @@ import type { Render } from "../http/rendering.ts";
 import { AccountError } from "./account-error.ts";
 import { accountErrors } from "./account-errors-middleware.ts";
 import { createDeviceCookie } from "./device-cookie-middleware.ts";
+import { makeToken } from "./one-time-tokens.ts";
 import { MIN_PASSWORD_LENGTH } from "./passwords.ts";
 import type { People } from "./people.ts";
 
 /** How long a browser remembers that a sign-up began in it: as long as the link in the mail lives. Milliseconds. */
-const RETURN_MS = 86_400_000;
+const SIGN_UP_MS = 86_400_000;
+const BROWSER_SECRET = /^[\w-]{43}$/;
 const SIGN_IN = "/sign-in";
 
 export interface AccountRoutesOptions {
@@ -37,10 +39,29 @@ export function createAccountRoutes({ people, forms, render, https, loopback, ap
   const { signUp, verification, bootstrap, devices, interactionState, mailer } = people;
   const router = new Router();
   const deviceCookie = createDeviceCookie(https);
-  const returnPlace = { https, path: "/verify-email" };
-  const returnCookie = cookieName("grantor_return", returnPlace);
+  const signUpCookie = cookieName("grantor_sign_up", { https });
+  const signUpAttributes = { ...cookieAttributes({ https }), signed: false };
 
   const pathBack = (uid: string | undefined) => (uid === undefined ? SIGN_IN : `/interaction/${uid}`);
+
+  /** What this browser got when it signed up. */
+  function browserOf(ctx: Context): string | undefined {
+    const secret = ctx.cookies.get(signUpCookie, { signed: false });
+    return secret !== undefined && BROWSER_SECRET.test(secret) ? secret : undefined;
+  }
+
+  async function confirmForm(ctx: Context, token: string, name?: string, errors?: FormErrors): Promise<void> {
+    const found = await verification.describe(token, browserOf(ctx));
+    if (found === undefined) throw deadLink();
+    render(ctx, "verify-email", {
+      action: "/verify-email",
+      hidden: { token },
+      email: found.email,
+      name,
+      newPassword: found.choosesPassword ? { minimumLength: MIN_PASSWORD_LENGTH } : undefined,
+      errors,
+    });
+  }
 
   async function signUpForm(
     ctx: Context,
@@ -74,16 +95,13 @@ export function createAccountRoutes({ people, forms, render, https, loopback, ap
   router.post("/sign-up", forms.verifyForm, async (ctx) => {
     const { email: typed = "", password = "", name, invitation, interaction: state } = formOf(ctx);
     const interaction = interactionState.open(state);
+    // One for all sign-ups of a browser, so that the link of any of them fits.
+    const browser = browserOf(ctx) ?? makeToken().token;
+    const { address } = ctx.state.client;
     try {
-      const { email } = await signUp.begin({ email: typed, password, name, invitation, interaction, address: ctx.state.client.address });
+      const { email } = await signUp.begin({ email: typed, password, name, invitation, interaction, browser, address });
       onEvent?.(ctx, { event: "sign_up.requested" });
-      if (interaction !== undefined) {
-        ctx.cookies.set(returnCookie, interactionState.sign(interaction), {
-          ...cookieAttributes(returnPlace),
-          signed: false,
-          maxAge: RETURN_MS,
-        });
-      }
+      ctx.cookies.set(signUpCookie, browser, { ...signUpAttributes, maxAge: SIGN_UP_MS });
       render(ctx, "check-your-mail", {
         email,
         purpose: "verify",
@@ -97,25 +115,26 @@ export function createAccountRoutes({ people, forms, render, https, loopback, ap
   });
 
   router.get("/verify-email", async (ctx) => {
-    const token = single(ctx.query.token) ?? "";
-    const found = await verification.describe(token);
-    if (found === undefined) throw deadLink();
-    render(ctx, "verify-email", { action: "/verify-email", hidden: { token }, email: found.email });
+    await confirmForm(ctx, single(ctx.query.token) ?? "");
   });
 
   // A link alone changes nothing: mail scanners and previews follow links, people press buttons.
   router.post("/verify-email", forms.verifyForm, async (ctx) => {
-    const { account, interaction } = await verification.confirm(formOf(ctx).token ?? "");
-    onEvent?.(ctx, { event: "email.verified", accountId: account.id });
-    const sameBrowser =
-      interaction !== undefined && interactionState.open(ctx.cookies.get(returnCookie, { signed: false })) === interaction;
-    ctx.cookies.set(returnCookie, null, { ...cookieAttributes(returnPlace), signed: false });
-    deviceCookie.write(ctx, devices.remember(account.email, deviceCookie.read(ctx)));
-    render(ctx, "email-verified", {
-      email: account.email,
-      next: pathBack(sameBrowser ? interaction : undefined),
-      beganElsewhere: interaction !== undefined && !sameBrowser,
-    });
+    const { token = "", password, name } = formOf(ctx);
+    try {
+      const { account, interaction, here } = await verification.confirm(token, { browser: browserOf(ctx), password, name });
+      onEvent?.(ctx, { event: "email.verified", accountId: account.id });
+      ctx.cookies.set(signUpCookie, null, signUpAttributes);
+      deviceCookie.write(ctx, devices.remember(account.email, deviceCookie.read(ctx)));
+      render(ctx, "email-verified", {
+        email: account.email,
+        next: pathBack(here ? interaction : undefined),
+        beganElsewhere: interaction !== undefined && !here,
+      });
+    } catch (error) {
+      const errors = showBesideForm(ctx, error);
+      await confirmForm(ctx, token, name, errors);
+    }
   });
 
   router.get("/bootstrap", async (ctx) => {

@@ -50,7 +50,7 @@ export interface Authentication {
 export function createAuthentication(options: {
   accounts: AccountStore;
   passwords: Passwords;
-  throttle: Throttle;
+  throttle: Pick<Throttle, "beginSignIn">;
   devices: KnownDevices;
   verification: Verification;
   log: Logger;
@@ -81,7 +81,7 @@ export function createAuthentication(options: {
       if (!ok) return refuse("wrong_password");
       if (record.disabled) return refuse("disabled");
       if (!record.emailVerified) {
-        afterwards("a verification mail could not be sent again", () => verification.resend(record.accountId));
+        afterwards("a verification mail could not be sent again", () => verification.resend(record.accountId, address));
         return refuse("unverified");
       }
       const account = await accounts.find(record.accountId);

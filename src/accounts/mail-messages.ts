@@ -21,7 +21,7 @@ export function verificationMail(head: Letterhead, to: string, token: string, ho
   return compose(head, to, "Confirm your e-mail address", [
     `An account at ${head.brand} (${host(head)}) was asked for with this address. If it was you, confirm it here:`,
     { link: `${head.issuer}/verify-email?token=${token}`, label: "Confirm my address" },
-    `The link works once, for ${hours} hours, and opens the account with the password that was chosen then.`,
+    `The link works once, for ${hours} hours. In the browser in which the account was asked for it opens the account with the password that was chosen there; in any other you choose the password.`,
     "If it was not you, do nothing: without you, no account is opened.",
   ]);
 }

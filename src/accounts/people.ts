@@ -15,7 +15,7 @@ import { createPasswords, type Passwords } from "./passwords.ts";
 import { createRoles, type Roles } from "./roles.ts";
 import { createSignUp, type SignUp } from "./sign-up.ts";
 import { sweepAccounts } from "./sweep.ts";
-import { createThrottle, type ThrottleStore } from "./throttle.ts";
+import { createThrottle, type Throttle, type ThrottleStore } from "./throttle.ts";
 import { createVerification, type Verification } from "./verification.ts";
 
 const SWEEP_EVERY_MS = 3_600_000;
@@ -33,6 +33,7 @@ export interface People {
   readonly devices: KnownDevices;
   readonly interactionState: InteractionState;
   readonly mailer: Mailer;
+  readonly throttle: Throttle;
   /** Waits a few seconds for mail that is on its way. Comes before the database is closed. */
   close(): Promise<void>;
 }
@@ -65,7 +66,7 @@ export function createPeople(options: PeopleOptions): People {
   const throttle = createThrottle(redis === undefined ? { pool: database.pool } : { redis }, throttleKey as Buffer);
   const devices = createKnownDevices(deriveKeys(secrets, "grantor/known-devices"), now);
   const mailer = createMailer({ smtpUrl: secrets.smtpUrl, from: config.mailFrom, dataDir: config.dataDir, loopback: config.loopback, log });
-  const verification = createVerification({ prisma, accounts, tokens, throttle, mailer, letterhead, now });
+  const verification = createVerification({ prisma, accounts, tokens, passwords, throttle, mailer, letterhead, now });
   const sweeper = setInterval(() => {
     sweepAccounts(prisma, now()).catch((err: unknown) => log.warn({ err }, "abandoned sign-ups could not be removed"));
   }, SWEEP_EVERY_MS).unref();
@@ -82,6 +83,7 @@ export function createPeople(options: PeopleOptions): People {
     devices,
     interactionState: createInteractionState(deriveKeys(secrets, "grantor/interaction-state")),
     mailer,
+    throttle,
     async close() {
       clearInterval(sweeper);
       await mailer.close();

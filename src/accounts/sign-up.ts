@@ -19,6 +19,8 @@ export interface SignUpForm {
   readonly invitation?: string | undefined;
   /** The uid of the interaction from which the person came, taken from signed state. */
   readonly interaction?: string | undefined;
+  /** A secret of this browser's: the password counts where the link is opened with it. */
+  readonly browser: string;
   /** The client's network address. */
   readonly address: string;
 }
@@ -78,15 +80,16 @@ export function createSignUp(options: {
         ...checkPassword(form.password),
         ...checkDetails({ name }),
       ]);
-      await throttle.require("sign-up", form.address);
+      await throttle.require("sign-up", { address: form.address });
       // The hash is made in every case: an address that has an account takes as long as one that has none.
       const pending: Pending = {
         passwordHash: await passwords.hash(form.password),
+        browser: hashToken(form.browser),
         ...(name === undefined ? {} : { name }),
         ...(form.interaction === undefined ? {} : { interaction: form.interaction }),
         ...(invited === undefined || form.invitation === undefined ? {} : { invitation: hashToken(form.invitation) }),
       };
-      await verification.begin(email, pending);
+      await verification.begin(email, pending, form.address);
       return { email };
     },
     async invite(typed) {

@@ -35,13 +35,24 @@ const ADDRESS_WINDOW = 15 * MINUTE;
 const ALLOWANCES = {
   /** By address. Each costs a password hash. */
   "sign-up": { points: 100, window: HOUR },
-  /** By recipient: nobody's mailbox is filled through us. */
+  /** By recipient and address: whoever signs up with somebody else's address does not use up what its owner may have sent. */
   mail: { points: 5, window: HOUR },
+  /** By recipient: nobody's mailbox is filled through us, from wherever. */
+  mailbox: { points: 20, window: HOUR },
+  /** By address: wrong codes of devices. */
+  "user-code": { points: 30, window: HOUR },
 } as const;
 export type Allowance = keyof typeof ALLOWANCES;
 
-export interface SignInAttempt {
-  /** Gives back what the attempt cost: the password was right. */
+/** Whose allowance: of a recipient, of whoever is at an address, or of a pair of them. */
+export interface Subject {
+  /** Normalised. */
+  readonly email?: string;
+  readonly address?: string;
+}
+
+export interface Attempt {
+  /** Gives back what the attempt cost: the password or the code was right. */
   succeeded(): Promise<void>;
 }
 
@@ -56,11 +67,13 @@ export interface Throttle {
    * @param email normalised  @param device from `KnownDevices.recognize`
    * @throws AccountError `too_many_attempts` (429) with the seconds to wait
    */
-  beginSignIn(who: { email: string; address: string; device?: string | undefined }): Promise<SignInAttempt>;
-  /** Uses one of what a subject (an address or a recipient) may have; `false` when it has had all. */
-  allows(what: Allowance, subject: string): Promise<boolean>;
+  beginSignIn(who: { email: string; address: string; device?: string | undefined }): Promise<Attempt>;
+  /** Counts a try at the code of a device. @throws AccountError `too_many_attempts` (429) */
+  beginUserCode(address: string): Promise<Attempt>;
+  /** Uses one of what a subject may have; `false` when it has had all. */
+  allows(what: Allowance, subject: Subject): Promise<boolean>;
   /** As `allows`. @throws AccountError `too_many_attempts` (429) */
-  require(what: Allowance, subject: string): Promise<void>;
+  require(what: Allowance, subject: Subject): Promise<void>;
 }
 
 /** Where the counters lie: Redis when there is one, else the table `rate_limit`. */
@@ -94,7 +107,7 @@ export function createThrottle(store: ThrottleStore, key: Buffer): Throttle {
     Object.entries(ALLOWANCES).map(([name, { points, window }]) => [name, counter(name, points, window)]),
   ) as Record<Allowance, Counter>;
 
-  async function beginAsStranger(email: string, typedAddress: string): Promise<SignInAttempt> {
+  async function beginAsStranger(email: string, typedAddress: string): Promise<Attempt> {
     const address = hashed("address", networkOf(typedAddress));
     const here = hashed("pair", email, networkOf(typedAddress));
     const anywhere = hashed("account", email);
@@ -115,7 +128,7 @@ export function createThrottle(store: ThrottleStore, key: Buffer): Throttle {
     return { succeeded: () => guarded(async () => void (await Promise.all([giveBack(), pair.forget(here)]))) };
   }
 
-  async function beginAsKnown(id: string): Promise<SignInAttempt> {
+  async function beginAsKnown(id: string): Promise<Attempt> {
     const one = hashed("device", id);
     const tries = await device.count(one);
     try {
@@ -127,16 +140,23 @@ export function createThrottle(store: ThrottleStore, key: Buffer): Throttle {
     return { succeeded: () => guarded(() => device.forget(one)) };
   }
 
-  async function waitFor(what: Allowance, subject: string): Promise<number | undefined> {
-    return guarded(() => take(allowances[what], hashed(what, what === "mail" ? subject : networkOf(subject))));
+  const keyOf = (what: Allowance, { email = "", address }: Subject) => hashed(what, email, address === undefined ? "" : networkOf(address));
+
+  const waitFor = (what: Allowance, subject: Subject): Promise<number | undefined> =>
+    guarded(() => take(allowances[what], keyOf(what, subject)));
+
+  async function require(what: Allowance, subject: Subject): Promise<void> {
+    const wait = await waitFor(what, subject);
+    if (wait !== undefined) throw tooMany(wait);
   }
 
   return {
     beginSignIn: ({ email, address, device: id }) => guarded(() => (id === undefined ? beginAsStranger(email, address) : beginAsKnown(id))),
     allows: async (what, subject) => (await waitFor(what, subject)) === undefined,
-    async require(what, subject) {
-      const wait = await waitFor(what, subject);
-      if (wait !== undefined) throw tooMany(wait);
+    require,
+    async beginUserCode(address) {
+      await require("user-code", { address });
+      return { succeeded: () => guarded(async () => void (await allowances["user-code"].reward(keyOf("user-code", { address })))) };
     },
   };
 }

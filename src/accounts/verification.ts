@@ -1,9 +1,10 @@
 import type { PrismaClient } from "../storage/generated/client.ts";
-import { AccountError } from "./account-error.ts";
-import { type Account, type AccountStore, newAccountId, passwordLink } from "./account-store.ts";
+import { AccountError, refuseFaults } from "./account-error.ts";
+import { type Account, type AccountStore, checkDetails, newAccountId, passwordLink, tidyName } from "./account-store.ts";
 import type { Mailer } from "./mail.ts";
 import { alreadyRegisteredMail, type Letterhead, verificationMail } from "./mail-messages.ts";
-import { makeToken, type OneTimeTokens } from "./one-time-tokens.ts";
+import { hashToken, makeToken, type OneTimeTokens } from "./one-time-tokens.ts";
+import { checkPassword, type Passwords } from "./passwords.ts";
 import type { Throttle } from "./throttle.ts";
 
 const LINK_HOURS = 24;
@@ -11,34 +12,53 @@ const LINK_SECONDS = LINK_HOURS * 3600;
 /** Concurrent sign-ups with one new address: one makes the row, the others see it on their next try. */
 const RECORD_TRIES = 3;
 
-/** What a sign-up leaves in its link. The password is nobody's until the link is used, so whoever squats on an address gains nothing. */
+/**
+ * What a sign-up leaves in its link. The password is nobody's until the link is used, and counts only where it was chosen: whoever owns the
+ * address cannot tell their own mail from that of somebody who signed up with it.
+ */
 export interface Pending {
   /** argon2id PHC string; absent when an operator made the account, which then keeps the password that it has. */
   readonly passwordHash?: string;
   readonly name?: string;
+  /** The hash of the secret that the browser which signed up holds. */
+  readonly browser?: string;
   /** The sign-in from which the person came: the uid of an interaction. */
   readonly interaction?: string;
   /** The hash of the invitation that is used up with the link. */
   readonly invitation?: string;
 }
 
+/** What whoever opened a link brings along. */
+export interface Confirmation {
+  /** The secret of this browser, if it signed up lately. */
+  readonly browser?: string | undefined;
+  /** Both are asked for where `describe` says so, and count for nothing elsewhere. */
+  readonly password?: string | undefined;
+  readonly name?: string | undefined;
+}
+
 /** Proof that an address belongs to whoever signed up with it. */
 export interface Verification {
   /**
    * Opens a place for a sign-up and mails its link; a known address gets a notice instead. Both do the same work. An address that got too much
-   * mail lately gets none, and nothing is recorded.
-   * @param email normalised and checked
+   * mail lately gets none, and nothing is recorded; a link that it has already opens the account all the same.
+   * @param email normalised and checked  @param address the network address of whoever signs up
    */
-  begin(email: string, pending: Pending): Promise<void>;
-  /** Mails a fresh link for the newest sign-up with the account's address, or for the account as an operator made it. */
-  resend(accountId: string): Promise<void>;
-  /** What a live link would confirm; it stays live. */
-  describe(token: string): Promise<{ email: string; interaction: string | undefined } | undefined>;
+  begin(email: string, pending: Pending, address: string): Promise<void>;
   /**
-   * Uses a link up: the address is verified, the password of that sign-up counts, and what other sign-ups with the address said is void.
-   * @throws AccountError `link_invalid`
+   * Mails a fresh link for the newest sign-up with the account's address, or for the account as an operator made it.
+   * @param address the network address of whoever causes it; none for an operator
    */
-  confirm(token: string): Promise<{ account: Account; interaction: string | undefined }>;
+  resend(accountId: string, address?: string): Promise<void>;
+  /** What a live link would confirm, and whether a password must be chosen for it; it stays live. */
+  describe(token: string, browser?: string): Promise<{ email: string; choosesPassword: boolean } | undefined>;
+  /**
+   * Uses a link up: the address is verified, and what other sign-ups with it said is void. The password and name of the sign-up count in the
+   * browser that made it alone; in any other, those given here.
+   * @returns `interaction` is the sign-in that waits for the person, in this browser or (`here` is false) in the other
+   * @throws AccountError `link_invalid`, `invalid_input` (which leaves the link live), `busy`
+   */
+  confirm(token: string, given?: Confirmation): Promise<{ account: Account; interaction: string | undefined; here: boolean }>;
 }
 
 /** @param now milliseconds since the epoch */
@@ -46,12 +66,13 @@ export function createVerification(options: {
   prisma: PrismaClient;
   accounts: AccountStore;
   tokens: OneTimeTokens;
-  throttle: Throttle;
+  passwords: Pick<Passwords, "hash">;
+  throttle: Pick<Throttle, "allows">;
   mailer: Mailer;
   letterhead: Letterhead;
   now?: () => number;
 }): Verification {
-  const { prisma, accounts, tokens, throttle, mailer, letterhead, now = Date.now } = options;
+  const { prisma, accounts, tokens, passwords, throttle, mailer, letterhead, now = Date.now } = options;
 
   /** One statement whoever has the address, and one row written: its time tells nothing. @returns whether the link opens anything */
   async function record(email: string, hash: string, pending: Pending): Promise<boolean> {
@@ -76,6 +97,11 @@ export function createVerification(options: {
     throw new AccountError("unavailable", "This could not be done right now. Try again in a few seconds.", { retryAfter: 2 });
   }
 
+  async function choose(password: string, name: string | undefined): Promise<Pick<Pending, "passwordHash" | "name">> {
+    refuseFaults([...checkPassword(password), ...checkDetails({ name })]);
+    return { passwordHash: await passwords.hash(password), ...(name === undefined ? {} : { name }) };
+  }
+
   async function newestPending(accountId: string): Promise<Pending> {
     const newest = await prisma.oneTimeToken.findFirst({
       where: { accountId, purpose: "verify-email", usedAt: null, expiresAt: { gt: new Date(now()) } },
@@ -84,43 +110,48 @@ export function createVerification(options: {
     return (newest?.data ?? {}) as Pending;
   }
 
+  const mayMail = async (email: string, address: string | undefined): Promise<boolean> =>
+    (address === undefined || (await throttle.allows("mail", { email, address }))) && throttle.allows("mailbox", { email });
+
   return {
-    async begin(email, pending) {
-      if (!(await throttle.allows("mail", email))) return;
+    async begin(email, pending, address) {
+      if (!(await mayMail(email, address))) return;
       const { token, hash } = makeToken();
       const opens = await record(email, hash, pending);
       mailer.send(opens ? verificationMail(letterhead, email, token, LINK_HOURS) : alreadyRegisteredMail(letterhead, email));
     },
-    async resend(accountId) {
+    async resend(accountId, address) {
       const account = await accounts.find(accountId);
       if (account === undefined || account.emailVerified || account.disabledAt !== undefined) return;
-      if (!(await throttle.allows("mail", account.email))) return;
+      if (!(await mayMail(account.email, address))) return;
       const data = { ...(await newestPending(accountId)) };
       const token = await tokens.issue("verify-email", { ttl: LINK_SECONDS, accountId, data });
       mailer.send(verificationMail(letterhead, account.email, token, LINK_HOURS));
     },
-    async describe(token) {
+    async describe(token, browser) {
       const live = await tokens.peek("verify-email", token);
       if (live?.accountId === undefined) return undefined;
       const account = await accounts.find(live.accountId);
       if (account === undefined || account.disabledAt !== undefined) return undefined;
-      return { email: account.email, interaction: (live.data as Pending).interaction };
+      return { email: account.email, choosesPassword: choosesPassword(live.data, browser) };
     },
-    async confirm(token) {
+    async confirm(token, { browser, password = "", name: typedName } = {}) {
+      const live = await tokens.peek("verify-email", token);
+      if (live === undefined) throw invalid();
+      const { passwordHash, name } = choosesPassword(live.data, browser)
+        ? await choose(password, tidyName(typedName))
+        : (live.data as Pending);
       const { id, interaction } = await prisma.$transaction(async (tx) => {
         const taken = await tokens.take("verify-email", token, tx);
         if (taken?.accountId === undefined) throw invalid();
         const pending = taken.data as Pending;
         const { count } = await tx.account.updateMany({
           where: { id: taken.accountId, disabledAt: null },
-          data: { emailVerified: true, ...(pending.name === undefined ? {} : { name: pending.name }) },
+          data: { emailVerified: true, ...(name === undefined ? {} : { name }) },
         });
         if (count === 0) throw invalid();
-        if (pending.passwordHash !== undefined) {
-          await tx.account.update({
-            where: { id: taken.accountId },
-            data: { credentials: passwordLink(taken.accountId, pending.passwordHash) },
-          });
+        if (passwordHash !== undefined) {
+          await tx.account.update({ where: { id: taken.accountId }, data: { credentials: passwordLink(taken.accountId, passwordHash) } });
         }
         await tokens.spendAll("verify-email", taken.accountId, tx);
         if (pending.invitation !== undefined) {
@@ -129,10 +160,15 @@ export function createVerification(options: {
         return { id: taken.accountId, interaction: pending.interaction };
       });
       await accounts.changed(id);
-      return { account: await accounts.get(id), interaction };
+      return { account: await accounts.get(id), interaction, here: isFrom(live.data, browser) };
     },
   };
 }
+
+const isFrom = (pending: Pending, browser: string | undefined): boolean => browser !== undefined && pending.browser === hashToken(browser);
+
+const choosesPassword = (pending: Pending, browser: string | undefined): boolean =>
+  pending.passwordHash !== undefined && !isFrom(pending, browser);
 
 function invalid(): AccountError {
   return new AccountError(

@@ -93,7 +93,8 @@ export interface PageModels {
     outbox?: string | undefined;
     signIn?: string | undefined;
   };
-  "verify-email": FormView & { email?: string | undefined };
+  /** With `newPassword` the password (and name) of the account are chosen here. */
+  "verify-email": FormView & { email?: string | undefined; name?: string | undefined; newPassword?: { minimumLength: number } | undefined };
   /** `next` is where "Continue" leads; `beganElsewhere` when the sign-in that waits for the person does so in another browser. */
   "email-verified": { email: string; next: string; beganElsewhere: boolean };
   bootstrap: FormView & { email?: string | undefined; name?: string | undefined; minimumPasswordLength: number };

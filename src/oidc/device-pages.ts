@@ -33,6 +33,7 @@ export function deviceFlow(pages: EnginePages, keepSession: (ctx: KoaContextWith
     mask: "****-****",
     async userCodeInputSource(ctx: KoaContextWithOIDC, _form: string, _out?: unknown, error?: Error & { userCode?: string }) {
       if (error?.name === "AbortedError") return pages.deviceDone(ctx, "denied");
+      if (error?.name === "NotFoundError") ctx.state.wrongUserCode = true; // for whoever limits guessing
       if (typeof ctx.oidc.session?.exp !== "number") await keepSession(ctx); // the form's token must be kept for the next try
       const words = error === undefined ? undefined : (WORDS[error.name] ?? OTHER_WORDS);
       pages.deviceInput(ctx, { ...engineForm(ctx, "code_verification"), userCode: error && (error.userCode ?? typed(ctx)), error: words });

@@ -3,6 +3,7 @@ import { expect, it } from "vitest";
 import { describeJourneys } from "./journeys.ts";
 
 const PASSWORD = "a few words of my own";
+const CHOSEN = "words chosen in the other browser";
 
 describeJourneys("getting an account", (journey) => {
   it("leads from an application through the mail and back to it", async () => {
@@ -45,7 +46,7 @@ describeJourneys("getting an account", (journey) => {
     expect(await visitor.words()).toContain("Ada Lovelace");
   });
 
-  it("may be finished in another browser, which says where it began", async () => {
+  it("may be finished in another browser, which asks for a password and says where it began", async () => {
     const client = await journey.client("Sunny Photo Prints");
     const email = `elsewhere-${Date.now()}@example.org`;
     const laptop = await journey.visitor();
@@ -60,14 +61,20 @@ describeJourneys("getting an account", (journey) => {
     const phone = await journey.visitor("mouse");
     await phone.page.goto((await journey.mailTo(email)).link);
     await phone.at("Confirm your address");
+    expect(await phone.words()).toContain("This is not the browser in which the account was asked for");
+    await phone.fill("Password", "short");
+    await phone.press("Confirm address");
+    await phone.page.getByRole("alert").waitFor();
+    await phone.at("Confirm your address");
+    await phone.fill("Password", CHOSEN);
     await phone.press("Confirm address");
     await phone.at("Your address is confirmed");
     expect(await phone.words()).toContain("You signed up in another browser");
     await phone.follow("Sign in");
-    await journey.signIn(phone, { email, password: PASSWORD });
+    await journey.signIn(phone, { email, password: CHOSEN });
     await phone.at("Your account");
     await laptop.follow("Go to sign-in");
-    await journey.signIn(laptop, { email, password: PASSWORD });
+    await journey.signIn(laptop, { email, password: CHOSEN });
     await laptop.at("Allow Sunny Photo Prints to use your Grantor account?");
   });
 

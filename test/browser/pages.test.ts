@@ -128,6 +128,7 @@ test.each([
   ["consent", "Deny", { decision: "deny" }],
   ["sign-up", "Create account", { email: "", name: "", password: "" }],
   ["verify-email", "Confirm address", { token: "t" }],
+  ["verify-email-elsewhere", "Confirm address", { token: "t", name: "", password: "" }],
 ])("%s without JavaScript: the button “%s” sends its form", async (name, button, form) => {
   const { page } = await open(name, await browser.newContext({ javaScriptEnabled: false }));
   expect(await page.getByRole("button", { name: "Show password" }).count()).toBe(0);

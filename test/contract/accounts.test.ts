@@ -229,14 +229,14 @@ describe("consent", () => {
 test("the sweep removes sign-ups that nobody confirmed, and nothing that an operator made", async () => {
   const abandoned = freshEmail();
   const recent = freshEmail();
-  await here.signUp.begin({ email: abandoned, password: PASSWORD, address: "192.0.2.9" });
+  await here.signUp.begin({ email: abandoned, password: PASSWORD, browser: "b", address: "192.0.2.9" });
   const made = await here.accounts.create({ email: freshEmail() });
   const confirmed = freshEmail();
-  await here.signUp.begin({ email: confirmed, password: PASSWORD, address: "192.0.2.9" });
-  await here.verification.confirm((await here.mailTo(confirmed)).token ?? "");
+  await here.signUp.begin({ email: confirmed, password: PASSWORD, browser: "b", address: "192.0.2.9" });
+  await here.verification.confirm((await here.mailTo(confirmed)).token ?? "", { browser: "b" });
   await here.database.pool.query("UPDATE account SET created_at = now() - interval '3 days'");
   await here.database.pool.query("UPDATE one_time_token SET expires_at = now() - interval '2 days'");
-  await here.signUp.begin({ email: recent, password: PASSWORD, address: "192.0.2.9" });
+  await here.signUp.begin({ email: recent, password: PASSWORD, browser: "b", address: "192.0.2.9" });
   await sweepAccounts(here.database.prisma, Date.now());
   const { prisma } = here.database;
   const left = await prisma.account.findMany({ where: { email: { in: [abandoned, recent, made.email, confirmed] } } });

@@ -6,6 +6,9 @@ import { openPeople, PASSWORD, type TestPeople } from "../support/people.ts";
 import { stores as arrangements, type Stores } from "../support/stores.ts";
 
 const ADDRESS = "192.0.2.1";
+/** What the browser of whoever signs up holds, and an attacker's. */
+const BROWSER = "b".repeat(43);
+const ATTACKERS = "a".repeat(43);
 
 describe.each(arrangements)("signing up and in on $name", ({ open }) => {
   let stores: Stores;
@@ -26,8 +29,8 @@ describe.each(arrangements)("signing up and in on $name", ({ open }) => {
     email = `person${serial}@example.com`;
   });
 
-  const signUp = (password: string, more: { name?: string; interaction?: string } = {}) =>
-    people.signUp.begin({ email, password, address: ADDRESS, ...more });
+  const signUp = (password: string, more: { name?: string; interaction?: string; browser?: string; address?: string } = {}) =>
+    people.signUp.begin({ email, password, address: ADDRESS, browser: BROWSER, ...more });
   const signIn = (password: string, more: { email?: string; device?: string } = {}) =>
     people.authentication.signInWithPassword({ email, password, address: `10.0.${serial}.1`, ...more });
   const token = async () => (await people.mailTo(email)).token ?? "";
@@ -38,10 +41,10 @@ describe.each(arrangements)("signing up and in on $name", ({ open }) => {
     expect(mail.subject).toBe("Grantor: Confirm your e-mail address");
     expect(mail.text).toContain("http://localhost:3000/verify-email?token=");
     expect(mail.text).not.toContain("Ada");
-    expect(await people.verification.describe(await token())).toEqual({ email, interaction: "uid-1234567890" });
-    const { account, interaction } = await people.verification.confirm(await token());
+    expect(await people.verification.describe(await token(), BROWSER)).toEqual({ email, choosesPassword: false });
+    const { account, interaction, here } = await people.verification.confirm(await token(), { browser: BROWSER });
     expect(account).toMatchObject({ email, emailVerified: true, name: "Ada" });
-    expect(interaction).toBe("uid-1234567890");
+    expect({ interaction, here }).toEqual({ interaction: "uid-1234567890", here: true });
 
     const result = await signIn(PASSWORD, { email: ` ${email.toUpperCase()}` });
     expect(result).toMatchObject({ ok: true, account, amr: ["pwd"] });
@@ -52,23 +55,23 @@ describe.each(arrangements)("signing up and in on $name", ({ open }) => {
   test("a link works once, among 25 that use it at once", async () => {
     await signUp(PASSWORD);
     const link = await token();
-    const uses = await Promise.allSettled(Array.from({ length: 25 }, () => people.verification.confirm(link)));
+    const uses = await Promise.allSettled(Array.from({ length: 25 }, () => people.verification.confirm(link, { browser: BROWSER })));
     expect(uses.filter(({ status }) => status === "fulfilled")).toHaveLength(1);
     for (const use of uses) if (use.status === "rejected") expect(use.reason).toMatchObject({ code: "link_invalid", status: 400 });
     expect(await people.verification.describe(link)).toBeUndefined();
     expect((await signIn(PASSWORD)).ok).toBe(true);
   });
 
-  test("whoever squats on an address gains nothing: the password of the sign-up whose link was used counts", async () => {
-    await signUp("the squatter's own password", { name: "Mallory" });
+  test("the password of the sign-up whose link was used counts, in the browser that signed up", async () => {
+    await signUp("the squatter's own password", { name: "Mallory", browser: ATTACKERS });
     const squatters = await token();
     await signUp(PASSWORD, { name: "Ada" });
     const owners = await token();
-    await signUp("the squatter's second password");
-    const { account } = await people.verification.confirm(owners);
+    await signUp("the squatter's second password", { browser: ATTACKERS });
+    const { account } = await people.verification.confirm(owners, { browser: BROWSER });
     expect(account.name).toBe("Ada");
-    await expect(people.verification.confirm(squatters)).rejects.toMatchObject({ code: "link_invalid" });
-    await expect(people.verification.confirm(await token())).rejects.toMatchObject({ code: "link_invalid" });
+    await expect(people.verification.confirm(squatters, { browser: BROWSER })).rejects.toMatchObject({ code: "link_invalid" });
+    await expect(people.verification.confirm(await token(), { browser: BROWSER })).rejects.toMatchObject({ code: "link_invalid" });
     expect((await signIn("the squatter's own password")).ok).toBe(false);
     expect((await signIn("the squatter's second password")).ok).toBe(false);
     expect((await signIn(PASSWORD)).ok).toBe(true);
@@ -87,9 +90,9 @@ describe.each(arrangements)("signing up and in on $name", ({ open }) => {
     await expect.poll(async () => (await people.mails()).length).toBe(before + 1);
     const second = await token();
     expect(second).not.toBe(first);
-    await people.verification.confirm(second);
+    await people.verification.confirm(second, { browser: BROWSER });
     expect((await signIn(PASSWORD)).ok).toBe(true);
-    await expect(people.verification.confirm(first)).rejects.toMatchObject({ code: "link_invalid" });
+    await expect(people.verification.confirm(first, { browser: BROWSER })).rejects.toMatchObject({ code: "link_invalid" });
   });
 
   test("unknown, wrong, unverified, disabled and unreadable hear the same", async () => {
@@ -141,7 +144,7 @@ describe.each(arrangements)("signing up and in on $name", ({ open }) => {
         },
       },
       passwords: counting,
-      throttle: { beginSignIn: async () => ({ succeeded: async () => {} }), allows: async () => true, require: async () => {} },
+      throttle: { beginSignIn: async () => ({ succeeded: async () => {} }) },
       devices: people.devices,
       verification: people.verification,
       log: pino({ level: "silent" }),
@@ -178,13 +181,50 @@ describe.each(arrangements)("signing up and in on $name", ({ open }) => {
     expect(await people.database.prisma.account.count({ where: { email } })).toBe(1);
   });
 
-  test("nobody's mailbox is filled: past five mails an hour the answer stays and the mail does not", async () => {
-    for (let count = 0; count < 8; count += 1) expect(await signUp(PASSWORD)).toEqual({ email });
-    expect((await people.mails()).filter(({ to }) => to === email)).toHaveLength(5);
+  test("whoever squats on an address gains nothing by the newest mail in the box, which the owner opens", async () => {
+    const name = "Mallory";
+    for (let count = 0; count < 6; count += 1) await signUp("the squatter's own password", { name, browser: ATTACKERS });
+    await signUp(PASSWORD, { name: "Ada", address: "198.51.100.7" });
+    expect(await people.verification.describe(await token(), BROWSER)).toEqual({ email, choosesPassword: false }); // the squatter's five mails are not hers
+    await signUp("the squatter's own password", { name, browser: ATTACKERS, address: "203.0.113.66" });
+    const newest = await token();
+    const chosen = "another few words of mine";
+    for (const browser of [BROWSER, undefined, ATTACKERS.slice(1), ""]) {
+      expect(await people.verification.describe(newest, browser)).toEqual({ email, choosesPassword: true });
+      for (const password of [undefined, "", "short"]) {
+        await expect(people.verification.confirm(newest, { browser, password })).rejects.toMatchObject({ faults: [{ field: "password" }] });
+      }
+    }
+    expect((await people.accounts.get(email)).emailVerified).toBe(false);
+    const { account, here } = await people.verification.confirm(newest, { browser: BROWSER, password: chosen, name: "Ada L." });
+    expect({ name: account.name, here }).toEqual({ name: "Ada L.", here: false });
+    expect((await signIn("the squatter's own password")).ok).toBe(false);
+    expect((await signIn(PASSWORD)).ok).toBe(false);
+    expect((await signIn(chosen)).ok).toBe(true);
+  });
+
+  test("the squatter's own sign-in, which mails another link, changes nothing about that", async () => {
+    await signUp("the squatter's own password", { name: "Mallory", browser: ATTACKERS });
+    const before = (await people.mails()).length;
+    await signIn("the squatter's own password");
+    await expect.poll(async () => (await people.mails()).length).toBe(before + 1);
+    expect(await people.verification.describe(await token(), BROWSER)).toEqual({ email, choosesPassword: true });
+    const { account } = await people.verification.confirm(await token(), { browser: BROWSER, password: PASSWORD });
+    expect(account.name).toBeUndefined();
+    expect((await signIn("the squatter's own password")).ok).toBe(false);
+    expect((await signIn(PASSWORD)).ok).toBe(true);
+  });
+
+  test("nobody's mailbox is filled: past five mails an hour from one place, twenty in all, the answer stays and the mail does not", async () => {
+    const arrived = async () => (await people.mails()).filter(({ to }) => to === email).length;
+    for (let count = 0; count < 7; count += 1) expect(await signUp(PASSWORD)).toEqual({ email });
+    expect(await arrived()).toBe(5);
+    for (let count = 0; count < 16; count += 1) expect(await signUp(PASSWORD, { address: `198.51.100.${count}` })).toEqual({ email });
+    expect(await arrived()).toBe(20);
   });
 
   test("what cannot be an account is refused with every fault", async () => {
-    const refused = people.signUp.begin({ email: "nobody", password: "short", name: "x".repeat(300), address: ADDRESS });
+    const refused = people.signUp.begin({ email: "nobody", password: "short", name: "x".repeat(300), browser: BROWSER, address: ADDRESS });
     await expect(refused).rejects.toMatchObject({
       code: "invalid_input",
       faults: [{ field: "email" }, { field: "password" }, { field: "name" }],
@@ -223,7 +263,7 @@ describe.each(arrangements)("signing up and in on $name", ({ open }) => {
     });
     expect(await signIn(PASSWORD)).toMatchObject({ ok: false, reason: "unverified" });
     await expect.poll(async () => (await people.mails()).some(({ to }) => to === email)).toBe(true);
-    await people.verification.confirm(await token());
+    await people.verification.confirm(await token(), { browser: BROWSER });
     expect(await signIn(PASSWORD)).toMatchObject({ ok: true, account: { id, name: "Ada", roles: ["editor"] } });
     await people.verification.resend(id);
     expect((await people.mails()).filter(({ to }) => to === email)).toHaveLength(1);
@@ -235,10 +275,10 @@ describe.each(arrangements)("signing up and in on $name", ({ open }) => {
     const account = await people.accounts.get(email);
     await people.accounts.disable(account.id);
     expect(await people.verification.describe(link)).toBeUndefined();
-    await expect(people.verification.confirm(link)).rejects.toMatchObject({ code: "link_invalid" });
+    await expect(people.verification.confirm(link, { browser: BROWSER })).rejects.toMatchObject({ code: "link_invalid" });
     await people.accounts.enable(account.id);
     await people.accounts.delete(account.id);
-    await expect(people.verification.confirm(link)).rejects.toMatchObject({ code: "link_invalid" });
+    await expect(people.verification.confirm(link, { browser: BROWSER })).rejects.toMatchObject({ code: "link_invalid" });
   });
 });
 
@@ -252,7 +292,9 @@ describe("who may sign up", () => {
   test("nobody when it is closed", async () => {
     await using people = await openPeople(stores, { signUp: "closed" });
     const closed = { code: "sign_up_closed", status: 403 };
-    await expect(people.signUp.begin({ email: "a@example.com", password: PASSWORD, address: ADDRESS })).rejects.toMatchObject(closed);
+    await expect(
+      people.signUp.begin({ email: "a@example.com", password: PASSWORD, browser: BROWSER, address: ADDRESS }),
+    ).rejects.toMatchObject(closed);
     await expect(people.signUp.admit(undefined)).rejects.toMatchObject(closed);
     await expect(people.signUp.invite("a@example.com")).rejects.toMatchObject(closed);
   });
@@ -267,13 +309,13 @@ describe("who may sign up", () => {
     expect(link).toBe(`http://localhost:3000/sign-up?invitation=${invitation}`);
     expect(await people.signUp.admit(invitation)).toEqual({ email });
     const begin = (of: string, by: string | undefined) =>
-      people.signUp.begin({ email: of, password: PASSWORD, address: ADDRESS, invitation: by });
+      people.signUp.begin({ email: of, password: PASSWORD, browser: BROWSER, address: ADDRESS, invitation: by });
     await expect(begin(email, undefined)).rejects.toMatchObject({ code: "sign_up_closed" });
     await expect(begin(email, "x".repeat(43))).rejects.toMatchObject({ code: "link_invalid" });
     await expect(begin("other@example.com", invitation)).rejects.toMatchObject({ code: "invalid_input", faults: [{ field: "email" }] });
     await begin(email, invitation);
     await begin(email, invitation); // the first mail was lost
-    await people.verification.confirm((await people.mailTo(email)).token ?? "");
+    await people.verification.confirm((await people.mailTo(email)).token ?? "", { browser: BROWSER });
     await expect(begin(email, invitation)).rejects.toMatchObject({ code: "link_invalid" });
 
     const late = await people.signUp.invite("late@example.com");
@@ -359,7 +401,7 @@ describe("the first administrator", () => {
 
   test("takes over an unverified sign-up and voids it, but nobody's verified account", async () => {
     await using people = await openPeople(stores);
-    await people.signUp.begin({ email: "root@example.com", password: "the squatter's own password", address: ADDRESS });
+    await people.signUp.begin({ email: "root@example.com", password: "the squatter's own password", browser: ATTACKERS, address: ADDRESS });
     const squatters = (await people.mailTo("root@example.com")).token ?? "";
     await people.accounts.create({ email: "ada@example.com", emailVerified: true, passwordHash: await people.passwords.hash(PASSWORD) });
     const token = tokenOf(await people.bootstrap.link());
@@ -368,6 +410,6 @@ describe("the first administrator", () => {
     });
     const account = await people.bootstrap.create({ token, email: "Root@example.com", password: PASSWORD, name: "Root" });
     expect(account).toMatchObject({ email: "root@example.com", name: "Root", roles: ["admin"], emailVerified: true });
-    await expect(people.verification.confirm(squatters)).rejects.toMatchObject({ code: "link_invalid" });
+    await expect(people.verification.confirm(squatters, { browser: BROWSER })).rejects.toMatchObject({ code: "link_invalid" });
   });
 });

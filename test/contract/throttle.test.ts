@@ -144,12 +144,28 @@ describe.each(arrangements)("throttle on $name", ({ redis: onRedis, open }) => {
 
   test("other things have allowances of their own", async () => {
     const recipient = freshEmail();
-    const got = await Promise.all(Array.from({ length: 9 }, (_, n) => (n % 2 ? here : there).allows("mail", recipient)));
+    const got = await Promise.all(
+      Array.from({ length: 9 }, (_, n) => (n % 2 ? here : there).allows("mail", { email: recipient, address: "192.0.2.1" })),
+    );
     expect(got.filter(Boolean)).toHaveLength(5);
-    expect(await here.allows("mail", freshEmail())).toBe(true);
+    for (const other of [
+      { email: freshEmail(), address: "192.0.2.1" },
+      { email: recipient, address: freshAddress() },
+    ]) {
+      expect(await here.allows("mail", other)).toBe(true);
+    }
     const address = freshAddress();
-    for (let count = 0; count < 100; count += 1) await here.require("sign-up", address);
-    await expect(there.require("sign-up", address)).rejects.toMatchObject({ code: "too_many_attempts", status: 429 });
+    for (let count = 0; count < 100; count += 1) await here.require("sign-up", { address });
+    await expect(there.require("sign-up", { address })).rejects.toMatchObject({ code: "too_many_attempts", status: 429 });
+  });
+
+  test("wrong codes of devices are counted by address, right ones are not, and parallel tries do not slip through", async () => {
+    const address = freshAddress();
+    for (let count = 0; count < 60; count += 1) await (await (count % 2 ? here : there).beginUserCode(address)).succeeded();
+    const tries = await Promise.allSettled(Array.from({ length: 50 }, (_, n) => (n % 2 ? here : there).beginUserCode(address)));
+    expect(tries.filter(({ status }) => status === "fulfilled")).toHaveLength(30);
+    await expect(here.beginUserCode(address)).rejects.toMatchObject({ code: "too_many_attempts", status: 429 });
+    await here.beginUserCode(freshAddress());
   });
 
   test("the store sees no address, of mail or network, and forgets by itself", async () => {
@@ -175,7 +191,7 @@ describe("while the store is away, nobody may guess", () => {
     await expect(throttle.beginSignIn({ email: "a@example.com", address: "192.0.2.1", device: "known" })).rejects.toMatchObject(
       unavailable,
     );
-    await expect(throttle.allows("mail", "a@example.com")).rejects.toMatchObject(unavailable);
+    await expect(throttle.allows("mail", { email: "a@example.com" })).rejects.toMatchObject(unavailable);
     await pool.end();
   });
 

@@ -85,6 +85,10 @@ export const samples: Record<string, Sample> = {
   },
   "check-your-mail-reset": { view: "check-your-mail", model: { email: "ada@example.org", purpose: "reset" } },
   "verify-email": { view: "verify-email", model: { action: "/verify-email", hidden: { token: "t" }, email: "ada@example.org" } },
+  "verify-email-elsewhere": {
+    view: "verify-email",
+    model: { action: "/verify-email", hidden: { token: "t" }, email: "ada@example.org", newPassword: { minimumLength: 15 } },
+  },
   "email-verified": { view: "email-verified", model: { email: "ada@example.org", next: "/account", beganElsewhere: true } },
   bootstrap: { view: "bootstrap", model: { action: "/bootstrap", hidden: { token: "t" }, minimumPasswordLength: 15 } },
   consent: {
