@@ -153,7 +153,7 @@ const keyOf = ({ options }: Redis): NodeKey => `${options.host}:${options.port}`
  * The hash slot of a key.
  * @see https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/#hash-tags
  */
-export function slotOf(name: string): number {
+function slotOf(name: string): number {
   const open = name.indexOf("{");
   const close = name.indexOf("}", open + 1);
   const hashed = open !== -1 && close > open + 1 ? name.slice(open + 1, close) : name;

@@ -24,7 +24,7 @@ export interface Opened {
   close(): Promise<void>;
 }
 
-export const ISSUER = "https://issuer.example";
+const ISSUER = "https://issuer.example";
 const PARALLEL = 20;
 const HOUR = 3_600;
 
@@ -56,7 +56,7 @@ export function adaptersOn(store: RecordStore): Adapters {
 }
 
 /** One request: everything that `work` writes is committed together. @returns what the commit lost */
-export async function request(store: RecordStore, work: (scope: RequestScope) => Promise<void>, defersChecks = true) {
+async function request(store: RecordStore, work: (scope: RequestScope) => Promise<void>, defersChecks = true) {
   const scope = new RequestScope({ defersChecks });
   await runInScope(scope, () => work(scope));
   return store.commit(scope.take());
