@@ -303,3 +303,18 @@ describeFlows("device flow", (flow) => {
     expect(refused).toMatchObject({ status: 400, body: { error: "invalid_target" } });
   });
 });
+
+describeFlows("guessing at the codes of devices", (flow) => {
+  it("ends for an address, while right codes cost nothing", async () => {
+    const client = await flow.grantor.client({ type: "device" });
+    const { user_code } = (await (await post(`${flow.grantor.url}/oauth/device`, client, { scope: "openid" })).json()) as Authorization;
+    const agent = new Agent();
+    const type = async (code: string) => agent.submit(await agent.open(`${flow.grantor.url}/device`), { user_code: code });
+    for (let tries = 0; tries < 35; tries++) expect((await type(user_code)).text).toContain('name="confirm"');
+    for (let guesses = 0; guesses < 30; guesses++) expect((await type("BBBB-BBBB")).text).toContain("There is no such code");
+    const refused = await type("BBBB-BBBB");
+    expect([refused.status, refused.text.includes("There were too many tries")]).toEqual([429, true]);
+    expect(Number(refused.headers.get("Retry-After"))).toBeGreaterThan(0);
+    expect((await type(user_code)).status).toBe(429);
+  });
+});

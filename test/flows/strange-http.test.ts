@@ -55,6 +55,20 @@ describeFlows("strange HTTP", (flow) => {
     }
   });
 
+  it("answers 400 to a target that is neither path nor URL, and takes a whole URL for its path", async () => {
+    for (const target of ["http://[", "http://", "http://a:99999/", "https://[::1", "//[", "/[", "*"]) {
+      const answer = await raw("GET", target);
+      expect([target, answer.status >= 400 && answer.status < 500, TRACE.test(answer.body)]).toEqual([target, true, false]);
+    }
+    const refused = await raw("GET", "http://[");
+    expect([refused.status, JSON.parse(refused.body)]).toMatchObject([400, { error: "invalid_request" }]);
+    for (const host of ["localhost", "evil.example", "%6cocalhost"]) {
+      expect((await raw("GET", `http://${host}/health/live?x=1`)).status).toBe(200);
+      expect((await raw("GET", `http://${host}/.well-known/jwks.json`)).status).toBe(200);
+    }
+    expect(flow.grantor.server.logs()).not.toMatch(/ERR_INVALID_URL|unexpected error/);
+  });
+
   it("is not fooled by strange paths", async () => {
     const paths = [
       ...[
