@@ -9,6 +9,7 @@ import { BACKCHANNEL_LOGOUT_PATH, POST_LOGOUT_PATH, REDIRECT_PATH } from "./rely
 
 const EMAIL = "demo@example.org";
 const CLIENT_ID = "demo-relying-party";
+const API_NAME = "Example API";
 const PASSWORD_FILE = "demo-password";
 
 export interface DemoAddresses {
@@ -32,8 +33,13 @@ export async function seedDemo(services: Services, { dataDir }: Pick<Config, "da
 }
 
 async function seedResource({ resources }: Services, audience: string): Promise<void> {
+  // A scope belongs to one resource: where the demo had another port before, that resource makes room.
+  for (const other of resources.all()) {
+    const isEarlier = other.name === API_NAME && other.audience.startsWith("http://localhost:") && other.audience !== audience;
+    if (isEarlier) await resources.delete(other.audience);
+  }
   const resource = {
-    name: "Example API",
+    name: API_NAME,
     scopes: [
       { name: "things:read", description: "See your things" },
       { name: "things:write", description: "Add things in your name" },
