@@ -273,7 +273,6 @@ function targetOf(target: string): string | undefined {
 /** Koa cannot even begin a request to such a target. */
 function refuseTarget(response: ServerResponse): void {
   const body = JSON.stringify({ error: "invalid_request", error_description: "The request's target is no path and no URL." });
-  response
-    .writeHead(400, { "Content-Type": "application/json; charset=utf-8", "Cache-Control": "no-store", Connection: "close" })
-    .end(body);
+  const headers = { "Content-Type": "application/json; charset=utf-8", "Content-Length": body.length, "Cache-Control": "no-store" };
+  response.writeHead(400, { ...headers, Connection: "close" }).end(body);
 }
