@@ -17,6 +17,8 @@ export async function runServer(): Promise<number> {
     routeConsole(log);
     const forever = log;
     process.on("unhandledRejection", (err) => forever.error({ err }, "unhandled rejection"));
+    if (!config.loopback && secrets.smtpUrl === undefined && cluster.isPrimary)
+      log.warn("SMTP_URL is not set: mail is left in DATA_DIR/outbox and reaches nobody by itself");
     if (config.workers > 1 && cluster.isPrimary) {
       const { supervise } = await import("./cluster.ts");
       return await supervise(config, secrets, log, stopping.signal);
@@ -29,7 +31,10 @@ export async function runServer(): Promise<number> {
   } catch (error) {
     if (error instanceof ConfigError || log === undefined)
       process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
-    else log.fatal({ err: error }, error instanceof Error ? error.message : "the server could not start");
+    else {
+      log.debug({ err: error }, "why the server could not start");
+      log.fatal(error instanceof Error ? error.message : "the server could not start");
+    }
     return 1;
   } finally {
     log?.flush();
