@@ -1,8 +1,10 @@
 /** WORKERS > 1: a primary that owns the embedded database and the workers: forks them, replaces those that die, and drains them together. */
 import cluster, { type Worker } from "node:cluster";
+import { createServer } from "node:http";
 import type { Config } from "./config.ts";
 import type { Logger } from "./observability/logger.ts";
 import type { Secrets } from "./secrets.ts";
+import { LISTENS, listen } from "./server.ts";
 import { openDatabase } from "./storage/database.ts";
 
 /** Milliseconds before a worker that died is replaced; doubled with each death in a row, up to the limit. */
@@ -15,6 +17,7 @@ const DRAIN_LIMIT = 28_000;
 
 /** Runs the workers until the signal aborts. @returns the exit status */
 export async function supervise(config: Config, secrets: Secrets, log: Logger, signal: AbortSignal): Promise<number> {
+  await checkPort(config);
   // Opened here first, so that the embedded server lives as long as the primary and is migrated before anybody needs it.
   const database = await openDatabase(config, secrets, log);
   let failures = 0;
@@ -24,8 +27,8 @@ export async function supervise(config: Config, secrets: Secrets, log: Logger, s
   const start = (): void => {
     const worker = cluster.fork();
     const bornAt = Date.now();
-    worker.once("listening", () => {
-      everReady = true;
+    worker.on("message", (message) => {
+      if (message === LISTENS) everReady = true;
     });
     worker.once("exit", (code, deathSignal) => {
       if (signal.aborted) return;
@@ -42,6 +45,13 @@ export async function supervise(config: Config, secrets: Secrets, log: Logger, s
   await stopAll(log);
   await database.close();
   return signal.aborted ? 0 : 1;
+}
+
+/** Workers that share a port would share it with a stranger too. @throws {Error} with the words that say what to set */
+async function checkPort(config: Config): Promise<void> {
+  const server = createServer();
+  await listen(server, config);
+  await new Promise((resolve) => server.close(resolve));
 }
 
 async function stopAll(log: Logger): Promise<void> {

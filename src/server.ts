@@ -1,14 +1,25 @@
 /** One server process: opens the services, listens, and on a signal drains: not ready, what is under way answered, everything closed. */
+import cluster from "node:cluster";
 import { createServer, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
+import { type AddressInfo, Server as NetServer } from "node:net";
+import { setImmediate, setTimeout as sleep } from "node:timers/promises";
 import { createApp } from "./app.ts";
 import type { Config } from "./config.ts";
 import type { Logger } from "./observability/logger.ts";
 import type { Secrets } from "./secrets.ts";
 import { openServices } from "./services.ts";
 
+/** What a worker tells its primary. */
+export const LISTENS = "listens";
+
 /** Milliseconds in which keep-alive connections are told to close with their next answer, before no new ones are taken. */
 const FAREWELL = 1_000;
+/** Milliseconds; a connection that was made just before the end has sent its request by then. */
+const IDLE_AFTER_CLOSE = 2_000;
+/** Milliseconds that a turn of the event loop takes in which nothing happens. */
+const QUIET = 0.1;
+/** Milliseconds. */
+const QUIET_PATIENCE = 2_000;
 /** Milliseconds for requests under way; the rest of the 30 seconds is for the stores. */
 const DRAIN_LIMIT = 20_000;
 /** Milliseconds; longer than the idle timeout of common load balancers (60 s), so that they close first. */
@@ -41,6 +52,7 @@ export async function serve(
       },
     );
     await listen(server, config);
+    cluster.worker?.send(LISTENS);
     try {
       await announceBootstrap(services.people.bootstrap);
       onListening(server.address() as AddressInfo);
@@ -56,24 +68,49 @@ export async function serve(
   }
 }
 
-function listen(server: Server, { port, host }: Config): Promise<void> {
+/**
+ * Of several workers each listens for itself where the system can (Linux): nobody hands connections around that could be lost on the way.
+ * @throws {Error} with the words that say what to set
+ */
+export function listen(server: Server, { port, host }: Pick<Config, "port" | "host">): Promise<void> {
+  const reusePort = cluster.isWorker && process.platform === "linux";
   return new Promise((resolve, reject) => {
     server.once("error", (error: NodeJS.ErrnoException) => {
       if (error.code === "EADDRINUSE") reject(new Error(`Port ${port} is in use. Stop what listens there, or set PORT to another one.`));
       else if (error.code === "EACCES") reject(new Error(`This user may not listen on port ${port}. Set PORT to one above 1023.`));
       else reject(error);
     });
-    server.listen(port, host, resolve);
+    server.listen({ port, host, reusePort }, resolve);
   });
 }
 
+/** Answers what was sent, and takes no more. */
 async function drain(server: Server): Promise<void> {
-  await new Promise((resolve) => setTimeout(resolve, FAREWELL));
-  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-  server.closeIdleConnections();
+  await sleep(FAREWELL);
+  await quietMoment(server);
+  // Not the HTTP server's own `close`, which breaks connections whose next request is on its way.
+  const closed = new Promise<void>((resolve) => NetServer.prototype.close.call(server, () => resolve()));
+  const idle = setInterval(() => server.closeIdleConnections(), IDLE_AFTER_CLOSE);
   const limit = setTimeout(() => server.closeAllConnections(), DRAIN_LIMIT);
   await closed;
+  clearInterval(idle);
   clearTimeout(limit);
+}
+
+/** Connections that wait to be accepted break when nobody listens any more: after so short a turn of the event loop there is none. */
+async function quietMoment(server: Server): Promise<void> {
+  let accepted = 0;
+  const count = () => {
+    accepted += 1;
+  };
+  server.on("connection", count);
+  for (const started = performance.now(); ; ) {
+    const [before, earlier] = [performance.now(), accepted];
+    await setImmediate();
+    const now = performance.now();
+    if ((accepted === earlier && now - before < QUIET) || now - started > QUIET_PATIENCE) break;
+  }
+  server.off("connection", count);
 }
 
 const aborted = (signal: AbortSignal): Promise<void> =>
