@@ -5,7 +5,7 @@ import { AccountError, type AccountErrorCode } from "./account-error.ts";
 const TITLES: Partial<Record<AccountErrorCode, { title: string; advice: string }>> = {
   link_invalid: { title: "This link does not work any more", advice: "Nothing was changed." },
   sign_up_closed: { title: "Signing up is not open to everybody here", advice: "If you have an account, sign in." },
-  too_many_attempts: { title: "Too many tries", advice: "The wait gets longer with every further try." },
+  too_many_attempts: { title: "Too many tries", advice: "Nothing was changed." },
 };
 
 /** Gives what this room throws its place on the error page: heading, sentence, `Retry-After`. */
