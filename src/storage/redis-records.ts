@@ -7,8 +7,10 @@
  *   grantor:grant:{<hash>}:members     sorted set, by expiry, of the records issued under a grant
  *   grantor:session-uid:{<hash>}, grantor:user-code:{<hash>}   pointers: the key of the record
  *   grantor:account:{<id>}, grantor:client:{<id>}              sorted sets, by expiry, of what belongs to them
+ *   grantor:told                       until when (ms) it knows all that was ended; on a cluster one for each master
  */
 import { Cluster } from "ioredis";
+import { tagOf } from "./hash-slots.ts";
 import {
   type Lost,
   type RecordKey,
@@ -23,6 +25,13 @@ import { RedisTrust } from "./redis-trust.ts";
 import type { RevocationJournal } from "./revocation-journal.ts";
 
 const FRESH = "0000000000";
+/**
+ * Milliseconds before its mark that a Redis is told again: what other processes were still carrying out, also in a Redis that was cut off
+ * and went on without being the master any more.
+ */
+const OVERLAP_MS = 3_600_000;
+/** Milliseconds; a Redis without a mark is told everything. */
+const MARK_LIFE_MS = 30 * 86_400_000;
 
 const SCRIPTS = {
   /** KEYS record, answer; ARGV seconds, [answer, its expiry in ms] → 1 consumed now, 0 was consumed or is not there */
@@ -125,7 +134,11 @@ export class RedisRecords implements RecordStore {
     return (await this.#ask([index(owner)], (redis) => redis.zrange(index(owner), "0", "-1"))) as RecordKey[];
   }
 
-  async sweep(): Promise<void> {}
+  /** Redis sweeps by itself. Here it is noted how far what it holds knows what was ended. */
+  async sweep(): Promise<void> {
+    const now = await this.#journal.now();
+    if (this.#trust.covers(this.#markNames())) await this.#mark(now);
+  }
 
   async ping(): Promise<void> {
     await this.#ask(["grantor:ping"], (redis) => redis.get("grantor:ping"));
@@ -236,7 +249,10 @@ export class RedisRecords implements RecordStore {
 
   /** Carries out every ending that Redis may have lost. */
   async #tellEndings(): Promise<void> {
-    for await (const keys of this.#journal.replay()) await Promise.all(keys.map((key) => this.#remove(this.#redis, key)));
+    const [now, marks] = [await this.#journal.now(), await Promise.all(this.#markNames().map((mark) => this.#redis.get(mark)))];
+    const since = marks.includes(null) ? undefined : new Date(Math.min(...marks.map(Number)) - OVERLAP_MS);
+    for await (const keys of this.#journal.replay(since)) await Promise.all(keys.map((key) => this.#remove(this.#redis, key)));
+    await this.#mark(now);
   }
 
   /** Asks for what may be asked again. */
@@ -250,6 +266,22 @@ export class RedisRecords implements RecordStore {
     } catch (error) {
       throw new StoreUnavailableError(error);
     }
+  }
+
+  /** Endings until then are carried out. In a Redis that loses its newest writes the mark is lost with them. */
+  async #mark(until: Date): Promise<void> {
+    const expiresAt = Date.now() + MARK_LIFE_MS;
+    await Promise.all(this.#markNames().map((mark) => this.#redis.set(mark, until.getTime(), "PXAT", expiresAt)));
+  }
+
+  /** One on each master: in its first slot. */
+  #markNames(): string[] {
+    if (!(this.#redis instanceof Cluster)) return ["grantor:told"];
+    const first = new Map<string | undefined, number>();
+    this.#redis.slots.forEach((nodes, slot) => {
+      if (!first.has(nodes[0])) first.set(nodes[0], slot);
+    });
+    return [...first.values()].map((slot) => `grantor:told:{${tagOf(slot)}}`);
   }
 
   async #tryOnce(writes: readonly Write[]): Promise<Lost | undefined> {

@@ -3,13 +3,13 @@
  * nothing is asked of it until it has been told again what was ended (design, decision 9). On a cluster this counts slot by slot.
  */
 import { Cluster, type Redis } from "ioredis";
+import { SLOTS, slotOf } from "./hash-slots.ts";
 import type { RedisClient } from "./redis-client.ts";
 
 /** Milliseconds that a request waits for a Redis that is away, before it hears 503. */
 const PATIENCE = 2_000;
 /** Milliseconds between two tries to tell it. */
 const RETRY_DELAY = 500;
-const SLOTS = 16_384;
 
 /** `host:port` of a cluster's node. */
 type NodeKey = string;
@@ -148,22 +148,6 @@ async function aliveMasters(redis: Cluster): Promise<Set<NodeKey>> {
 }
 
 const keyOf = ({ options }: Redis): NodeKey => `${options.host}:${options.port}`;
-
-/**
- * The hash slot of a key.
- * @see https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/#hash-tags
- */
-function slotOf(name: string): number {
-  const open = name.indexOf("{");
-  const close = name.indexOf("}", open + 1);
-  const hashed = open !== -1 && close > open + 1 ? name.slice(open + 1, close) : name;
-  let crc = 0; // CRC-16/XMODEM
-  for (const byte of Buffer.from(hashed)) {
-    crc ^= byte << 8;
-    for (let bit = 0; bit < 8; bit++) crc = crc & 0x8000 ? (crc << 1) ^ 0x1021 : crc << 1;
-  }
-  return (crc & 0xffff) % SLOTS;
-}
 
 async function within(milliseconds: number, done: Promise<void>): Promise<void> {
   let timer: NodeJS.Timeout | undefined;

@@ -23,13 +23,19 @@ export class RevocationJournal {
     );
   }
 
-  /** Everything that is still worth telling, newest first, in batches. */
-  async *replay(): AsyncGenerator<RecordKey[]> {
+  /** The time of the journal's own clock. */
+  async now(): Promise<Date> {
+    const { rows } = await this.#query<{ now: Date }>("SELECT now()", []);
+    return rows[0]?.now as Date;
+  }
+
+  /** Everything that was ended since then, or ever, and is still worth telling; newest first, in batches. */
+  async *replay(since?: Date): AsyncGenerator<RecordKey[]> {
     for (let before: { revoked_at: Date; key: string } | undefined; ; ) {
       const { rows } = await this.#query<{ key: RecordKey; revoked_at: Date }>(
-        `SELECT key, revoked_at FROM revocation WHERE expires_at > now() AND ($1::timestamptz IS NULL OR (revoked_at, key) < ($1, $2))
+        `SELECT key, revoked_at FROM revocation WHERE expires_at > now() AND revoked_at >= $3 AND ($1::timestamptz IS NULL OR (revoked_at, key) < ($1, $2))
          ORDER BY revoked_at DESC, key DESC LIMIT ${BATCH}`,
-        [before?.revoked_at ?? null, before?.key ?? ""],
+        [before?.revoked_at ?? null, before?.key ?? "", since ?? new Date(0)],
       );
       if (rows.length > 0) yield rows.map(({ key }) => key);
       before = rows.at(-1);
