@@ -2,7 +2,8 @@
 import { readFileSync } from "node:fs";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { CLIENT_TYPES, type ClientType, clientType, METADATA_MEMBERS } from "../clients/client-metadata.ts";
-import { type ClientRecord, type ClientWithSecret, registrationResponse } from "../clients/client-store.ts";
+import type { ClientRecord } from "../clients/client-record.ts";
+import { type ClientWithSecret, registrationResponse } from "../clients/client-store.ts";
 import { type ClientOperations, type ClientOrder, createClientOperations } from "./client-operations.ts";
 import { type Answer, leaf, moreNote, type PageOptions, paged, positiveInteger, type Run, repeatable, UsageError } from "./commands.ts";
 import { COMMAND_LINE } from "./operator.ts";

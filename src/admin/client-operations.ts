@@ -1,7 +1,8 @@
 /** What an operator does with applications, beyond what an application may say of itself. */
 import { ClientError } from "../clients/client-error.ts";
 import { type ClientType, DEVICE_CODE_GRANT, TYPE_DEFAULTS } from "../clients/client-metadata.ts";
-import type { ClientRecord, ClientStore, ClientWithSecret, OperatorSettings } from "../clients/client-store.ts";
+import type { ClientRecord } from "../clients/client-record.ts";
+import type { ClientStore, ClientWithSecret, OperatorSettings } from "../clients/client-store.ts";
 import type { RegistrationTokens } from "../clients/registration-tokens.ts";
 import { isManagementScope, isOpenIdScope, joinScope, splitScope } from "../clients/scopes.ts";
 import type { AuditLog } from "../observability/audit-log.ts";

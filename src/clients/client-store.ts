@@ -3,6 +3,7 @@ import { Prisma, type PrismaClient } from "../storage/generated/client.ts";
 import { createLookupCache } from "../storage/lookup-cache.ts";
 import { ClientError } from "./client-error.ts";
 import { type ClientMetadata, type ClientType, needsSecret, parseClientMetadata, TYPE_DEFAULTS } from "./client-metadata.ts";
+import type { ClientRecord } from "./client-record.ts";
 import { generateSecret, hashSecret, newClientId, secretMatches } from "./client-secrets.ts";
 import { refuseOwnChanges, STRANGER } from "./own-changes.ts";
 import { takeInitialAccessToken } from "./registration-tokens.ts";
@@ -20,22 +21,6 @@ const PAGE = 50;
 const LARGEST_PAGE = 500;
 /** RFC 6749 §2.2, VSCHAR; anything else never reaches the database. */
 const CLIENT_ID = /^[\x21-\x7E]{1,200}$/;
-
-export interface ClientRecord {
-  readonly clientId: string;
-  /** RFC 7591 members, never a secret. */
-  readonly metadata: ClientMetadata;
-  /** SHA-256 of the secret, base64url. */
-  readonly secretHash?: string;
-  readonly requirePkce: boolean;
-  readonly firstParty: boolean;
-  readonly verified: boolean;
-  readonly managementScopes: readonly string[];
-  /** `operator`, `initial_access_token`, `registration` (nobody vouched for it) or the id of the account that made it. */
-  readonly createdBy: string;
-  readonly createdAt: Date;
-  readonly updatedAt: Date;
-}
 
 /** What only an operator decides. */
 export interface OperatorSettings {

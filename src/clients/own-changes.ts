@@ -2,7 +2,7 @@
 import { isDeepStrictEqual } from "node:util";
 import { ClientError, type Fault, refuseFaults } from "./client-error.ts";
 import { type ClientMetadata, METADATA_MEMBERS, STRANGERS_SCOPES } from "./client-metadata.ts";
-import type { ClientRecord } from "./client-store.ts";
+import type { ClientRecord } from "./client-record.ts";
 import { isOpenIdScope, splitScope } from "./scopes.ts";
 
 /** `createdBy` of applications that registered themselves with nobody to vouch for them. */

@@ -1,0 +1,18 @@
+import type { ClientMetadata } from "./client-metadata.ts";
+
+/** An application as it is stored: what it said of itself, and what only an operator says. */
+export interface ClientRecord {
+  readonly clientId: string;
+  /** RFC 7591 members, never a secret. */
+  readonly metadata: ClientMetadata;
+  /** SHA-256 of the secret, base64url. */
+  readonly secretHash?: string;
+  readonly requirePkce: boolean;
+  readonly firstParty: boolean;
+  readonly verified: boolean;
+  readonly managementScopes: readonly string[];
+  /** `operator`, `initial_access_token`, `registration` (nobody vouched for it) or the id of the account that made it. */
+  readonly createdBy: string;
+  readonly createdAt: Date;
+  readonly updatedAt: Date;
+}
