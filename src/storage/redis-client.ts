@@ -16,7 +16,9 @@ const COMMON = {
   enableAutoPipelining: true,
   socketTimeout: SOCKET_TIMEOUT_MS,
   connectTimeout: CONNECT_TIMEOUT_MS,
-  maxRetriesPerRequest: 1,
+  // None: when a connection breaks, whoever waits hears so at once. With more, ioredis 6 forgets commands that it may not send again,
+  // and an auto-pipeline that waits for one of them holds up every later command for ever.
+  maxRetriesPerRequest: 0,
   autoResendUnfulfilledCommands: false, // a consume that was sent twice would lose to itself
   connectionName: "grantor",
   disableClientInfo: true,

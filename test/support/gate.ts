@@ -13,7 +13,7 @@ export interface Gate {
 }
 
 /** @param to where the store listens: a Unix socket's path or a port on 127.0.0.1 */
-async function startGate(to: string | number): Promise<Gate> {
+export async function startGate(to: string | number): Promise<Gate> {
   const port = await freePort();
   const sockets = new Set<Socket>();
   let hangs = false;
