@@ -1,4 +1,5 @@
 /** What people and applications hold survives restarts; while a store is away they hear 503, and afterwards all is well without a restart. */
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Agent, type Page } from "../support/agent.ts";
 import { type Gate, gateToPostgres, startGate } from "../support/gate.ts";
@@ -22,6 +23,8 @@ import { TEST_SECRET_KEY } from "../support/secret-key.ts";
 import { waitFor } from "../support/wait-for.ts";
 
 const BROWSERS = 50;
+/** Of them, in a closed loop. */
+const USERS = 8;
 /** Milliseconds in which the server is well again once its stores are. */
 const RECOVERY = 5_000;
 /** Milliseconds for an answer while the database hangs, which nothing but time can tell from one that is slow. */
@@ -239,6 +242,40 @@ describe.each([
     expect(performance.now() - started).toBeLessThan(PATIENCE);
     await gate.open();
     await waitFor("the server to be ready", ready, 3 * RECOVERY);
+    await expectAllAlive();
+  });
+
+  test("a store that crashes under load lets nobody wait, and all is well again", async () => {
+    const service = await grantor.client({ type: "service" });
+    let running = true;
+    const statuses = new Map<number, number>();
+    const users = browsers.slice(0, USERS).map(async ({ agent, tokens }) => {
+      while (running) {
+        const answers = await Promise.all([
+          agent.request(authorizationUrl(grantor.url, client, pkce())),
+          userinfo(grantor, tokens.access_token),
+          post(`${grantor.url}/oauth/token`, service, { grant_type: "client_credentials" }),
+        ]);
+        for (const answer of answers) {
+          await answer.text();
+          statuses.set(answer.status, (statuses.get(answer.status) ?? 0) + 1);
+        }
+      }
+    });
+    for (let crashes = 0; crashes < 3; crashes++) {
+      await sleep(300);
+      if (redis === undefined) await postgres.crash();
+      else {
+        await redis.kill();
+        await sleep(300);
+        await redis.start();
+      }
+    }
+    running = false;
+    const late = sleep(PATIENCE).then(() => "somebody waits");
+    expect(await Promise.race([Promise.all(users).then(() => "all were answered"), late])).toBe("all were answered");
+    for (const status of statuses.keys()) expect([200, 303, 503], JSON.stringify([...statuses])).toContain(status);
+    expect(statuses.get(200)).toBeGreaterThan(0);
     await expectAllAlive();
   });
 
