@@ -34,6 +34,7 @@ const SQL = {
   keep: `WITH held AS (SELECT key FROM engine_record WHERE key = $1 AND expires_at > now() FOR UPDATE),
     kept AS (UPDATE engine_record SET expires_at = to_timestamp($2 / 1000.0) WHERE key IN (SELECT key FROM held) AND expires_at < to_timestamp($2 / 1000.0))
     SELECT count(*)::int AS alive FROM held`,
+  anyLeft: `SELECT EXISTS (SELECT FROM engine_record WHERE key = ANY($1)) OR EXISTS (SELECT FROM engine_record WHERE grant_key = ANY($1)) AS left`,
   lock: "SELECT FROM engine_record WHERE key = $1 FOR UPDATE",
   remove: "DELETE FROM engine_record WHERE key = $1",
   removeTied: "DELETE FROM engine_record WHERE grant_key = $1",
@@ -70,6 +71,9 @@ export class DatabaseRecords implements RecordStore {
 
   async commit(writes: readonly Write[]): Promise<Lost | undefined> {
     if (writes.length === 0) return undefined;
+    const late = await this.#comesLate(writes);
+    if (late !== undefined) return late;
+    if (await this.#isDone(writes)) return undefined;
     try {
       return await this.#transact(writes);
     } catch (error) {
@@ -102,6 +106,22 @@ export class DatabaseRecords implements RecordStore {
 
   /** The pool belongs to whoever opened the database. */
   async close(): Promise<void> {}
+
+  /** What was consumed already: most losers of a race need not queue for the locks that the next ones wait for. */
+  async #comesLate(writes: readonly Write[]): Promise<Lost | undefined> {
+    for (const write of writes) {
+      if (write.op !== "consume") continue;
+      const record = await this.read(write.key);
+      if (record === undefined || record.consumedAt !== undefined) return write;
+    }
+    return undefined;
+  }
+
+  /** Of many that end the same grant at once, most find nothing left to end. */
+  async #isDone(writes: readonly Write[]): Promise<boolean> {
+    if (!writes.every((write) => write.op === "remove" && !write.onlyIfThere && write.key.startsWith("grant:"))) return false;
+    return !(await this.#ask("any-left", SQL.anyLeft, [writes.map(({ key }) => key)])).rows[0].left;
+  }
 
   async #transact(writes: readonly Write[]): Promise<Lost | undefined> {
     const client = await this.#pool.connect().catch((cause: unknown) => {
