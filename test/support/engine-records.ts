@@ -2,7 +2,11 @@
  * What the engine's Adapter promises, whatever store is below it (issue 2, requirement 3). One suite; each arrangement of stores opens its own
  * `Opened` and passes it.
  */
+
 import { randomBytes } from "node:crypto";
+import { once } from "node:events";
+import { connect } from "node:net";
+import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Cluster, Redis } from "ioredis";
 import type pg from "pg";
@@ -526,11 +530,15 @@ export async function allKeys(redis: RedisClient): Promise<string[]> {
   return keys;
 }
 
-/** What a single Redis is told, by whomever. */
+/** What a single Redis is told, by whomever. On a socket of its own: ioredis loses count when commands arrive with the answer to MONITOR. */
 async function watchCommands(redis: RedisClient): Promise<{ commands: string[][]; stop(): void } | undefined> {
   if (!(redis instanceof Redis)) return undefined;
+  const { path, host, port } = redis.options;
+  const socket = path ? connect(path) : connect(port ?? 6379, host ?? "127.0.0.1");
   const commands: string[][] = [];
-  const monitor = await redis.monitor();
-  monitor.on("monitor", (_time: string, args: string[]) => commands.push(args));
-  return { commands, stop: () => monitor.disconnect() };
+  const lines = createInterface({ input: socket });
+  lines.on("line", (line) => commands.push([...line.matchAll(/"((?:[^"\\]|\\.)*)"/g)].map(([, part = ""]) => part)));
+  socket.write("MONITOR\r\n");
+  await once(lines, "line");
+  return { commands, stop: () => socket.destroy() };
 }
