@@ -532,7 +532,7 @@ export async function allKeys(redis: RedisClient): Promise<string[]> {
 
 /** What a single Redis is told, by whomever. On a socket of its own: ioredis loses count when commands arrive with the answer to MONITOR. */
 async function watchCommands(redis: RedisClient): Promise<{ commands: string[][]; stop(): void } | undefined> {
-  if (!(redis instanceof Redis)) return undefined;
+  if (!(redis instanceof Redis) || redis.options.sentinels != null) return undefined; // the same commands as to a single one
   const { path, host, port } = redis.options;
   const socket = path ? connect(path) : connect(port ?? 6379, host ?? "127.0.0.1");
   const commands: string[][] = [];
