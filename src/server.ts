@@ -18,8 +18,8 @@ const FAREWELL = 1_000;
 const IDLE_AFTER_CLOSE = 2_000;
 /** Milliseconds that a turn of the event loop takes in which nothing happens. */
 const QUIET = 0.1;
-/** Milliseconds. */
-const QUIET_PATIENCE = 2_000;
+const QUIET_TURNS = 5;
+const QUIET_TRIES = 2_000;
 /** Milliseconds for requests under way; the rest of the 30 seconds is for the stores. */
 const DRAIN_LIMIT = 20_000;
 /** Milliseconds; longer than the idle timeout of common load balancers (60 s), so that they close first. */
@@ -97,18 +97,24 @@ async function drain(server: Server): Promise<void> {
   clearTimeout(limit);
 }
 
-/** Connections that wait to be accepted break when nobody listens any more: after so short a turn of the event loop there is none. */
+/**
+ * Connections that wait to be accepted break when nobody listens any more: after so short a turn of the event loop there is none. A process
+ * that has just slept is not interrupted by others right then.
+ */
 async function quietMoment(server: Server): Promise<void> {
   let accepted = 0;
   const count = () => {
     accepted += 1;
   };
   server.on("connection", count);
-  for (const started = performance.now(); ; ) {
+  const isQuiet = async () => {
     const [before, earlier] = [performance.now(), accepted];
     await setImmediate();
-    const now = performance.now();
-    if ((accepted === earlier && now - before < QUIET) || now - started > QUIET_PATIENCE) break;
+    return accepted === earlier && performance.now() - before < QUIET;
+  };
+  for (let tries = 0; tries < QUIET_TRIES; tries++) {
+    if (tries % QUIET_TURNS === 0) await sleep(1);
+    if (await isQuiet()) break;
   }
   server.off("connection", count);
 }
