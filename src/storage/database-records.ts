@@ -49,6 +49,8 @@ const SQL = {
 
 export class DatabaseRecords implements RecordStore {
   readonly #pool: pg.Pool;
+  /** The newest commit of this process that contends for a record that only one may have, or that all may end. */
+  readonly #turns = new Map<RecordKey, Promise<Lost | undefined>>();
 
   constructor(pool: pg.Pool) {
     this.#pool = pool;
@@ -71,6 +73,26 @@ export class DatabaseRecords implements RecordStore {
 
   async commit(writes: readonly Write[]): Promise<Lost | undefined> {
     if (writes.length === 0) return undefined;
+    const contended = writes.find(({ op, key }) => op === "consume" || (op === "remove" && key.startsWith("grant:")))?.key;
+    return contended === undefined ? this.#commit(writes) : this.#inTurn(contended, () => this.#commit(writes));
+  }
+
+  /**
+   * One after another within this process, so that a race for one record takes one connection of the pool and not all of them: whoever comes
+   * next finds it decided by a read. When the store cannot be reached, it could not be for those who wait either.
+   */
+  async #inTurn(key: RecordKey, commit: () => Promise<Lost | undefined>): Promise<Lost | undefined> {
+    const before = this.#turns.get(key);
+    const turn = before === undefined ? commit() : before.then(commit);
+    this.#turns.set(key, turn);
+    try {
+      return await turn;
+    } finally {
+      if (this.#turns.get(key) === turn) this.#turns.delete(key);
+    }
+  }
+
+  async #commit(writes: readonly Write[]): Promise<Lost | undefined> {
     const late = await this.#comesLate(writes);
     if (late !== undefined) return late;
     if (await this.#isDone(writes)) return undefined;
