@@ -1,4 +1,5 @@
 import type { ClientMetadata } from "./client-metadata.ts";
+import type { TokenExchangePolicy } from "./token-exchange-policy.ts";
 
 /** An application as it is stored: what it said of itself, and what only an operator says. */
 export interface ClientRecord {
@@ -11,6 +12,8 @@ export interface ClientRecord {
   readonly firstParty: boolean;
   readonly verified: boolean;
   readonly managementScopes: readonly string[];
+  /** Absent: it exchanges nothing. */
+  readonly tokenExchange?: TokenExchangePolicy;
   /** `operator`, `initial_access_token`, `registration` (nobody vouched for it) or the id of the account that made it. */
   readonly createdBy: string;
   readonly createdAt: Date;

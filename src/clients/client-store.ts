@@ -1,13 +1,14 @@
 import type { ChangeFeed } from "../storage/change-feed.ts";
 import { Prisma, type PrismaClient } from "../storage/generated/client.ts";
 import { createLookupCache } from "../storage/lookup-cache.ts";
-import { ClientError } from "./client-error.ts";
+import { ClientError, refuseFaults } from "./client-error.ts";
 import { type ClientMetadata, type ClientType, needsSecret, parseClientMetadata, TYPE_DEFAULTS } from "./client-metadata.ts";
 import type { ClientRecord } from "./client-record.ts";
 import { generateSecret, hashSecret, newClientId, secretMatches } from "./client-secrets.ts";
 import { refuseOwnChanges, STRANGER } from "./own-changes.ts";
 import { takeInitialAccessToken } from "./registration-tokens.ts";
 import { isScopeToken } from "./scopes.ts";
+import { policyFaults, type TokenExchangePolicy } from "./token-exchange-policy.ts";
 
 /** The topic under which other processes hear of a change. */
 const CLIENT_TOPIC = "client";
@@ -28,6 +29,8 @@ export interface OperatorSettings {
   firstParty?: boolean;
   verified?: boolean;
   managementScopes?: readonly string[];
+  /** `null`: it exchanges nothing. */
+  tokenExchange?: TokenExchangePolicy | null;
 }
 
 export interface NewClient extends OperatorSettings {
@@ -254,21 +257,30 @@ export function registrationResponse({ client, secret }: ClientWithSecret): Reco
   };
 }
 
-function checkSettings(metadata: ClientMetadata, { requirePkce, managementScopes = [] }: OperatorSettings): void {
+function checkSettings(metadata: ClientMetadata, { requirePkce, managementScopes = [], tokenExchange }: OperatorSettings): void {
   if (requirePkce === false && metadata.token_endpoint_auth_method === "none") {
     throw new ClientError("invalid_client_metadata", "require_pkce cannot be false for a client without authentication");
   }
   if (!managementScopes.every(isScopeToken)) throw new ClientError("invalid_client_metadata", "management_scopes must be scope names");
+  if (tokenExchange === undefined || tokenExchange === null) return;
+  const message = "is for clients that authenticate: a public client is whoever says so";
+  refuseFaults([
+    ...policyFaults(tokenExchange),
+    ...(metadata.token_endpoint_auth_method === "none" ? [{ member: "token_exchange", message }] : []),
+  ]);
 }
 
 const toJson = (metadata: ClientMetadata) => metadata as unknown as Prisma.InputJsonObject;
 
-function toColumns({ requirePkce, firstParty, verified, managementScopes }: OperatorSettings) {
+function toColumns({ requirePkce, firstParty, verified, managementScopes, tokenExchange }: OperatorSettings) {
   return {
     ...(requirePkce !== undefined && { requirePkce }),
     ...(firstParty !== undefined && { firstParty }),
     ...(verified !== undefined && { verified }),
     ...(managementScopes !== undefined && { managementScopes: [...managementScopes] }),
+    ...(tokenExchange !== undefined && {
+      tokenExchange: tokenExchange === null ? Prisma.DbNull : (tokenExchange as unknown as Prisma.InputJsonObject),
+    }),
   };
 }
 
@@ -284,8 +296,14 @@ function fromRow(row: Row): ClientRecord;
 function fromRow(row: Row | null): ClientRecord | undefined;
 function fromRow(row: Row | null): ClientRecord | undefined {
   if (row === null) return undefined;
-  const { id, metadata, secretHash, ...columns } = row;
-  return { clientId: id, metadata: metadata as unknown as ClientMetadata, ...(secretHash !== null && { secretHash }), ...columns };
+  const { id, metadata, secretHash, tokenExchange, ...columns } = row;
+  return {
+    clientId: id,
+    metadata: metadata as unknown as ClientMetadata,
+    ...(secretHash !== null && { secretHash }),
+    ...(tokenExchange !== null && { tokenExchange: tokenExchange as unknown as TokenExchangePolicy }),
+    ...columns,
+  };
 }
 
 const writeCursor = ({ createdAt, clientId }: ClientRecord): string =>

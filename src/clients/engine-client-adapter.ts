@@ -17,6 +17,7 @@ import type { ClientStore } from "./client-store.ts";
 import { STRANGER } from "./own-changes.ts";
 import type { RegistrationTokenKind, RegistrationTokens } from "./registration-tokens.ts";
 import { isOpenIdScope, joinScope, splitScope } from "./scopes.ts";
+import { TOKEN_EXCHANGE_GRANT, type TokenExchangePolicy } from "./token-exchange-policy.ts";
 
 export type ClientModel = "Client" | RegistrationTokenKind;
 
@@ -31,6 +32,8 @@ export interface ClientExtras {
   readonly first_party: boolean;
   readonly verified: boolean;
   readonly management_scopes: readonly string[];
+  /** Undefined: it exchanges nothing. */
+  readonly token_exchange?: TokenExchangePolicy | undefined;
   /** It registered itself, and nobody vouched for it. */
   readonly stranger: boolean;
 }
@@ -41,6 +44,7 @@ const EXTRA_MEMBERS = [
   "first_party",
   "verified",
   "management_scopes",
+  "token_exchange",
   "stranger",
 ] as const satisfies (keyof ClientExtras)[];
 /** For `extraClientMetadata.properties`. */
@@ -193,6 +197,10 @@ export function toEngine({ clientId, metadata, createdAt, ...operator }: ClientR
     first_party: operator.firstParty,
     verified: operator.verified,
     management_scopes: operator.managementScopes,
+    ...(operator.tokenExchange && {
+      token_exchange: operator.tokenExchange,
+      grant_types: [...metadata.grant_types, TOKEN_EXCHANGE_GRANT],
+    }),
     stranger: operator.createdBy === STRANGER,
   } as unknown as AdapterPayload;
 }
@@ -209,6 +217,8 @@ function fromEngine(engine: Record<string, unknown>): Record<string, unknown> {
   const { client_secret, client_secret_expires_at, grantor_scopes, ...rest } = engine;
   for (const member of EXTRA_MEMBERS) delete rest[member];
   delete rest.scope;
+  // It follows from what an operator said, and is no part of a registration.
+  if (Array.isArray(rest.grant_types)) rest.grant_types = rest.grant_types.filter((grant) => grant !== TOKEN_EXCHANGE_GRANT);
   const secretIsNew = client_secret !== undefined && client_secret !== SECRET_PLACEHOLDER;
   return {
     ...rest,

@@ -18,7 +18,7 @@ const HARMLESS: ReadonlySet<string> = new Set(["contacts", "software_id", "softw
  */
 export function refuseOwnChanges(client: ClientRecord, metadata: ClientMetadata): void {
   const before = client.metadata;
-  if (client.firstParty || client.verified || client.managementScopes.length > 0) {
+  if (client.firstParty || client.verified || client.managementScopes.length > 0 || client.tokenExchange !== undefined) {
     const changed = METADATA_MEMBERS.filter((member) => !HARMLESS.has(member) && !isDeepStrictEqual(before[member], metadata[member]));
     const message = "is changed by an operator alone, who vouches for this application";
     if (changed.length > 0) {

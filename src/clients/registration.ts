@@ -60,7 +60,7 @@ export function registrationConfig(
     const { scope, ...members } = registered;
     const operator = oidc.client === undefined ? NOTHING_FROM_AN_OPERATOR : clientExtras(oidc.client);
     Object.assign(metadata, members, engineScopes(scope));
-    for (const member of ["require_pkce", "first_party", "verified", "management_scopes", "stranger"] as const)
+    for (const member of ["require_pkce", "first_party", "verified", "management_scopes", "token_exchange", "stranger"] as const)
       metadata[member] = operator[member];
     adapters.expect(String(metadata.client_id), {
       update: oidc.client !== undefined,
