@@ -33,6 +33,7 @@ import { userCodeThrottle } from "./interactions/user-code-throttle.ts";
 import { privateJwks, publicJwks } from "./keys/jwks.ts";
 import { Health, healthRoutes } from "./observability/health.ts";
 import type { Logger } from "./observability/logger.ts";
+import { provedKey } from "./oidc/dpop.ts";
 import { exactRoutes } from "./oidc/exact-routes.ts";
 import { publishedDocuments } from "./oidc/metadata.ts";
 import { ENGINE_ROUTES, isEnginePath } from "./oidc/paths.ts";
@@ -92,6 +93,7 @@ export async function createApp(config: Config, secrets: Secrets, services: Serv
     sealer: recordSealer,
     paths: { token: ENGINE_ROUTES.token, authorization: ENGINE_ROUTES.authorization, logout: ENGINE_ROUTES.end_session },
     refreshGrace: config.refreshGrace,
+    provedKey,
     onReplay: (ctx, what) =>
       audit.record({ event: "grant.replayed", outcome: "failure", clientId: engineClient(ctx)?.clientId, detail: { what }, ...facts(ctx) }),
   });
@@ -128,6 +130,7 @@ export async function createApp(config: Config, secrets: Secrets, services: Serv
       return made;
     },
     cookieKeys,
+    dpopNonceKey: deriveKeys(secrets, "grantor/dpop-nonces")[0] as Buffer,
     lifetimes: {
       accessToken: config.accessTokenTtl,
       refreshToken: config.refreshTokenTtl,

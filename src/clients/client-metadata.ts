@@ -12,7 +12,7 @@ import { isOpenIdScope, isScopeToken, joinScope, splitScope } from "./scopes.ts"
 export const DEVICE_CODE_GRANT = "urn:ietf:params:oauth:grant-type:device_code";
 const GRANT_TYPES = ["authorization_code", "refresh_token", "client_credentials", DEVICE_CODE_GRANT] as const;
 const AUTH_METHODS = ["client_secret_basic", "client_secret_post", "private_key_jwt", "none"] as const;
-/** Algorithms with which a client may sign its own assertions, and which it may ask for in ID tokens. All asymmetric: we hold no secret to check an HMAC with. */
+/** Algorithms with which a client may sign its own assertions, and which it may ask for in ID tokens and answers of introspection. All asymmetric: we hold no secret to check an HMAC with. */
 const CLIENT_SIGNING_ALGS = ["RS256", "PS256", "ES256", "EdDSA"] as const;
 
 /** Longest text that a consent page can show. */
@@ -55,6 +55,7 @@ const members = {
   token_endpoint_auth_method: choice(AUTH_METHODS),
   token_endpoint_auth_signing_alg: choice(CLIENT_SIGNING_ALGS),
   id_token_signed_response_alg: choice(CLIENT_SIGNING_ALGS),
+  introspection_signed_response_alg: choice(CLIENT_SIGNING_ALGS), // RFC 9701 §6
   jwks: z.record(z.string(), z.unknown(), "must be a JSON Web Key Set").superRefine((value, ctx) => {
     const message = jwksFault(value);
     if (message !== undefined) ctx.addIssue({ code: "custom", message });
@@ -65,6 +66,7 @@ const members = {
   default_max_age: z.int("must be a whole number of seconds").min(0, "must not be negative"),
   require_auth_time: flag,
   require_pushed_authorization_requests: flag,
+  dpop_bound_access_tokens: flag, // RFC 9449 §5.2
   initiate_login_uri: webUri.refine((uri) => uri.startsWith("https:"), "must use https"),
   backchannel_logout_uri: webUri,
   backchannel_logout_session_required: flag,

@@ -42,7 +42,8 @@ export function recordingCustomizer({ recordAccessToken }: Pick<EngineDependenci
 export function extraClaims({ includesRoles }: Pick<EngineDependencies, "includesRoles">) {
   return async (ctx: KoaContextWithOIDC, token: JwtToken): Promise<Record<string, unknown> | undefined> => {
     refuseScopesLost(ctx, token);
-    if (!("accountId" in token) || token.accountId === undefined) return undefined;
+    // As in the JWT, so at introspection: without a person the client is the subject (RFC 9068 §2.2).
+    if (!("accountId" in token) || token.accountId === undefined) return { sub: token.clientId };
     const { AuthorizationCode, DeviceCode, RefreshToken, Account } = ctx.oidc.entities;
     const source = AuthorizationCode ?? RefreshToken ?? DeviceCode;
     const claims: Record<string, unknown> = {};

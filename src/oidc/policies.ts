@@ -1,5 +1,6 @@
 /** Who may do what, in the words of the engine's hooks. */
 import { type AccessToken, type Client, type ClientCredentials, errors, type KoaContextWithOIDC, type RefreshToken } from "oidc-provider";
+import { isOwnProof } from "./dpop.ts";
 import { isDeviceRoute } from "./grants.ts";
 import type { EngineDependencies } from "./ports.ts";
 
@@ -49,9 +50,10 @@ export function clientBasedCors(_ctx: KoaContextWithOIDC, origin: string, client
   );
 }
 
-/** What the engine shall say when a race for something single-use is lost. */
-export function lostRace(kind: string): Error {
+/** What the engine shall say when a race for something single-use is lost. @param payload of the one that lost */
+export function lostRace(kind: string, payload: Readonly<Record<string, unknown>> = {}): Error {
   if (kind === "pushed-request") return new errors.InvalidRequestUri("request_uri is invalid, expired, or was already used");
+  if (kind === "replay" && isOwnProof(payload)) return new errors.InvalidDpopProof("the DPoP proof was used already");
   if (kind === "replay") return new errors.InvalidClientAuth("client assertion was used already");
   return new errors.InvalidGrant(`${kind.replaceAll("-", " ")} was used already`);
 }

@@ -48,6 +48,8 @@ export interface EngineForm {
 export interface EngineDependencies {
   readonly issuer: string;
   readonly https: boolean;
+  /** 32 bytes, the same in every process: what DPoP nonces are made from. */
+  readonly dpopNonceKey: Buffer;
   adapterFor(model: string): Adapter;
   readonly jwks: { keys: readonly JsonWebKey[] };
   readonly cookieKeys: {

@@ -3,6 +3,7 @@ import type { Context } from "koa";
 import { type ClientMetadata, type Configuration, type KoaContextWithOIDC, Provider } from "oidc-provider";
 import { extraClaims, recordingCustomizer } from "./access-tokens.ts";
 import { deviceFlow, engineForm } from "./device-pages.ts";
+import { dpopFeature, missingProofs, PROOF_ALGS, rotateRefreshToken } from "./dpop.ts";
 import { unauthorizedClients } from "./error-codes.ts";
 import { grantLoader } from "./grants.ts";
 import { createInteractionPolicy } from "./interaction-policy.ts";
@@ -35,7 +36,7 @@ const SIGNING_ALGS = ["RS256", "ES256", "PS256", "EdDSA"] as const;
 
 export function createProvider(dependencies: EngineDependencies): Provider {
   const provider = new Provider(dependencies.issuer, configuration(dependencies));
-  provider.use(unauthorizedClients as Parameters<Provider["use"]>[0]);
+  for (const middleware of [unauthorizedClients, missingProofs]) provider.use(middleware as Parameters<Provider["use"]>[0]);
   return provider;
 }
 
@@ -73,14 +74,19 @@ function configuration(dependencies: EngineDependencies): Configuration {
     responseTypes: ["code"],
     subjectTypes: ["public"],
     clientAuthMethods: ["client_secret_basic", "client_secret_post", "private_key_jwt", "none"],
-    enabledJWA: { idTokenSigningAlgValues: [...SIGNING_ALGS], clientAuthSigningAlgValues: ["RS256", "PS256", "ES256", "EdDSA"] },
+    enabledJWA: {
+      idTokenSigningAlgValues: [...SIGNING_ALGS],
+      introspectionSigningAlgValues: [...SIGNING_ALGS],
+      clientAuthSigningAlgValues: ["RS256", "PS256", "ES256", "EdDSA"],
+      dPoPSigningAlgValues: [...PROOF_ALGS],
+    },
     clientDefaults: { id_token_signed_response_alg: "RS256" },
     pkce: { required: pkceRequired },
     assertJwtClientAuthClaimsAndHeader: assertionForUsAlone,
     scopes: ["openid", "offline_access"],
     claims: CLAIMS,
     conformIdTokenClaims: true,
-    rotateRefreshToken: true,
+    rotateRefreshToken,
     allowOmittingSingleRegisteredRedirectUri: false, // OAuth 2.1 §4.1.1: exact, always
     issueRefreshToken: async (_ctx, client) => client.grantTypeAllowed("refresh_token"),
     expiresWithSession: async (ctx, source) => expiresWithSession(ctx, source as unknown as { scopes: Set<string> }),
@@ -98,11 +104,12 @@ function configuration(dependencies: EngineDependencies): Configuration {
     ...dependencies.registration,
     features: {
       devInteractions: { enabled: false },
-      dPoP: { enabled: false },
+      dPoP: dpopFeature(dependencies),
       clientCredentials: { enabled: true },
       deviceFlow: deviceFlow(pages, async ({ oidc }) => {
         const { session, cookies } = oidc as unknown as { session: KeptSession; cookies: Context["cookies"] };
         cookies.set(oidc.provider.cookieName("session"), session.id, { ...cookie, path: "/", maxAge: lifetimes.session * 1000 });
+      jwtIntrospection: { enabled: true },
         await session.save(lifetimes.session);
       }),
       introspection: { enabled: true, allowedPolicy: introspectionPolicy(dependencies) },

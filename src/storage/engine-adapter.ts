@@ -64,8 +64,8 @@ export interface EngineAdapterOptions {
   refreshGrace: number;
   /** Seconds that a grant lives after it was last used. */
   grantTtl: number;
-  /** What the engine shall see when a race is lost. */
-  lostRace(kind: RecordKind): Error;
+  /** What the engine shall see when a race is lost. @param payload of what was to be stored, if it was */
+  lostRace(kind: RecordKind, payload?: Payload): Error;
   /** Milliseconds since the epoch. */
   now?(): number;
 }
@@ -87,7 +87,7 @@ export class EngineAdapter {
     if (kind === "replay") {
       // First come, first served: the engine's own "find, then save" races.
       const lost = await store.commit([{ op: "claim", key, expiresAt: this.#now() + expiresIn * 1000 }]);
-      if (lost !== undefined) throw this.#options.lostRace(kind);
+      if (lost !== undefined) throw this.#options.lostRace(kind, payload);
       return;
     }
     const scope = currentScope();
@@ -114,6 +114,7 @@ export class EngineAdapter {
   }
 
   async find(id: string): Promise<Payload | undefined> {
+    if (this.#kind === "replay") return undefined; // whoever claims it first decides, in `upsert`
     const scope = currentScope();
     if (this.#kind === "access-token") return this.#findAccessToken(id, scope);
     if (scope?.handles.has(id)) return undefined;

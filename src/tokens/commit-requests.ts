@@ -19,6 +19,8 @@ export interface CommitOptions {
   paths: { token: string; authorization: string; logout: string };
   /** Seconds; 0 keeps no answers. */
   refreshGrace: number;
+  /** Thumbprint of the key that a request has proved, if any. */
+  provedKey(ctx: Context): Promise<string | undefined>;
   /** Told when something single-use was used twice and its grant was ended. */
   onReplay(ctx: Context, what: SingleUse): void;
 }
@@ -30,7 +32,7 @@ interface EngineContext {
 }
 
 export function commitRequests(options: CommitOptions): Middleware {
-  const { store, endings, sealer, paths, refreshGrace } = options;
+  const { store, endings, sealer, paths, refreshGrace, provedKey } = options;
 
   return async (ctx, next) => {
     const isToken = ctx.path === paths.token;
@@ -49,7 +51,7 @@ export function commitRequests(options: CommitOptions): Middleware {
     if (ctx.status >= 400) return commitRefusal(ctx, writes);
     const { consumed } = scope;
     if (consumed?.key.startsWith("refresh-token:") && refreshGrace > 0) {
-      const answer = { sealed: sealAnswer(refreshRequest(ctx), ctx.body), expiresAt: Date.now() + refreshGrace * 1000 };
+      const answer = { sealed: sealAnswer(await refreshRequest(ctx), ctx.body), expiresAt: Date.now() + refreshGrace * 1000 };
       const at = writes.findIndex((write) => write.op === "consume" && write.key === consumed.key);
       writes[at] = { op: "consume", key: consumed.key, answer };
     }
@@ -84,7 +86,7 @@ export function commitRequests(options: CommitOptions): Middleware {
     if (payload.expiresWithSession === true) backing.push(keyOf("session-uid", payload.sessionUid as string));
     const [sealed, alive] = await Promise.all([store.readAnswer(key), store.areAlive(backing)]);
     if (!alive) return invalidGrant(ctx);
-    const answer = sealed === undefined ? undefined : openAnswer(refreshRequest(ctx), sealed);
+    const answer = sealed === undefined ? undefined : openAnswer(await refreshRequest(ctx), sealed);
     if (answer === undefined) return endReplayed(ctx, "refresh token", payload);
     ctx.status = 200;
     ctx.body = answer;
@@ -115,15 +117,16 @@ export function commitRequests(options: CommitOptions): Middleware {
   }
 }
 
-function refreshRequest(ctx: Context): RefreshRequest {
-  const { params = {}, client } = ctx.oidc as EngineContext;
-  return {
-    refreshToken: String(params.refresh_token),
-    clientId: client?.clientId ?? "",
-    scope: params.scope as string | undefined,
-    resource: params.resource,
-    senderKey: undefined,
-  };
+  async function refreshRequest(ctx: Context): Promise<RefreshRequest> {
+    const { params = {}, client } = ctx.oidc as EngineContext;
+    return {
+      refreshToken: String(params.refresh_token),
+      clientId: client?.clientId ?? "",
+      scope: params.scope as string | undefined,
+      resource: params.resource,
+      senderKey: await provedKey(ctx),
+    };
+  }
 }
 
 function seeOther(ctx: Context, location: string): void {
