@@ -16,7 +16,9 @@ ADD COLUMN     "encryption_jwk" JSONB,
 ADD COLUMN     "hmac_secret" TEXT;
 
 -- AlterTable
-ALTER TABLE "signing_key" ADD COLUMN     "revoked_at" TIMESTAMPTZ(3);
+ALTER TABLE "signing_key" ADD COLUMN     "published_until" TIMESTAMPTZ(3),
+ADD COLUMN     "replace_at" TIMESTAMPTZ(3),
+ADD COLUMN     "revoked_at" TIMESTAMPTZ(3);
 
 -- CreateTable
 CREATE TABLE "status_list" (
