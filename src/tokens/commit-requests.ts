@@ -115,7 +115,6 @@ export function commitRequests(options: CommitOptions): Middleware {
     if (ctx.path.startsWith(paths.logout)) return; // signed out, by whichever request
     seeOther(ctx, ctx.method === "GET" ? ctx.url : ctx.path);
   }
-}
 
   async function refreshRequest(ctx: Context): Promise<RefreshRequest> {
     const { params = {}, client } = ctx.oidc as EngineContext;
