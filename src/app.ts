@@ -134,7 +134,9 @@ export async function createApp(config: Config, secrets: Secrets, services: Serv
     lifetimes: {
       accessToken: config.accessTokenTtl,
       refreshToken: config.refreshTokenTtl,
+      refreshTokenMaxAge: config.refreshTokenMaxAge,
       session: config.sessionTtl,
+      sessionMaxAge: config.sessionMaxAge,
       grant: services.grantTtl,
     },
     async findPerson(id) {
@@ -143,10 +145,8 @@ export async function createApp(config: Config, secrets: Secrets, services: Serv
       return { id: account.id, roles: account.roles, claims: (scopes) => claimsFor(account, scopes) };
     },
     findConsent: (accountId, clientId) => consents.find(accountId, clientId),
-    async findResourceServer(audience, client, bearer) {
-      const info = await scopesAt(audience, clientExtras(client), bearer);
-      return info && { ...info, accessTokenTTL: info.accessTokenTTL ?? config.accessTokenTtl };
-    },
+    sessionExpiry: (uid) => accessTokens.sessionExpiry(uid),
+    findResourceServer: (audience, client, bearer) => scopesAt(audience, clientExtras(client), bearer),
     mayIntrospect: async (audience, clientId) => (await resourceOf(audience))?.introspectors.includes(clientId) ?? false,
     includesRoles: async (audience) => (await resourceOf(audience))?.includeRoles ?? false,
     recordAccessToken: (record) => accessTokens.record(record),

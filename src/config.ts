@@ -31,7 +31,11 @@ export interface Config {
   readonly registration: "open" | "token" | "closed";
   readonly accessTokenTtl: number;
   readonly refreshTokenTtl: number;
+  /** Since the first token of a family; what slides never goes beyond it. */
+  readonly refreshTokenMaxAge: number;
   readonly sessionTtl: number;
+  /** Since the person signed in. */
+  readonly sessionMaxAge: number;
   readonly jwksMaxAge: number;
   readonly keyPublishAhead: number;
   readonly keyRotationAge: number;
@@ -97,7 +101,9 @@ export function loadConfig(env: NodeJS.ProcessEnv): Config {
     registration: values.REGISTRATION,
     accessTokenTtl: values.ACCESS_TOKEN_TTL,
     refreshTokenTtl: values.REFRESH_TOKEN_TTL,
+    refreshTokenMaxAge: values.REFRESH_TOKEN_MAX_AGE,
     sessionTtl: values.SESSION_TTL,
+    sessionMaxAge: values.SESSION_MAX_AGE,
     jwksMaxAge: values.JWKS_MAX_AGE,
     keyPublishAhead: values.KEY_PUBLISH_AHEAD,
     keyRotationAge: values.KEY_ROTATION_AGE,
@@ -138,6 +144,13 @@ function faultsBetween(values: Partial<Settings>, env: NodeJS.ProcessEnv): strin
     faults.push(
       `KEY_PUBLISH_AHEAD: set at least JWKS_MAX_AGE (${values.JWKS_MAX_AGE}): a key that signs before every cached JWKS holds it breaks resource servers`,
     );
+  }
+  for (const [sliding, absolute] of [
+    ["REFRESH_TOKEN_TTL", "REFRESH_TOKEN_MAX_AGE"],
+    ["SESSION_TTL", "SESSION_MAX_AGE"],
+  ] as const) {
+    const [life = 0, limit = life] = [values[sliding], values[absolute]];
+    if (limit < life) faults.push(`${absolute}: set at least ${sliding} (${life}), or set that one lower`);
   }
   if (env.DATABASE_URL?.trim() && !env.SECRET_KEY?.trim()) {
     faults.push("SECRET_KEY: set it, the same for all servers, when DATABASE_URL is set; for example from: openssl rand -base64 48");

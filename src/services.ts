@@ -63,7 +63,7 @@ export async function openServices(config: Config, secrets: Secrets, log: Logger
     closers.push(() => keys.close());
     const clients = createClientStore(database.prisma, feed, now);
     closers.push(() => clients.close());
-    clients.onDelete((clientId) => endings.endClient(clientId));
+    clients.onEnd((clientId) => endings.endClient(clientId));
     const resources = await openResourceStore({
       prisma: database.prisma,
       feed,

@@ -94,7 +94,7 @@ export function createOperatorServices(config: Config, loadSecrets: () => Promis
     clients: part<ClientStore>(
       async () => {
         const clients = (await import("../clients/client-store.ts")).createClientStore(await prisma(), await feed());
-        clients.onDelete(async (clientId) => (await records()).endings.endClient(clientId));
+        clients.onEnd(async (clientId) => (await records()).endings.endClient(clientId));
         return clients;
       },
       (opened) => opened.close(),

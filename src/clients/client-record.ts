@@ -12,6 +12,14 @@ export interface ClientRecord {
   readonly firstParty: boolean;
   readonly verified: boolean;
   readonly managementScopes: readonly string[];
+  /** Seconds; absent: what its resource or ACCESS_TOKEN_TTL says. */
+  readonly accessTokenTtl?: number;
+  /** Seconds for which a refresh token may lie unused; absent: REFRESH_TOKEN_TTL. */
+  readonly refreshTokenTtl?: number;
+  /** Seconds since the first refresh token of a family; absent: REFRESH_TOKEN_MAX_AGE. */
+  readonly refreshTokenMaxAge?: number;
+  /** Since then it is suspended: as good as not registered. */
+  readonly suspendedAt?: Date;
   /** Absent: it exchanges nothing. */
   readonly tokenExchange?: TokenExchangePolicy;
   /** `operator`, `initial_access_token`, `registration` (nobody vouched for it) or the id of the account that made it. */

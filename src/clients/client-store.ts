@@ -1,7 +1,7 @@
 import type { ChangeFeed } from "../storage/change-feed.ts";
 import { Prisma, type PrismaClient } from "../storage/generated/client.ts";
 import { createLookupCache } from "../storage/lookup-cache.ts";
-import { ClientError, refuseFaults } from "./client-error.ts";
+import { ClientError, type Fault, refuseFaults } from "./client-error.ts";
 import { type ClientMetadata, type ClientType, needsSecret, parseClientMetadata, TYPE_DEFAULTS } from "./client-metadata.ts";
 import type { ClientRecord } from "./client-record.ts";
 import { generateSecret, hashSecret, newClientId, secretMatches } from "./client-secrets.ts";
@@ -31,6 +31,12 @@ export interface OperatorSettings {
   managementScopes?: readonly string[];
   /** `null`: it exchanges nothing. */
   tokenExchange?: TokenExchangePolicy | null;
+  /** Seconds; `null`: what its resource or ACCESS_TOKEN_TTL says. */
+  accessTokenTtl?: number | null;
+  /** Seconds; `null`: REFRESH_TOKEN_TTL. */
+  refreshTokenTtl?: number | null;
+  /** Seconds; `null`: REFRESH_TOKEN_MAX_AGE. */
+  refreshTokenMaxAge?: number | null;
 }
 
 export interface NewClient extends OperatorSettings {
@@ -64,6 +70,13 @@ export interface ClientStore {
   create(client: NewClient): Promise<ClientWithSecret>;
   /** Members given replace, `null` removes. A secret is made when the new authentication method needs one and there is none. @throws {ClientError} */
   update(clientId: string, changes: OperatorSettings & { metadata?: Readonly<Record<string, unknown>> }): Promise<ClientWithSecret>;
+  /**
+   * Until it is resumed it is as good as not registered. Listeners have ended its grants by then; when one fails, suspend again.
+   * @throws {ClientError} `not_found`
+   */
+  suspend(clientId: string): Promise<ClientRecord>;
+  /** As it was, without the grants that it had. @throws {ClientError} `not_found` */
+  resume(clientId: string): Promise<ClientRecord>;
   /** With its consents and registration tokens. @returns whether there was one. Listeners have ended its grants by then; when one fails, delete again. */
   delete(clientId: string): Promise<boolean>;
   /** In the order of creation. `next` is the cursor of the following page. */
@@ -75,8 +88,11 @@ export interface ClientStore {
   register(registration: Registration): Promise<void>;
   /** Replaces the metadata of a registration by the application's own will (RFC 7592 §2.2). @throws {ClientError} `not_found`, or it may not */
   replace(registration: Registration): Promise<void>;
-  /** Runs before and after the client is gone, so that it can be deleted again after a failure, and nothing made in between stays. */
-  onDelete(listener: (clientId: string) => Promise<void>): void;
+  /**
+   * Ends what a client holds. Runs before it is deleted, so that it can be deleted again after a failure, and whenever it cannot get anything any
+   * more, so that nothing made in between stays.
+   */
+  onEnd(listener: (clientId: string) => Promise<void>): void;
   close(): void;
 }
 
@@ -94,10 +110,14 @@ export function createClientStore(
     load: async (id) => fromRow(await prisma.client.findUnique({ where: { id } })),
   });
   const unsubscribe = feed.subscribe(CLIENT_TOPIC, cache.forget);
-  const deleteListeners: ((clientId: string) => Promise<void>)[] = [];
+  const endListeners: ((clientId: string) => Promise<void>)[] = [];
 
   async function find(clientId: string): Promise<ClientRecord | undefined> {
     return CLIENT_ID.test(clientId) ? cache.get(clientId) : undefined;
+  }
+
+  async function endGrants(clientId: string): Promise<void> {
+    for (const listener of endListeners) await listener(clientId);
   }
 
   async function changed(clientId: string): Promise<void> {
@@ -160,11 +180,19 @@ export function createClientStore(
       return { client, ...(secret !== undefined && { secret }) };
     },
 
+    async suspend(clientId) {
+      const { client } = await change(clientId, ({ suspendedAt = new Date(now()) }) => ({ data: { suspendedAt }, result: undefined }));
+      await endGrants(clientId);
+      return client;
+    },
+
+    async resume(clientId) {
+      await endGrants(clientId); // what another process gave it before it heard of the suspension
+      return (await change(clientId, () => ({ data: { suspendedAt: null }, result: undefined }))).client;
+    },
+
     async delete(clientId) {
-      const endGrants = async () => {
-        for (const listener of deleteListeners) await listener(clientId);
-      };
-      await endGrants();
+      await endGrants(clientId);
       const [{ count }] = await prisma.$transaction([
         prisma.client.deleteMany({ where: { id: clientId } }),
         prisma.registrationToken.deleteMany({ where: { clientId } }),
@@ -172,7 +200,7 @@ export function createClientStore(
       try {
         await changed(clientId);
       } finally {
-        await endGrants();
+        await endGrants(clientId);
       }
       return count > 0;
     },
@@ -242,7 +270,7 @@ export function createClientStore(
       });
     },
 
-    onDelete: (listener) => void deleteListeners.push(listener),
+    onEnd: (listener) => void endListeners.push(listener),
     close: unsubscribe,
   };
 }
@@ -257,11 +285,13 @@ export function registrationResponse({ client, secret }: ClientWithSecret): Reco
   };
 }
 
-function checkSettings(metadata: ClientMetadata, { requirePkce, managementScopes = [], tokenExchange }: OperatorSettings): void {
+function checkSettings(metadata: ClientMetadata, settings: OperatorSettings): void {
+  const { requirePkce, managementScopes = [], tokenExchange } = settings;
   if (requirePkce === false && metadata.token_endpoint_auth_method === "none") {
     throw new ClientError("invalid_client_metadata", "require_pkce cannot be false for a client without authentication");
   }
   if (!managementScopes.every(isScopeToken)) throw new ClientError("invalid_client_metadata", "management_scopes must be scope names");
+  refuseFaults(lifetimeFaults(settings));
   if (tokenExchange === undefined || tokenExchange === null) return;
   const message = "is for clients that authenticate: a public client is whoever says so";
   refuseFaults([
@@ -270,10 +300,33 @@ function checkSettings(metadata: ClientMetadata, { requirePkce, managementScopes
   ]);
 }
 
+/** Seconds: a month, as for resources; and ten years. */
+const LONGEST_ACCESS_TOKEN_TTL = 2_592_000;
+const LONGEST_REFRESH = 315_360_000;
+
+function lifetimeFaults({ accessTokenTtl, refreshTokenTtl, refreshTokenMaxAge }: OperatorSettings): Fault[] {
+  const limits = [
+    ["access_token_ttl", accessTokenTtl, LONGEST_ACCESS_TOKEN_TTL],
+    ["refresh_token_ttl", refreshTokenTtl, LONGEST_REFRESH],
+    ["refresh_token_max_age", refreshTokenMaxAge, LONGEST_REFRESH],
+  ] as const;
+  const faults = limits.flatMap(([member, value, longest]): Fault[] => {
+    if (value === undefined || value === null || (Number.isSafeInteger(value) && value >= 1 && value <= longest)) return [];
+    return [{ member, message: `must be a whole number of seconds from 1 to ${longest}` }];
+  });
+  if (faults.length === 0 && refreshTokenTtl && refreshTokenMaxAge && refreshTokenTtl > refreshTokenMaxAge)
+    faults.push({ member: "refresh_token_ttl", message: "must not be longer than refresh_token_max_age" });
+  return faults;
+}
+
 const toJson = (metadata: ClientMetadata) => metadata as unknown as Prisma.InputJsonObject;
 
-function toColumns({ requirePkce, firstParty, verified, managementScopes, tokenExchange }: OperatorSettings) {
+function toColumns({ requirePkce, firstParty, verified, managementScopes, tokenExchange, ...lifetimes }: OperatorSettings) {
+  const { accessTokenTtl, refreshTokenTtl, refreshTokenMaxAge } = lifetimes;
   return {
+    ...(accessTokenTtl !== undefined && { accessTokenTtl }),
+    ...(refreshTokenTtl !== undefined && { refreshTokenTtl }),
+    ...(refreshTokenMaxAge !== undefined && { refreshTokenMaxAge }),
     ...(requirePkce !== undefined && { requirePkce }),
     ...(firstParty !== undefined && { firstParty }),
     ...(verified !== undefined && { verified }),
@@ -296,12 +349,16 @@ function fromRow(row: Row): ClientRecord;
 function fromRow(row: Row | null): ClientRecord | undefined;
 function fromRow(row: Row | null): ClientRecord | undefined {
   if (row === null) return undefined;
-  const { id, metadata, secretHash, tokenExchange, ...columns } = row;
+  const { id, metadata, secretHash, tokenExchange, suspendedAt, accessTokenTtl, refreshTokenTtl, refreshTokenMaxAge, ...columns } = row;
   return {
     clientId: id,
     metadata: metadata as unknown as ClientMetadata,
     ...(secretHash !== null && { secretHash }),
     ...(tokenExchange !== null && { tokenExchange: tokenExchange as unknown as TokenExchangePolicy }),
+    ...(suspendedAt !== null && { suspendedAt }),
+    ...(accessTokenTtl !== null && { accessTokenTtl }),
+    ...(refreshTokenTtl !== null && { refreshTokenTtl }),
+    ...(refreshTokenMaxAge !== null && { refreshTokenMaxAge }),
     ...columns,
   };
 }

@@ -34,19 +34,27 @@ export interface ClientExtras {
   readonly management_scopes: readonly string[];
   /** Undefined: it exchanges nothing. */
   readonly token_exchange?: TokenExchangePolicy | undefined;
+  /** Seconds; undefined: the setting's. */
+  readonly access_token_ttl?: number | undefined;
+  readonly refresh_token_ttl?: number | undefined;
+  readonly refresh_token_max_age?: number | undefined;
   /** It registered itself, and nobody vouched for it. */
   readonly stranger: boolean;
 }
 
-const EXTRA_MEMBERS = [
-  "grantor_scopes",
+/** What an operator alone says, under the names that the engine's Client has for it. */
+export const OPERATOR_MEMBERS = [
   "require_pkce",
   "first_party",
   "verified",
   "management_scopes",
   "token_exchange",
+  "access_token_ttl",
+  "refresh_token_ttl",
+  "refresh_token_max_age",
   "stranger",
 ] as const satisfies (keyof ClientExtras)[];
+const EXTRA_MEMBERS = ["grantor_scopes", ...OPERATOR_MEMBERS] as const;
 /** For `extraClientMetadata.properties`. */
 export const ENGINE_EXTRA_MEMBERS: readonly string[] = [...EXTRA_MEMBERS, "software_id", "software_version"];
 
@@ -92,12 +100,23 @@ export function createClientAdapters(clients: ClientStore, tokens: RegistrationT
   const pending = new LRUCache<string, Pending>({ max: 1000, ttl: PENDING_TTL });
   const engineMetadata = new WeakMap<ClientRecord, AdapterPayload>();
 
+  const tokensOfAll = tokenAdapter("RegistrationAccessToken", tokens);
+  const registrationAccessTokens: Adapter = {
+    ...tokensOfAll,
+    /** That of a suspended client opens nothing, and stays for when it is resumed: the engine would destroy it for want of a client. */
+    async find(token) {
+      const found = await tokensOfAll.find(token);
+      const client = found?.clientId === undefined ? undefined : await clients.find(found.clientId);
+      return client?.suspendedAt === undefined ? found : undefined;
+    },
+  };
+
   const adapters: Record<ClientModel, Adapter> = {
     Client: {
       ...UNUSED,
       async find(id) {
         const client = await clients.find(id);
-        if (client === undefined) return undefined;
+        if (client === undefined || client.suspendedAt !== undefined) return undefined;
         const known = engineMetadata.get(client);
         if (known !== undefined) return known;
         const made = toEngine(client);
@@ -118,7 +137,7 @@ export function createClientAdapters(clients: ClientStore, tokens: RegistrationT
       },
       destroy: async (clientId) => void (await clients.delete(clientId)),
     },
-    RegistrationAccessToken: tokenAdapter("RegistrationAccessToken", tokens),
+    RegistrationAccessToken: registrationAccessTokens,
     InitialAccessToken: tokenAdapter("InitialAccessToken", tokens),
   };
 
@@ -201,6 +220,9 @@ export function toEngine({ clientId, metadata, createdAt, ...operator }: ClientR
       token_exchange: operator.tokenExchange,
       grant_types: [...metadata.grant_types, TOKEN_EXCHANGE_GRANT],
     }),
+    access_token_ttl: operator.accessTokenTtl,
+    refresh_token_ttl: operator.refreshTokenTtl,
+    refresh_token_max_age: operator.refreshTokenMaxAge,
     stranger: operator.createdBy === STRANGER,
   } as unknown as AdapterPayload;
 }

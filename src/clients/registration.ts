@@ -4,7 +4,14 @@ import type { Config } from "../config.ts";
 import { ClientError } from "./client-error.ts";
 import { type ClientMetadata, type MetadataRules, parseClientMetadata } from "./client-metadata.ts";
 import { generateSecret, newClientId } from "./client-secrets.ts";
-import { type ClientAdapters, type ClientExtras, clientExtras, ENGINE_EXTRA_MEMBERS, engineScopes } from "./engine-client-adapter.ts";
+import {
+  type ClientAdapters,
+  type ClientExtras,
+  clientExtras,
+  ENGINE_EXTRA_MEMBERS,
+  engineScopes,
+  OPERATOR_MEMBERS,
+} from "./engine-client-adapter.ts";
 
 /** Set by the engine itself, before it asks. */
 const ENGINE_MEMBERS = ["client_id", "client_id_issued_at", "client_secret", "client_secret_expires_at"];
@@ -60,8 +67,7 @@ export function registrationConfig(
     const { scope, ...members } = registered;
     const operator = oidc.client === undefined ? NOTHING_FROM_AN_OPERATOR : clientExtras(oidc.client);
     Object.assign(metadata, members, engineScopes(scope));
-    for (const member of ["require_pkce", "first_party", "verified", "management_scopes", "token_exchange", "stranger"] as const)
-      metadata[member] = operator[member];
+    for (const member of OPERATOR_MEMBERS) metadata[member] = operator[member];
     adapters.expect(String(metadata.client_id), {
       update: oidc.client !== undefined,
       initialAccessToken: oidc.entities.InitialAccessToken?.jti,

@@ -5,6 +5,7 @@
 import type { JsonWebKey } from "node:crypto";
 import type { Context } from "koa";
 import type { Adapter, Client, Configuration, ResourceServer } from "oidc-provider";
+import type { Lifetimes } from "./lifetimes.ts";
 
 export interface Person {
   readonly id: string;
@@ -47,9 +48,9 @@ export interface EngineForm {
 
 export interface EngineDependencies {
   readonly issuer: string;
-  readonly https: boolean;
   /** 32 bytes, the same in every process: what DPoP nonces are made from. */
   readonly dpopNonceKey: Buffer;
+  readonly https: boolean;
   adapterFor(model: string): Adapter;
   readonly jwks: { keys: readonly JsonWebKey[] };
   readonly cookieKeys: {
@@ -57,8 +58,9 @@ export interface EngineDependencies {
     verify(data: string, digest: string): boolean;
     index(data: string, digest: string): number;
   };
-  /** Seconds. */
-  readonly lifetimes: { accessToken: number; refreshToken: number; session: number; grant: number };
+  readonly lifetimes: Lifetimes;
+  /** When a session expires as it stands now, in seconds since the epoch; undefined: there is none under this uid. */
+  sessionExpiry(uid: string): Promise<number | undefined>;
   /** The person behind a `sub`; undefined when there is none, or when they may not be served. */
   findPerson(id: string): Promise<Person | undefined>;
   findConsent(accountId: string, clientId: string): Promise<ConsentedScopes | undefined>;

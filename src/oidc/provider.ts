@@ -7,6 +7,7 @@ import { dpopFeature, missingProofs, PROOF_ALGS, rotateRefreshToken } from "./dp
 import { unauthorizedClients } from "./error-codes.ts";
 import { grantLoader } from "./grants.ts";
 import { createInteractionPolicy } from "./interaction-policy.ts";
+import { type ClientLifetimes, CODE_TTL, refreshTokenLife, sessionLife } from "./lifetimes.ts";
 import { ENGINE_ROUTES } from "./paths.ts";
 import {
   assertionForUsAlone,
@@ -19,12 +20,8 @@ import {
 import type { EngineDependencies, Person } from "./ports.ts";
 import { resourceIndicators } from "./resources.ts";
 
-/** Seconds. RFC 6749 §4.1.2 allows ten minutes; a redirect takes one. */
-const CODE_TTL = 60;
 /** Seconds. RFC 9126 §2.2: short; a person may still be on the way. */
 const _PUSHED_REQUEST_TTL = 60;
-/** Seconds that a session lives in which nobody has signed in. */
-const ANONYMOUS_SESSION_TTL = 3_600;
 /** Seconds that a person has to sign in and decide. */
 const INTERACTION_TTL = 3_600;
 /** Seconds that a person has to fetch their phone and type a code. */
@@ -58,6 +55,7 @@ function configuration(dependencies: EngineDependencies): Configuration {
       short: cookie,
     },
     ttl: {
+      // Every access token has a resource server, where its life was settled.
       AccessToken: (_ctx, token) => token.resourceServer?.accessTokenTTL ?? lifetimes.accessToken,
       ClientCredentials: (_ctx, token) => token.resourceServer?.accessTokenTTL ?? lifetimes.accessToken,
       AuthorizationCode: CODE_TTL,
@@ -65,10 +63,8 @@ function configuration(dependencies: EngineDependencies): Configuration {
       Grant: lifetimes.grant,
       IdToken: ID_TOKEN_TTL,
       Interaction: INTERACTION_TTL,
-      RefreshToken: lifetimes.refreshToken,
-      // Nobody is signed in yet: what a form of ours needs, and no more, since anybody can ask for it.
-      Session: (_ctx, session) =>
-        session.accountId === undefined ? Math.min(ANONYMOUS_SESSION_TTL, lifetimes.session) : lifetimes.session,
+      RefreshToken: (_ctx, token, client) => refreshTokenLife(lifetimes, client as ClientLifetimes, token.iiat ?? epochTime(), epochTime()),
+      Session: (_ctx, session) => sessionLife(lifetimes, session, epochTime()),
     },
 
     responseTypes: ["code"],
@@ -108,11 +104,12 @@ function configuration(dependencies: EngineDependencies): Configuration {
       clientCredentials: { enabled: true },
       deviceFlow: deviceFlow(pages, async ({ oidc }) => {
         const { session, cookies } = oidc as unknown as { session: KeptSession; cookies: Context["cookies"] };
-        cookies.set(oidc.provider.cookieName("session"), session.id, { ...cookie, path: "/", maxAge: lifetimes.session * 1000 });
-      jwtIntrospection: { enabled: true },
-        await session.save(lifetimes.session);
+        const life = sessionLife(lifetimes, session, epochTime());
+        cookies.set(oidc.provider.cookieName("session"), session.id, { ...cookie, path: "/", maxAge: life * 1000 });
+        await session.save(life);
       }),
       introspection: { enabled: true, allowedPolicy: introspectionPolicy(dependencies) },
+      jwtIntrospection: { enabled: true },
       revocation: { enabled: true, allowedPolicy: revocationPolicy },
       pushedAuthorizationRequests: { enabled: true },
       resourceIndicators: resourceIndicators(dependencies),
@@ -129,9 +126,14 @@ function configuration(dependencies: EngineDependencies): Configuration {
   };
 }
 
+/** Seconds. */
+const epochTime = (): number => Math.floor(Date.now() / 1000);
+
 /** Of the engine's session, beyond its published type. */
 interface KeptSession {
   readonly id: string;
+  readonly accountId?: string;
+  readonly loginTs?: number;
   /** @param ttl seconds */
   save(ttl: number): Promise<unknown>;
 }

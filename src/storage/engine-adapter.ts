@@ -143,6 +143,12 @@ export class EngineAdapter {
     return record && this.#open(record.key, record, undefined);
   }
 
+  /** When a session expires as it stands now, in seconds since the epoch. */
+  async sessionExpiry(uid: string): Promise<number | undefined> {
+    const record = await this.#options.store.readByPointer(keyOf("session-uid", uid));
+    return record && (decodeBody("session", record.key, record.body, undefined, this.#options.sealer).payload.exp as number);
+  }
+
   async findByUserCode(userCode: string): Promise<Payload | undefined> {
     const record = await this.#options.store.readByPointer(this.#userCodePointer(userCode));
     return record && this.#open(record.key, record, undefined);

@@ -282,7 +282,7 @@ describe("management of a registration", () => {
 
   test("deletes it, ending its grants before the answer", async () => {
     const ended: string[] = [];
-    clients.onDelete(async (id) => void ended.push(id));
+    clients.onEnd(async (id) => void ended.push(id));
     expect((await manage("DELETE", registered)).status).toBe(204);
     expect(ended).toContain(registered.client_id);
     expect(await database.prisma.registrationToken.count()).toBe(0);

@@ -146,7 +146,7 @@ test("deletion takes the registration tokens along and waits for those who end i
   const { client } = await here.create(WEB);
   await tokens.save("RegistrationAccessToken", "rat", { payload: {}, clientId: client.clientId });
   const ended: string[] = [];
-  here.onDelete(async (id) => {
+  here.onEnd(async (id) => {
     await new Promise((resolve) => setTimeout(resolve, 20));
     ended.push(id);
   });
@@ -160,7 +160,7 @@ test("deletion can be done again when those who end its grants fail, before or a
   for (const failing of [1, 2]) {
     const { client } = await here.create(WEB);
     let calls = 0;
-    here.onDelete(async () => {
+    here.onEnd(async () => {
       calls += 1;
       if (calls === failing) throw new Error("away");
     });
