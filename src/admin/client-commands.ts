@@ -4,6 +4,7 @@ import { type Command, InvalidArgumentError, Option } from "commander";
 import { CLIENT_TYPES, type ClientType, clientType, METADATA_MEMBERS } from "../clients/client-metadata.ts";
 import type { ClientRecord } from "../clients/client-record.ts";
 import { type ClientWithSecret, registrationResponse } from "../clients/client-store.ts";
+import { splitScope } from "../clients/scopes.ts";
 import { type ClientOperations, type ClientOrder, createClientOperations } from "./client-operations.ts";
 import { type Answer, leaf, moreNote, type PageOptions, paged, positiveInteger, type Run, repeatable, UsageError } from "./commands.ts";
 import { COMMAND_LINE } from "./operator.ts";
@@ -22,6 +23,9 @@ interface ClientOptions {
   firstParty?: boolean;
   verified?: boolean;
   metadata?: Record<string, unknown>;
+  exchangeTo?: string[] | false;
+  exchangeScope?: string[] | false;
+  exchangeImpersonation?: boolean;
 }
 
 export function addClientCommands(client: Command, run: Run): void {
@@ -87,6 +91,9 @@ export function addClientCommands(client: Command, run: Run): void {
     .option("--no-pkce", "let a confidential OpenID Connect application send a nonce instead of a PKCE challenge")
     .option("--first-party", "your own: people are not asked for consent")
     .option("--no-first-party", "somebody else's: people are asked for consent")
+    .option("--no-exchange-to", "let it exchange nothing")
+    .option("--no-exchange-scope", "let scopes stand for nothing but themselves")
+    .option("--no-exchange-impersonation", "always say in the new token who acts")
     .action(
       run(async (services, clientId: string, options: ClientOptions) => {
         const order = orderOf(options);
@@ -133,11 +140,15 @@ function describedBy(command: Command): Command {
     .addOption(repeatable("--scope <scopes>", "what it may ask for, separated by spaces; without any: the OpenID scopes"))
     .option("--auth-method <method>", "client_secret_basic, client_secret_post, private_key_jwt or none")
     .addOption(repeatable("--grant-type <grant>", "authorization_code, refresh_token, client_credentials or device_code"))
+    .addOption(repeatable("--exchange-to <audience>", "a resource that it may get tokens for in exchange for those of people (RFC 8693)"))
+    .addOption(repeatable("--exchange-scope <from=to>", "what a scope of the exchanged token stands for at the other resource"))
+    .option("--exchange-impersonation", "let it leave out, without an actor token, who acts")
     .option("--metadata <json>", "further members of RFC 7591, such as jwks_uri, as a JSON object or @FILE with one", readMetadata);
 }
 
 function orderOf(options: ClientOptions): ClientOrder {
   const { name, type, redirectUri, postLogoutRedirectUri, scope, authMethod, grantType, pkce, firstParty, verified, metadata } = options;
+  const tokenExchange = exchangeOf(options);
   return {
     ...(type !== undefined && { type }),
     ...(metadata !== undefined && { metadata }),
@@ -150,7 +161,31 @@ function orderOf(options: ClientOptions): ClientOrder {
     ...(pkce !== undefined && { requirePkce: pkce }),
     ...(firstParty !== undefined && { firstParty }),
     ...(verified !== undefined && { verified }),
+    ...(tokenExchange !== undefined && { tokenExchange }),
   };
+}
+
+/** @returns undefined when nothing was said about it, null when it shall exchange nothing */
+function exchangeOf({ exchangeTo, exchangeScope, exchangeImpersonation }: ClientOptions): ClientOrder["tokenExchange"] {
+  if (exchangeTo === false) return null;
+  if (exchangeTo === undefined && exchangeScope === undefined && exchangeImpersonation === undefined) return undefined;
+  return {
+    ...(exchangeTo !== undefined && { audiences: [...new Set(exchangeTo)] }),
+    ...(exchangeScope !== undefined && { scopes: readScopeMap(exchangeScope || []) }),
+    ...(exchangeImpersonation !== undefined && { impersonation: exchangeImpersonation }),
+  };
+}
+
+/** `FROM=TO`; scope names may hold "=" too, which the first one then ends. */
+function readScopeMap(pairs: readonly string[]): Record<string, string[]> {
+  const scopes = new Map<string, string[]>();
+  for (const pair of pairs) {
+    const equals = pair.indexOf("=");
+    if (equals < 1) throw new UsageError(`--exchange-scope is FROM=TO, such as orders:read=stock:read, and not "${pair.slice(0, 200)}"`);
+    const from = pair.slice(0, equals);
+    scopes.set(from, [...(scopes.get(from) ?? []), ...splitScope(pair.slice(equals + 1))]);
+  }
+  return Object.fromEntries(scopes);
 }
 
 function readMetadata(given: string): Record<string, unknown> {
@@ -175,19 +210,25 @@ async function operations(services: OperatorServices): Promise<ClientOperations>
 
 async function withNotes(services: OperatorServices, made: ClientWithSecret): Promise<Answer> {
   const unknown = await (await operations(services)).scopesWithoutResource(made.client);
-  if (unknown.length === 0) return answer(made);
-  return { ...answer(made), notes: [`No resource has the scope ${unknown.join(" ")}: until one has, the application does not get it.`] };
+  const resources = new Set((await services.resources()).all().map(({ audience }) => audience));
+  const nowhere = (made.client.tokenExchange?.audiences ?? []).filter((audience) => !resources.has(audience));
+  const notes = [
+    ...(unknown.length > 0 ? [`No resource has the scope ${unknown.join(" ")}: until one has, the application does not get it.`] : []),
+    ...(nowhere.length > 0 ? [`There is no resource ${nowhere.join(" ")}: until there is, no token is exchanged for it.`] : []),
+  ];
+  return notes.length === 0 ? answer(made) : { ...answer(made), notes };
 }
 
 /** A registration response (RFC 7591 §3.2.1), and what only an operator says. */
 function toJson(shown: ClientWithSecret): Record<string, unknown> {
-  const { requirePkce, firstParty, verified, managementScopes, createdBy } = shown.client;
+  const { requirePkce, firstParty, verified, managementScopes, tokenExchange, createdBy } = shown.client;
   return {
     ...registrationResponse(shown),
     require_pkce: requirePkce,
     first_party: firstParty,
     verified,
     ...(managementScopes.length > 0 && { management_scopes: managementScopes.join(" ") }),
+    ...(tokenExchange && { token_exchange: tokenExchange }),
     created_by: createdBy,
   };
 }
@@ -212,12 +253,27 @@ function described(client: ClientRecord): (readonly [string, string | undefined]
     ["type", clientType(client.metadata)],
     ...members.map((name) => [name, inWords(client.metadata[name])] as const),
     ["management scopes", client.managementScopes.join(" ")],
+    ...exchangeInWords(client.tokenExchange),
     ["PKCE required", yesNo(client.requirePkce)],
     ["first party", yesNo(client.firstParty)],
     ["verified", yesNo(client.verified)],
     ["made by", client.createdBy],
     ["registered", time(client.createdAt)],
     ["changed", time(client.updatedAt)],
+  ];
+}
+
+function exchangeInWords(policy: ClientRecord["tokenExchange"]): (readonly [string, string])[] {
+  if (policy === undefined) return [];
+  return [
+    ["exchanges tokens for", policy.audiences.join(" ")],
+    [
+      "exchanged scopes",
+      Object.entries(policy.scopes)
+        .flatMap(([from, to]) => to.map((scope) => `${from}=${scope}`))
+        .join(" "),
+    ],
+    ["may impersonate", yesNo(policy.impersonation)],
   ];
 }
 

@@ -5,6 +5,7 @@ import type { ClientRecord } from "../clients/client-record.ts";
 import type { ClientStore, ClientWithSecret, OperatorSettings } from "../clients/client-store.ts";
 import type { RegistrationTokens } from "../clients/registration-tokens.ts";
 import { isManagementScope, isOpenIdScope, joinScope, splitScope } from "../clients/scopes.ts";
+import type { TokenExchangePolicy } from "../clients/token-exchange-policy.ts";
 import type { AuditLog } from "../observability/audit-log.ts";
 import { checkManagementScopes } from "./management-scopes.ts";
 import type { Operator } from "./operator.ts";
@@ -25,6 +26,8 @@ export interface ClientOrder {
   requirePkce?: boolean;
   firstParty?: boolean;
   verified?: boolean;
+  /** What is absent stays; `null`: it exchanges nothing. */
+  tokenExchange?: Partial<TokenExchangePolicy> | null;
 }
 
 export interface ClientOperations {
@@ -69,15 +72,20 @@ export function createClientOperations(options: ClientOperationsOptions): Client
 
     async create(by, order) {
       const { type } = order;
-      const made = await clients.create({ metadata: metadataOf(order), ...settingsOf(order), ...(type !== undefined && { type }) });
+      const made = await clients.create({
+        metadata: metadataOf(order),
+        ...settingsOf(order),
+        ...exchangeOf(order),
+        ...(type !== undefined && { type }),
+      });
       record(by, "created", made.client.clientId, type && { type });
       return made;
     },
 
     async update(by, clientId, order) {
-      await get(clientId);
+      const before = await get(clientId);
       const metadata = { ...(order.type !== undefined && { response_types: null, ...TYPE_DEFAULTS[order.type] }), ...metadataOf(order) };
-      const updated = await clients.update(clientId, { metadata, ...settingsOf(order) });
+      const updated = await clients.update(clientId, { metadata, ...settingsOf(order), ...exchangeOf(order, before.tokenExchange) });
       record(by, "updated", clientId, { changed: Object.keys(order).join(" ") });
       return updated;
     },
@@ -133,6 +141,13 @@ function settingsOf({ scope, requirePkce, firstParty, verified }: ClientOrder): 
     ...(firstParty !== undefined && { firstParty }),
     ...(verified !== undefined && { verified }),
   };
+}
+
+const NO_EXCHANGE: TokenExchangePolicy = { audiences: [], scopes: {}, impersonation: false };
+
+function exchangeOf({ tokenExchange }: ClientOrder, before = NO_EXCHANGE): OperatorSettings {
+  if (tokenExchange === undefined || tokenExchange === null) return tokenExchange === null ? { tokenExchange } : {};
+  return { tokenExchange: { ...before, ...tokenExchange } };
 }
 
 const grantType = (name: string): string => (name === "device_code" ? DEVICE_CODE_GRANT : name);

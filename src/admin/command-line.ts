@@ -37,7 +37,11 @@ const NOUNS: readonly { name: string; description: string; add(command: Command,
     description: "signing keys",
     add: async (command, run) => (await import("./key-commands.ts")).addKeyCommands(command, run),
   },
-  { name: "token", description: "tokens", add: async (command, run) => (await import("./key-commands.ts")).addTokenCommands(command, run) },
+  {
+    name: "token",
+    description: "tokens",
+    add: async (command, run) => (await import("./token-commands.ts")).addTokenCommands(command, run),
+  },
 ];
 
 /**

@@ -1,90 +1,224 @@
-import { CompactSign, importJWK } from "jose";
+import { deflateSync } from "node:zlib";
+import { CompactEncrypt, CompactSign, importJWK } from "jose";
 import { beforeAll, describe, expect, test } from "vitest";
-import { inspectToken, UnreadableTokenError } from "../../src/admin/token-inspection.ts";
-import { generateSigningJwk, publicKeyObject, SIGNING_ALGS, type SigningAlg } from "../../src/keys/algorithms.ts";
+import { generateSigningJwk, publicPart, SIGNING_ALGS, type SigningAlg } from "../../src/keys/algorithms.ts";
 import type { PublicKey } from "../../src/keys/public-keys.ts";
+import { inspectToken, readStatus, type Sources, type StatusFinding, UnreadableTokenError } from "../../views/assets/token-inspection.js";
+import { describeInspection } from "../../views/assets/token-words.js";
 
 const ISSUER = "https://id.example";
+const LIST = `${ISSUER}/oauth/status-lists/a-list`;
 const NOW = Date.parse("2026-01-01T00:00:00Z");
 const seconds = NOW / 1000;
 
-describe("inspecting a token", () => {
-  const privateKeys = new Map<SigningAlg, Awaited<ReturnType<typeof generateSigningJwk>>>();
-  const keys: PublicKey[] = [];
-  const context = { keys, issuer: ISSUER, now: NOW };
+const privateKeys = new Map<SigningAlg, Awaited<ReturnType<typeof generateSigningJwk>>>();
+const keys: PublicKey[] = [];
+const asked: unknown[] = [];
+let status: StatusFinding = { state: "valid" };
+const context: Sources = {
+  keys,
+  issuer: ISSUER,
+  now: NOW,
+  statusOf: async (reference) => {
+    asked.push(reference);
+    return status;
+  },
+};
 
-  beforeAll(async () => {
-    for (const alg of SIGNING_ALGS) {
-      const jwk = await generateSigningJwk(alg);
-      privateKeys.set(alg, jwk);
-      keys.push({ kid: jwk.kid, alg, state: "current", key: publicKeyObject(jwk) });
-    }
-  });
-
-  async function sign(claims: object, header: object = {}, alg: SigningAlg = "RS256"): Promise<string> {
-    const jwk = privateKeys.get(alg) as NonNullable<ReturnType<typeof privateKeys.get>>;
-    return new CompactSign(new TextEncoder().encode(JSON.stringify(claims)))
-      .setProtectedHeader({ alg, kid: jwk.kid, typ: "at+jwt", ...header })
-      .sign(await importJWK(jwk as Parameters<typeof importJWK>[0], alg));
+beforeAll(async () => {
+  for (const alg of SIGNING_ALGS) {
+    const jwk = await generateSigningJwk(alg);
+    privateKeys.set(alg, jwk);
+    keys.push({ kid: jwk.kid, alg, state: "current", jwk: publicPart(jwk) });
   }
-  const claims = { iss: ISSUER, sub: "ada", client_id: "app", aud: ISSUER, iat: seconds - 10, exp: seconds + 60, scope: "openid" };
+});
 
+async function sign(claims: object, header: object = {}, alg: SigningAlg = "RS256"): Promise<string> {
+  const jwk = privateKeys.get(alg) as NonNullable<ReturnType<typeof privateKeys.get>>;
+  return new CompactSign(new TextEncoder().encode(JSON.stringify(claims)))
+    .setProtectedHeader({ alg, kid: jwk.kid, typ: "at+jwt", ...header })
+    .sign(await importJWK(jwk as Parameters<typeof importJWK>[0], alg));
+}
+const claims = { iss: ISSUER, sub: "ada", client_id: "app", aud: ISSUER, iat: seconds - 10, exp: seconds + 60, scope: "openid" };
+const part = (value: object) => Buffer.from(JSON.stringify(value)).toString("base64url");
+const verdict = async (jwt: string) => describeInspection(await inspectToken(jwt, context), NOW).verdict;
+
+describe("inspecting a token", () => {
   test.each(SIGNING_ALGS)("finds the key and checks its signature: %s", async (alg) => {
-    const seen = inspectToken(` Bearer ${await sign(claims, {}, alg)}\n`, context);
+    const seen = await inspectToken(` Bearer ${await sign(claims, {}, alg)}\n`, context);
     expect(seen).toMatchObject({ kind: "access token (RFC 9068)", signature: "valid", verifies: true, ours: true, expired: false });
     expect(seen.key).toEqual({ kid: privateKeys.get(alg)?.kid, alg, state: "current" });
     expect(seen.claims).toEqual(claims);
   });
 
   test("says in words what claims mean, and when times are", async () => {
-    const { explained } = inspectToken(await sign({ ...claims, exp: 1e300, mystery: 1 }), context);
+    const { explained } = await inspectToken(await sign({ ...claims, exp: 1e300, mystery: 1 }), context);
     const of = (name: string) => explained.find((claim) => claim.name === name);
     expect(of("aud")?.meaning).toBe("audience: this server itself, for userinfo");
     expect(of("iat")?.time).toEqual(new Date(NOW - 10_000));
     expect(of("exp")).not.toHaveProperty("time");
     expect(of("mystery")?.meaning).toBeUndefined();
-    const robot = inspectToken(await sign({ ...claims, sub: "app" }), context).explained.find(({ name }) => name === "sub");
+    const robot = (await inspectToken(await sign({ ...claims, sub: "app" }), context)).explained.find(({ name }) => name === "sub");
     expect(robot?.meaning).toContain("no person");
   });
 
-  test("verifies nothing that is expired, early, foreign or signed with a revoked key", async () => {
-    expect(inspectToken(await sign({ ...claims, exp: seconds }), context)).toMatchObject({
-      expired: true,
-      verifies: false,
-      signature: "valid",
+  test("times are dates, and how far away they are", async () => {
+    const at = (offset: number) => seconds + offset;
+    const token = await sign({
+      ...claims,
+      exp: at(4 * 60 + 10),
+      iat: at(-3 * 3600),
+      auth_time: at(-86_400),
+      nbf: at(0),
+      updated_at: at(-1),
     });
-    expect(inspectToken(await sign({ ...claims, nbf: seconds + 5 }), context)).toMatchObject({ notYetValid: true, verifies: false });
-    expect(inspectToken(await sign({ ...claims, iss: "https://other.example" }), context)).toMatchObject({ ours: false, verifies: false });
-    const revoked = keys.map((key) => ({ ...key, state: "revoked" as const }));
-    expect(inspectToken(await sign(claims), { ...context, keys: revoked })).toMatchObject({ signature: "valid", verifies: false });
-    expect(inspectToken(await sign(claims), { ...context, keys: [] })).toMatchObject({ signature: "unknown_key", verifies: false });
+    const rows = describeInspection(await inspectToken(token, context), NOW).claims;
+    const when = Object.fromEntries(rows.filter((row) => row.when).map((row) => [row.name, row.when]));
+    expect(when).toEqual({
+      exp: "2026-01-01 00:04:10 UTC, in 4 minutes",
+      iat: "2025-12-31 21:00:00 UTC, 3 hours ago",
+      auth_time: "2025-12-31 00:00:00 UTC, 1 day ago",
+      nbf: "2026-01-01 00:00:00 UTC, now",
+      updated_at: "2025-12-31 23:59:59 UTC, 1 second ago",
+    });
+  });
+
+  test("verifies nothing that is expired, early, foreign or signed with a revoked key", async () => {
+    const seen = async (changed: object, sources: Partial<Sources> = {}) =>
+      inspectToken(await sign({ ...claims, ...changed }), { ...context, ...sources });
+    expect(await seen({ exp: seconds })).toMatchObject({ expired: true, verifies: false, signature: "valid" });
+    expect(await seen({ nbf: seconds + 5 })).toMatchObject({ notYetValid: true, verifies: false });
+    expect(await seen({ iss: "https://other.example" })).toMatchObject({ ours: false, verifies: false });
+    // With or without its public half: a page has none of a revoked key.
+    for (const jwk of [undefined, keys[0]?.jwk]) {
+      const revoked = keys.map((key) => ({ ...key, jwk, state: "revoked" as const }));
+      expect(await seen({}, { keys: revoked })).toMatchObject({ signature: "revoked_key", verifies: false, key: { state: "revoked" } });
+    }
+    expect(await seen({}, { keys: [] })).toMatchObject({ signature: "unknown_key", verifies: false });
   });
 
   test("a token that was changed, or names another algorithm, is not valid", async () => {
     const [head = "", body = "", tail = ""] = (await sign(claims)).split(".");
-    const part = (value: object) => Buffer.from(JSON.stringify(value)).toString("base64url");
     const kid = privateKeys.get("RS256")?.kid;
     const signatures = [
       [`${head}.${part({ ...claims, scope: "everything" })}.${tail}`, "invalid"],
       [`${head}.${body}.${tail.slice(0, -2)}`, "invalid"],
+      [`${head}.${body}.${tail.slice(0, -1)}!`, "invalid"],
       [`${part({ alg: "none" })}.${body}.`, "unsigned"],
       [`${part({ alg: "none", kid })}.${body}.${tail}`, "unsigned"],
       [`${part({ alg: "HS256", kid })}.${body}.${tail}`, "wrong_algorithm"],
       [`${part({ alg: "PS256", kid })}.${body}.${tail}`, "wrong_algorithm"],
     ] as const;
-    for (const [jwt, signature] of signatures) expect(inspectToken(jwt, context)).toMatchObject({ signature, verifies: false });
+    for (const [jwt, signature] of signatures) {
+      expect(await inspectToken(jwt, context)).toMatchObject({ signature, verifies: false });
+      expect((await verdict(jwt)).tone).toBe("bad");
+    }
   });
 
   test("tells the kinds of tokens apart", async () => {
-    const kind = async (typ: string | undefined, content: object = claims) => inspectToken(await sign(content, { typ }), context).kind;
+    const kind = async (typ: string | undefined, content: object = claims) =>
+      (await inspectToken(await sign(content, { typ }), context)).kind;
     expect(await kind("application/at+JWT")).toBe("access token (RFC 9068)");
     expect(await kind("logout+jwt")).toContain("logout token");
     const { scope: _, ...idToken } = claims;
     expect(await kind(undefined, idToken)).toBe("ID token (OpenID Connect)");
     expect(await kind("JWT", { hello: "world" })).toBe("JWT");
+    expect(await kind("toString")).toBe("JWT");
   });
 
-  test.each(["", "opaque", "a.b", "a.b.c", "e30.W10.x", "e30.e30.e30.e30.e30", `${"e30."}${"bm90IGpzb24"}.x`])("cannot read %j", (jwt) => {
-    expect(() => inspectToken(jwt, context)).toThrow(UnreadableTokenError);
+  test("explains what cannot be read or checked here", async () => {
+    const jwe = await new CompactEncrypt(new TextEncoder().encode(await sign(claims)))
+      .setProtectedHeader({ alg: "dir", enc: "A256GCM", typ: "at+jwt", kid: "theirs" })
+      .encrypt(new Uint8Array(32));
+    const encrypted = await inspectToken(jwe, context);
+    expect(encrypted).toMatchObject({
+      kind: "encrypted access token (RFC 9068), a JWE",
+      signature: "encrypted",
+      verifies: false,
+      claims: undefined,
+    });
+    const { verdict: words, header } = describeInspection(encrypted, NOW);
+    expect(words).toMatchObject({ tone: "unsure", text: expect.stringContaining("Only the resource server") });
+    expect(header).toContainEqual({ name: "enc", value: "A256GCM", when: undefined, meaning: "how the content is encrypted" });
+
+    const shared = await new CompactSign(new TextEncoder().encode(JSON.stringify(claims)))
+      .setProtectedHeader({ alg: "HS256", typ: "at+jwt" })
+      .sign(new Uint8Array(32));
+    expect(await inspectToken(shared, context)).toMatchObject({ signature: "shared_secret", verifies: false });
+    expect(await verdict(shared)).toMatchObject({ tone: "unsure" });
+    expect(await verdict(await sign({ ...claims, iss: "https://other.example" }, { kid: "theirs" }))).toMatchObject({ tone: "unsure" });
+  });
+
+  test.each(["", "Bearer ", "opaque", "a.b", "a.b.c", "e30.W10.x", "e30.e30.e30.e30", `${"e30."}${"bm90IGpzb24"}.x`, "a".repeat(70_000)])(
+    "cannot read %j",
+    async (jwt) => {
+      await expect(inspectToken(jwt, context)).rejects.toThrow(UnreadableTokenError);
+    },
+  );
+});
+
+describe("the status of a token", () => {
+  const withStatus = (reference: unknown) => sign({ ...claims, status: { status_list: reference } });
+
+  test("is asked of lists of ours, for tokens that we signed", async () => {
+    asked.length = 0;
+    for (const [finding, tone] of [
+      [{ state: "valid", asOf: new Date(NOW) }, "good"],
+      [{ state: "revoked" }, "bad"],
+      [{ state: "unknown", reason: "the server does not answer" }, "unsure"],
+    ] as const) {
+      status = finding;
+      const token = await withStatus({ idx: 7, uri: LIST });
+      expect(await inspectToken(token, context)).toMatchObject({ status: finding, reference: { idx: 7, uri: LIST }, verifies: true });
+      expect((await verdict(token)).tone).toBe(tone);
+    }
+    expect(new Set(asked.map((reference) => JSON.stringify(reference)))).toEqual(new Set([JSON.stringify({ idx: 7, uri: LIST })]));
+  });
+
+  test("is asked of nobody else", async () => {
+    asked.length = 0;
+    const elsewhere = ["https://other.example/oauth/status-lists/x", `${ISSUER}.evil.example/oauth/status-lists/x`, `${LIST}/../../logout`];
+    for (const uri of [...elsewhere, `${ISSUER}/oauth/logout`, `${LIST}?x`, "a"])
+      expect((await inspectToken(await withStatus({ idx: 7, uri }), context)).status, uri).toMatchObject({ state: "unknown" });
+    for (const reference of [undefined, null, 7, { idx: -1, uri: LIST }, { idx: 1.5, uri: LIST }, { idx: 1 }])
+      expect((await inspectToken(await withStatus(reference), context)).status).toEqual({
+        state: "unknown",
+        reason: "its status claim is malformed",
+      });
+    const [head, , tail] = (await withStatus({ idx: 7, uri: LIST })).split(".");
+    const forged = `${head}.${part({ ...claims, status: { status_list: { idx: 8, uri: LIST } } })}.${tail}`;
+    expect((await inspectToken(forged, context)).status).toMatchObject({ state: "unknown" });
+    expect((await inspectToken(await sign(claims), context)).status).toEqual({ state: "none" });
+    expect(asked).toEqual([]);
+  });
+
+  test("is read out of a signed list", async () => {
+    const list = (content: object = {}, header: object = {}) =>
+      sign(
+        {
+          sub: LIST,
+          iat: seconds - 1,
+          exp: seconds + 60,
+          ttl: 10,
+          status_list: { bits: 1, lst: deflateSync(Buffer.from([0, 0b10])).toString("base64url") },
+          ...content,
+        },
+        { typ: "statuslist+jwt", ...header },
+      );
+    const read = async (jwt: string, idx = 9) => readStatus(jwt, { idx, uri: LIST }, context);
+    expect(await read(await list())).toEqual({ state: "revoked", asOf: new Date(NOW - 1000) });
+    expect(await read(await list(), 8)).toMatchObject({ state: "valid" });
+    const two = { bits: 2, lst: deflateSync(Buffer.from([0b0001_0000])).toString("base64url") };
+    expect(await read(await list({ status_list: two }), 2)).toMatchObject({ state: "revoked" });
+    expect(await read(await list({ status_list: two }), 3)).toMatchObject({ state: "valid" });
+    expect(await read(await list(), 16)).toEqual({ state: "unknown", reason: "the list has no such entry" });
+    expect(await read(await list({ exp: seconds }))).toMatchObject({ state: "unknown", reason: expect.stringContaining("out of date") });
+    expect(await read(await list({ sub: `${LIST}2` }))).toMatchObject({ state: "unknown" });
+    expect(await read(await list({}, { typ: "at+jwt" }))).toMatchObject({ state: "unknown" });
+    const [head, body, tail] = (await list()).split(".");
+    expect(await read(`${head}.${body}.${tail?.slice(4)}AAAA`)).toMatchObject({
+      state: "unknown",
+      reason: expect.stringContaining("signature"),
+    });
   });
 });

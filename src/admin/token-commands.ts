@@ -1,0 +1,72 @@
+/** `grantor token …` */
+import type { Command } from "commander";
+import type { TokenInspection } from "../../views/assets/token-inspection.js";
+import { describeInspection } from "../../views/assets/token-words.js";
+import { leaf, type Run } from "./commands.ts";
+import { details, printable, table } from "./output.ts";
+import { readInput } from "./prompt.ts";
+
+export function addTokenCommands(token: Command, run: Run): void {
+  leaf(
+    token,
+    "inspect <jwt>",
+    "say what is in a token, whether we signed it and whether it was revoked, without sending it anywhere; - reads it from standard input, and so keeps it out of the shell's history",
+  ).action(
+    run(async (services, given: string) => {
+      const jwt = given === "-" ? await readInput() : given;
+      const [{ inspectToken }, { readPublicKeys }] = await Promise.all([
+        import("../../views/assets/token-inspection.js"),
+        import("../keys/public-keys.ts"),
+      ]);
+      const now = Date.now();
+      const { issuer } = services.config;
+      const statusOf = async () => ({ state: "unknown" as const, reason: "it is not looked up" });
+      await inspectToken(jwt, { keys: [], issuer, now, statusOf }); // what cannot be read needs no database
+      const keys = await readPublicKeys(await services.database());
+      const inspection = await inspectToken(jwt, { keys, issuer, now, statusOf });
+      return { json: inspectionJson(inspection), text: inspectionText(inspection, now) };
+    }),
+  );
+}
+
+function inspectionJson(inspection: TokenInspection): Record<string, unknown> {
+  const { header, claims, explained, key, reference, status } = inspection;
+  return {
+    kind: inspection.kind,
+    verdict: describeInspection(inspection, Date.now()).verdict.text,
+    header,
+    ...(claims !== undefined && { claims }),
+    meanings: Object.fromEntries(explained.flatMap(({ name, meaning }) => (meaning === undefined ? [] : [[name, meaning]]))),
+    times: Object.fromEntries(explained.flatMap(({ name, time: at }) => (at === undefined ? [] : [[name, at.toISOString()]]))),
+    signature: inspection.signature,
+    ...(key !== undefined && { key }),
+    expired: inspection.expired,
+    not_yet_valid: inspection.notYetValid,
+    issued_here: inspection.ours,
+    verifies: inspection.verifies,
+    status: { state: status.state, ...(status.reason !== undefined && { reason: status.reason }), ...reference },
+  };
+}
+
+function inspectionText(inspection: TokenInspection, now: number): string {
+  const { verdict, facts, header, claims } = describeInspection(inspection, now);
+  const rows = (values: typeof claims) =>
+    indent(
+      table(
+        values.map(({ name, value, when, meaning }) => [
+          ["name", name],
+          ["value", when === undefined ? value : `${value} (${when})`],
+          ["meaning", meaning],
+        ]),
+        "none",
+      ),
+    );
+  return [
+    printable(verdict.text),
+    details(facts),
+    `Header\n${rows(header)}`,
+    ...(inspection.claims === undefined ? [] : [`Claims\n${rows(claims)}`]),
+  ].join("\n\n");
+}
+
+const indent = (text: string): string => text.replace(/^/gm, "  ");

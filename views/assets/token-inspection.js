@@ -1,0 +1,263 @@
+/**
+ * Takes a token apart: what is in it, which key signed it, whether it verifies and whether it was revoked. The command line and the page
+ * /apps/inspector run this same file, so that they find the same: JavaScript, on what Node and browsers share. It sends nothing anywhere:
+ * keys and the states of tokens are handed to it.
+ */
+import { claimMeaning, headerMeaning, isTime, own, TIME_CLAIMS } from "./token-words.js";
+
+/**
+ * @typedef {"valid" | "invalid" | "unknown_key" | "revoked_key" | "wrong_algorithm" | "unsigned" | "shared_secret" | "not_supported" | "encrypted"} SignatureFinding
+ * `invalid`: it is not what the key signed; `unknown_key`: the header names a key that is none of ours; `wrong_algorithm`: the key is ours,
+ * but not for the algorithm in the header (RFC 8725 §3.1); `unsigned`: `none`; `shared_secret`: HMAC, which no public key can check;
+ * `not_supported`: not by this browser; `encrypted`: the signature is inside (JWE).
+ *
+ * @typedef {object} InspectedKey one of ours
+ * @property {string} kid
+ * @property {string} alg
+ * @property {string} state next, current, retired or revoked
+ * @property {object | undefined} [jwk] the public half; a revoked key needs none
+ *
+ * @typedef {object} StatusReference where a token says that its status is published
+ * @property {number} idx
+ * @property {string} uri
+ *
+ * @typedef {object} StatusFinding
+ * @property {"valid" | "revoked" | "unknown" | "none"} state `none`: the token does not say where; `unknown`: `reason` says why
+ * @property {string} [reason] a clause, without a full stop
+ * @property {Date} [asOf] when the list was made
+ *
+ * @typedef {object} ExplainedValue
+ * @property {string} name
+ * @property {unknown} value
+ * @property {string | undefined} meaning undefined for what no specification names
+ * @property {Date} [time] for claims that are times
+ *
+ * @typedef {object} TokenInspection
+ * @property {string} kind
+ * @property {Readonly<Record<string, unknown>>} header
+ * @property {Readonly<Record<string, unknown>> | undefined} claims undefined: encrypted
+ * @property {readonly ExplainedValue[]} explainedHeader
+ * @property {readonly ExplainedValue[]} explained
+ * @property {SignatureFinding} signature
+ * @property {Pick<InspectedKey, "kid" | "alg" | "state"> | undefined} key the one of ours that the header names
+ * @property {boolean} expired
+ * @property {boolean} notYetValid
+ * @property {boolean} ours the issuer is this server
+ * @property {boolean} verifies signed by one of our unrevoked keys, of this issuer and in its time; whether it was revoked is another question
+ * @property {StatusReference | undefined} reference
+ * @property {StatusFinding} status
+ *
+ * @typedef {object} Sources
+ * @property {readonly InspectedKey[]} keys ours, revoked ones too
+ * @property {string} issuer
+ * @property {number} now milliseconds since the epoch
+ * @property {(reference: StatusReference) => Promise<StatusFinding>} statusOf asked for tokens that we signed alone, and for lists of ours
+ */
+
+/** It is no token that can be read. The message is a sentence. */
+export class UnreadableTokenError extends Error {
+  /** @override */
+  name = "UnreadableTokenError";
+}
+
+/** Characters. Longer than any token that fits into a request's header. */
+const LONGEST = 65_536;
+
+/**
+ * @param {string} given with or without `Bearer`
+ * @param {Sources} sources
+ * @returns {Promise<TokenInspection>}
+ * @throws {UnreadableTokenError}
+ */
+export async function inspectToken(given, { keys, issuer, now, statusOf }) {
+  const parts = partsOf(given);
+  const [head = "", body = "", tail = ""] = parts;
+  const header = decode(head, "header");
+  const encrypted = parts.length === 5;
+  const claims = encrypted ? undefined : decode(body, "claims");
+  const named = keys.find(({ kid }) => kid === header.kid);
+  const signature = encrypted ? "encrypted" : await checkSignature(header, named, `${head}.${body}`, tail);
+  const expired = typeof claims?.exp === "number" && claims.exp * 1000 <= now;
+  const notYetValid = typeof claims?.nbf === "number" && claims.nbf * 1000 > now;
+  const ours = claims?.iss === issuer;
+  const reference = referenceIn(claims);
+  return {
+    kind: kindOf(header, claims),
+    header,
+    claims,
+    explainedHeader: Object.entries(header).map(([name, value]) => ({ name, value, meaning: headerMeaning(name) })),
+    explained: Object.entries(claims ?? {}).map(([name, value]) => ({
+      name,
+      value,
+      meaning: claimMeaning(name, claims ?? {}, issuer),
+      ...(TIME_CLAIMS.has(name) && isTime(value) && { time: new Date(value * 1000) }),
+    })),
+    signature,
+    key: named && { kid: named.kid, alg: named.alg, state: named.state },
+    expired,
+    notYetValid,
+    ours,
+    verifies: signature === "valid" && ours && !expired && !notYetValid,
+    reference,
+    status: await findStatus(),
+  };
+
+  /** @returns {Promise<StatusFinding>} */
+  async function findStatus() {
+    if (encrypted) return { state: "unknown", reason: "it is encrypted" };
+    if (claims?.status === undefined) return { state: "none" };
+    if (reference === undefined) return { state: "unknown", reason: "its status claim is malformed" };
+    // Whatever a stranger wrote into a token is not followed anywhere: neither to another server, nor to another path of this one.
+    const path = reference.uri.startsWith(`${issuer}/`) ? reference.uri.slice(issuer.length) : "";
+    if (!/^\/oauth\/status-lists\/[\w-]+$/.test(path))
+      return { state: "unknown", reason: "its status list is another server's, which is not asked" };
+    if (signature !== "valid" || !ours) return { state: "unknown", reason: "the token is not known to be ours" };
+    return statusOf(reference);
+  }
+}
+
+/**
+ * Reads one status out of a status list token (draft-ietf-oauth-status-list §8.3).
+ * @param {string} jwt
+ * @param {StatusReference} reference
+ * @param {Pick<Sources, "keys" | "now">} sources
+ * @returns {Promise<StatusFinding>}
+ */
+export async function readStatus(jwt, { idx, uri }, { keys, now }) {
+  const [head = "", body = "", tail = ""] = jwt.split(".");
+  const header = decode(head, "header");
+  const { sub, iat, exp, status_list: list } = decode(body, "claims");
+  const key = keys.find(({ kid }) => kid === header.kid);
+  if (header.typ !== "statuslist+jwt" || sub !== uri) return { state: "unknown", reason: "what is at that address is not the list" };
+  if ((await checkSignature(header, key, `${head}.${body}`, tail)) !== "valid")
+    return { state: "unknown", reason: "the signature of its status list is not valid" };
+  if (typeof exp === "number" && exp * 1000 <= now) return { state: "unknown", reason: "its status list is out of date" };
+  const { bits, lst } = /** @type {{ bits?: unknown, lst?: unknown }} */ (list ?? {});
+  const width = Number(bits);
+  const bytes = await inflate(fromBase64url(String(lst)));
+  const byte = bytes[Math.floor((idx * width) / 8)];
+  if (byte === undefined || ![1, 2, 4, 8].includes(width)) return { state: "unknown", reason: "the list has no such entry" };
+  const value = (byte >> ((idx * width) % 8)) & ((1 << width) - 1);
+  return { state: value === 0 ? "valid" : "revoked", ...(isTime(iat) && { asOf: new Date(iat * 1000) }) };
+}
+
+// --- what it is
+
+/** @param {string} given */
+function partsOf(given) {
+  const token = given.trim().replace(/^Bearer\s+/i, "");
+  if (token === "") throw new UnreadableTokenError("There is no token.");
+  if (token.length > LONGEST) throw new UnreadableTokenError(`This is not a JWT of any use: it is longer than ${LONGEST} characters.`);
+  const parts = token.split(".");
+  if (parts.length === 3 || parts.length === 5) return parts;
+  throw new UnreadableTokenError(
+    "This is not a JWT: a JWT has three parts with dots between them, or five when it is encrypted. Refresh tokens and codes are opaque: only the server can tell what they are.",
+  );
+}
+
+/**
+ * @param {string} part
+ * @param {string} what
+ * @returns {Record<string, unknown>}
+ */
+function decode(part, what) {
+  try {
+    const value = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(fromBase64url(part)));
+    if (typeof value === "object" && value !== null && !Array.isArray(value)) return value;
+  } catch {
+    // answered below
+  }
+  throw new UnreadableTokenError(`This is not a JWT: its ${what} cannot be read. Was it copied as a whole?`);
+}
+
+/**
+ * @param {Record<string, unknown> | undefined} claims
+ * @returns {StatusReference | undefined}
+ */
+function referenceIn(claims) {
+  const { idx, uri } = /** @type {{ status_list?: { idx?: unknown, uri?: unknown } } | undefined} */ (claims?.status)?.status_list ?? {};
+  return typeof uri === "string" && Number.isSafeInteger(idx) && Number(idx) >= 0 ? { idx: Number(idx), uri } : undefined;
+}
+
+/** RFC 7515 §4.1.9: `typ`, in lower case and without `application/`. @type {Readonly<Record<string, string>>} */
+const KINDS = {
+  "at+jwt": "access token (RFC 9068)",
+  "logout+jwt": "logout token (OpenID Connect Back-Channel Logout)",
+  "dpop+jwt": "DPoP proof (RFC 9449)",
+  "statuslist+jwt": "status list token (Token Status List)",
+  "token-introspection+jwt": "introspection response (RFC 9701)",
+  "oauth-authz-req+jwt": "authorization request (RFC 9101)",
+  "secevent+jwt": "security event token (RFC 8417)",
+};
+
+/**
+ * @param {Record<string, unknown>} header
+ * @param {Record<string, unknown> | undefined} claims
+ */
+function kindOf({ typ, cty }, claims) {
+  /** @param {unknown} type */
+  const known = (type) => (typeof type === "string" ? own(KINDS, type.toLowerCase().replace(/^application\//, "")) : undefined);
+  if (claims === undefined) return `encrypted ${known(typ) ?? known(cty) ?? "token"}, a JWE`;
+  const looksLikeIdToken = ["iss", "sub", "aud", "exp", "iat"].every((name) => name in claims) && !("scope" in claims);
+  return known(typ) ?? (looksLikeIdToken ? "ID token (OpenID Connect)" : "JWT");
+}
+
+// --- signatures
+
+/** RFC 7518 §3, RFC 8037 §3.1. @type {Readonly<Record<string, { name: string, hash?: string, namedCurve?: string, saltLength?: number }>>} */
+const ALGORITHMS = {
+  RS256: { name: "RSASSA-PKCS1-v1_5", hash: "SHA-256" },
+  PS256: { name: "RSA-PSS", hash: "SHA-256", saltLength: 32 },
+  ES256: { name: "ECDSA", hash: "SHA-256", namedCurve: "P-256" },
+  EdDSA: { name: "Ed25519" },
+};
+
+/**
+ * @param {Record<string, unknown>} header
+ * @param {InspectedKey | undefined} key
+ * @param {string} signed
+ * @param {string} tail
+ * @returns {Promise<SignatureFinding>}
+ */
+async function checkSignature(header, key, signed, tail) {
+  if (header.alg === "none" || tail === "") return "unsigned";
+  if (key === undefined) return /^HS\d/.test(String(header.alg)) ? "shared_secret" : "unknown_key";
+  if (header.alg !== key.alg) return "wrong_algorithm";
+  if (key.state === "revoked") return "revoked_key";
+  const algorithm = own(ALGORITHMS, key.alg);
+  if (algorithm === undefined || key.jwk === undefined) return "unknown_key";
+  let signature;
+  try {
+    signature = fromBase64url(tail);
+  } catch {
+    return "invalid";
+  }
+  const { kty, n, e, crv, x, y } = /** @type {Record<string, string>} */ (key.jwk);
+  const bare = Object.fromEntries(Object.entries({ kty, n, e, crv, x, y }).filter(([, value]) => value !== undefined));
+  let imported;
+  try {
+    imported = await crypto.subtle.importKey("jwk", bare, algorithm, false, ["verify"]);
+  } catch {
+    return "not_supported"; // Ed25519 is missing in older browsers
+  }
+  return (await crypto.subtle.verify(algorithm, imported, signature, new TextEncoder().encode(signed))) ? "valid" : "invalid";
+}
+
+/**
+ * RFC 7515 §2; one spelling for each value.
+ * @param {string} text
+ * @returns {Uint8Array<ArrayBuffer>}
+ * @throws {TypeError}
+ */
+function fromBase64url(text) {
+  if (!/^[\w-]+$/.test(text)) throw new TypeError("not base64url");
+  const binary = atob(text.replace(/-/g, "+").replace(/_/g, "/"));
+  if (btoa(binary).replace(/[=]+$/, "").replace(/\+/g, "-").replace(/\//g, "_") !== text) throw new TypeError("not canonical");
+  return Uint8Array.from(binary, (character) => character.charCodeAt(0));
+}
+
+/** zlib (RFC 1950). @param {Uint8Array<ArrayBuffer>} compressed */
+async function inflate(compressed) {
+  const stream = new Blob([compressed]).stream().pipeThrough(new DecompressionStream("deflate"));
+  return new Uint8Array(await new Response(stream).arrayBuffer());
+}
