@@ -1,6 +1,15 @@
 /** Records in PostgreSQL, for a server without Redis: one table, one transaction per commit. The same promises as Redis keeps. */
 import type pg from "pg";
-import { type Lost, type RecordKey, type RecordStore, type StoredRecord, StoreUnavailableError, type Write } from "./record-store.ts";
+import {
+  type Lost,
+  type RecordKey,
+  type RecordStore,
+  type StoredRecord,
+  StoreUnavailableError,
+  type Tied,
+  type Write,
+} from "./record-store.ts";
+import { LIST_BYTES, type ListContent } from "./status-bits.ts";
 
 /** Rows that one sweep statement deletes at most, so that it never holds locks for long. */
 const SWEEP_BATCH = 5_000;
@@ -12,6 +21,14 @@ interface Row {
   consumed_at: number | null;
 }
 
+/** Removes records and sets the bits of the access tokens among them, in one statement; `gone`: how many there were. */
+function removing(which: string): string {
+  return `WITH gone AS (DELETE FROM engine_record WHERE ${which} RETURNING status_list, status_idx, expires_at),
+    ended AS (INSERT INTO status_entry (list_id, idx) SELECT status_list, status_idx FROM gone JOIN status_list ON id = status_list
+      WHERE gone.expires_at > now() ORDER BY status_list, status_idx ON CONFLICT DO NOTHING)
+    SELECT count(*)::int AS gone FROM gone`;
+}
+
 type Query = (name: string, text: string, values: unknown[]) => Promise<pg.QueryResult>;
 
 const SQL = {
@@ -21,13 +38,13 @@ const SQL = {
   areAlive: `SELECT count(*)::int AS alive FROM unnest($1::text[]) AS wanted
     WHERE EXISTS (SELECT FROM engine_record WHERE key = wanted AND expires_at > now())
        OR EXISTS (SELECT FROM engine_record WHERE pointer = wanted AND expires_at > now())`,
-  put: `INSERT INTO engine_record (key, payload, expires_at, pointer, grant_key, account_id, client_id)
-    VALUES ($1, $2, to_timestamp($3 / 1000.0), $4, $5, $6, $7)
+  put: `INSERT INTO engine_record (key, payload, expires_at, pointer, grant_key, account_id, client_id, status_list, status_idx)
+    VALUES ($1, $2, to_timestamp($3 / 1000.0), $4, $5, $6, $7, $8, $9)
     ON CONFLICT (key) DO UPDATE SET payload = excluded.payload, expires_at = excluded.expires_at, pointer = excluded.pointer,
       grant_key = excluded.grant_key, account_id = excluded.account_id, client_id = excluded.client_id,
-      consumed_at = NULL, answer = NULL, answer_expires_at = NULL`,
+      status_list = excluded.status_list, status_idx = excluded.status_idx, consumed_at = NULL, answer = NULL, answer_expires_at = NULL`,
   replace: `UPDATE engine_record SET payload = $2, expires_at = to_timestamp($3 / 1000.0), pointer = $4, grant_key = $5, account_id = $6,
-    client_id = $7, consumed_at = NULL, answer = NULL, answer_expires_at = NULL WHERE key = $1 AND expires_at > now()`,
+    client_id = $7, status_list = $8, status_idx = $9, consumed_at = NULL, answer = NULL, answer_expires_at = NULL WHERE key = $1 AND expires_at > now()`,
   lockPointer: "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))",
   displace: "DELETE FROM engine_record WHERE pointer = $1 AND key <> $2",
   // Grants are locked before anything under them, by whoever issues and by whoever ends: no deadlock, and nothing is issued under an ended grant.
@@ -36,8 +53,8 @@ const SQL = {
     SELECT count(*)::int AS alive FROM held`,
   anyLeft: `SELECT EXISTS (SELECT FROM engine_record WHERE key = ANY($1)) OR EXISTS (SELECT FROM engine_record WHERE grant_key = ANY($1)) AS left`,
   lock: "SELECT FROM engine_record WHERE key = $1 FOR UPDATE",
-  remove: "DELETE FROM engine_record WHERE key = $1",
-  removeTied: "DELETE FROM engine_record WHERE grant_key = $1",
+  remove: removing("key = $1"),
+  removeTied: removing("grant_key = $1"),
   removePointer: "DELETE FROM engine_record WHERE pointer = $1",
   consume: `UPDATE engine_record SET consumed_at = floor(extract(epoch FROM now()))::int, answer = $2, answer_expires_at = to_timestamp($3 / 1000.0)
     WHERE key = $1 AND consumed_at IS NULL AND expires_at > now()`,
@@ -109,12 +126,27 @@ export class DatabaseRecords implements RecordStore {
     return (await this.#ask("read-answer", SQL.readAnswer, [key])).rows[0]?.answer ?? undefined;
   }
 
-  async tiedTo(owner: { accountId: string } | { clientId: string }): Promise<RecordKey[]> {
+  async tiedTo(owner: { accountId: string } | { clientId: string }): Promise<Tied[]> {
     const [column, id] = "accountId" in owner ? ["account_id", owner.accountId] : ["client_id", owner.clientId];
     const { rows } = await this.#ask(`tied-to-${column}`, `SELECT key FROM engine_record WHERE ${column} = $1 AND expires_at > now()`, [
       id,
     ]);
-    return rows.map((row: { key: RecordKey }) => row.key);
+    return rows; // the table knows the places of tokens by itself
+  }
+
+  /** What is in no row of `status_entry` is 0. */
+  async createList(): Promise<void> {}
+
+  /** Rows are only ever added: their number says which. */
+  async listVersion(list: string): Promise<string> {
+    return (await this.#ask("list-version", "SELECT count(*) AS version FROM status_entry WHERE list_id = $1", [list])).rows[0].version;
+  }
+
+  async readList(list: string): Promise<ListContent> {
+    const { rows } = await this.#ask("read-list", "SELECT idx FROM status_entry WHERE list_id = $1", [list]);
+    const bits = Buffer.alloc(LIST_BYTES);
+    for (const { idx } of rows as { idx: number }[]) bits[idx >>> 3] = (bits[idx >>> 3] as number) | (1 << (idx & 7));
+    return { version: `${rows.length}`, bits };
   }
 
   async sweep(): Promise<void> {
@@ -203,7 +235,7 @@ async function carryOutOne(query: Query, write: Write, replaced: ReadonlySet<Rec
     case "put": {
       const { grant = null, accountId = null, clientId = null } = write.ties ?? {};
       const { key, body, expiresAt, pointer = null } = write;
-      const values = [key, body, expiresAt, pointer, grant, accountId, clientId];
+      const values = [key, body, expiresAt, pointer, grant, accountId, clientId, write.status?.list ?? null, write.status?.idx ?? null];
       if (write.onlyIfThere) return (await query("replace", SQL.replace, values)).rowCount === 1;
       if (pointer !== null) {
         await query("lock-pointer", SQL.lockPointer, [pointer]); // of two that take its place at once, the later one sees the other
@@ -217,7 +249,7 @@ async function carryOutOne(query: Query, write: Write, replaced: ReadonlySet<Rec
         await query("lock", SQL.lock, [write.key]);
         await query("remove-tied", SQL.removeTied, [write.key]);
       }
-      if ((await query("remove", SQL.remove, [write.key])).rowCount === 0 && write.onlyIfThere) return false;
+      if ((await query("remove", SQL.remove, [write.key])).rows[0].gone === 0 && write.onlyIfThere) return false;
       if (write.pointer !== undefined && !replaced.has(write.pointer)) await query("remove-pointer", SQL.removePointer, [write.pointer]);
       return true;
     case "require":

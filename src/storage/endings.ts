@@ -1,6 +1,6 @@
 /** Ending what a person or an application holds: one grant, one session, everything of an account or a client. All of it outside the engine. */
 import { decodeBody, keyOf } from "./record-body.ts";
-import type { RecordKey, RecordStore, Write } from "./record-store.ts";
+import type { RecordKey, RecordStore, Tied, Write } from "./record-store.ts";
 import type { Sealer } from "./seal.ts";
 
 export interface EndingsOptions {
@@ -19,7 +19,7 @@ export class Endings {
 
   /** Ends a grant and every code and token issued under it. */
   async endGrant(grantId: string): Promise<void> {
-    await this.#remove([keyOf("grant", grantId)]);
+    await this.#remove([{ key: keyOf("grant", grantId) }]);
   }
 
   /** Ends a session and the grants that live with it; those that survive sign-out (offline access, device) stay. */
@@ -40,32 +40,34 @@ export class Endings {
 
   /** Ends the grants that a person has given to one application. */
   async endConsent(accountId: string, clientId: string): Promise<void> {
-    const ofClient = new Set(await this.#options.store.tiedTo({ clientId }));
-    const both = (await this.#options.store.tiedTo({ accountId })).filter((key) => ofClient.has(key));
+    const ofClient = new Set((await this.#options.store.tiedTo({ clientId })).map(({ key }) => key));
+    const both = (await this.#options.store.tiedTo({ accountId })).filter(({ key }) => ofClient.has(key));
     await this.#remove(both);
   }
 
   async #endTied(owner: { accountId: string } | { clientId: string }): Promise<void> {
     const { store } = this.#options;
-    const keys = await store.tiedTo(owner);
-    for (const key of keys.filter((candidate) => candidate.startsWith("session:"))) {
+    const tied = await store.tiedTo(owner);
+    for (const { key } of tied.filter((candidate) => candidate.key.startsWith("session:"))) {
       const record = await store.read(key);
       if (record !== undefined) await this.#endSessionRecord(key, record.body);
     }
-    await this.#remove(keys.filter((key) => !key.startsWith("session:")));
+    await this.#remove(tied.filter(({ key }) => !key.startsWith("session:")));
   }
 
   async #endSessionRecord(key: RecordKey, body: string): Promise<void> {
     const { payload } = decodeBody("session", key, body, undefined, this.#options.sealer);
     const authorizations = Object.values((payload.authorizations ?? {}) as Record<string, { grantId?: string; persistsLogout?: boolean }>);
-    const grants = authorizations.flatMap(({ grantId, persistsLogout }) => (grantId && !persistsLogout ? [keyOf("grant", grantId)] : []));
-    await this.#remove([...grants, key], keyOf("session-uid", payload.uid as string));
+    const grants = authorizations.flatMap(({ grantId, persistsLogout }) =>
+      grantId && !persistsLogout ? [{ key: keyOf("grant", grantId) }] : [],
+    );
+    await this.#remove([...grants, { key }], keyOf("session-uid", payload.uid as string));
   }
 
-  async #remove(keys: readonly RecordKey[], pointer?: RecordKey): Promise<void> {
+  async #remove(ended: readonly Tied[], pointer?: RecordKey): Promise<void> {
     const until = Date.now() + this.#options.longestLife * 1000;
     await this.#options.store.commit(
-      keys.map((key): Write => ({ op: "remove", key, until, ...(pointer && key.startsWith("session:") && { pointer }) })),
+      ended.map((each): Write => ({ op: "remove", ...each, until, ...(pointer && each.key.startsWith("session:") && { pointer }) })),
     );
   }
 }

@@ -3,6 +3,8 @@
  * This half of the room knows records, ties and single use; it knows nothing of OAuth beyond their names, and never sees a live id.
  */
 
+import type { StatusBits, StatusPlace } from "./status-bits.ts";
+
 /** `<kind>:<hash>`; the hash is SHA-256 of a random id, or a keyed HMAC of a short one. Never an id that opens anything. */
 export type RecordKey = `${RecordKind}:${string}`;
 
@@ -17,7 +19,8 @@ export type RecordKind =
   | "user-code"
   | "pushed-request"
   | "interaction"
-  | "replay";
+  | "replay"
+  | "status-list";
 
 export interface StoredRecord {
   /** Exactly what was put. */
@@ -47,13 +50,24 @@ export type Write =
   /**
    * Stores or replaces. `expiresAt` in milliseconds since the epoch. `pointer` is a second key that finds this one record: another record
    * that it found before is removed. `onlyIfThere`: MUST fail unless the record is there, so that nothing that was ended comes back.
+   * `status`: the place of an access token; MUST fail, as a requirement of `status-list:<id>`, unless that list is there and whole.
    */
-  | { op: "put"; key: RecordKey; body: string; expiresAt: number; pointer?: RecordKey; ties?: Ties; onlyIfThere?: boolean }
+  | {
+      op: "put";
+      key: RecordKey;
+      body: string;
+      expiresAt: number;
+      pointer?: RecordKey;
+      ties?: Ties;
+      onlyIfThere?: boolean;
+      status?: StatusPlace;
+    }
   /**
    * Removes a record, its pointer and what is tied to it. `until` (ms): also refuse to see it again in a store that lost its newest writes.
    * `onlyIfThere`: MUST fail unless the record was there; what was put under its pointer beside it goes too.
+   * The bits of all access tokens that go MUST be set, and stay set in a store that lost its newest writes. `status`: that of this one.
    */
-  | { op: "remove"; key: RecordKey; pointer?: RecordKey; until?: number; onlyIfThere?: boolean }
+  | { op: "remove"; key: RecordKey; pointer?: RecordKey; until?: number; onlyIfThere?: boolean; status?: StatusPlace }
   /** MUST fail the commit unless a record is there under this key or pointer. */
   | { op: "require"; key: RecordKey }
   /** MUST succeed for exactly one of any number of parallel commits; keeps the record and its expiry. Fails on missing and expired ones. */
@@ -65,7 +79,14 @@ export type Write =
 
 export type Lost = Extract<Write, { op: "put" | "remove" | "require" | "consume" | "claim" }>;
 
-export interface RecordStore {
+/** A record among what belongs to somebody. */
+export interface Tied {
+  readonly key: RecordKey;
+  /** Where the bit of an access token is. */
+  readonly status?: StatusPlace;
+}
+
+export interface RecordStore extends StatusBits {
   read(key: RecordKey): Promise<StoredRecord | undefined>;
   /** Reads through a pointer. */
   readByPointer(pointer: RecordKey): Promise<(StoredRecord & { readonly key: RecordKey }) | undefined>;
@@ -79,7 +100,7 @@ export interface RecordStore {
   commit(writes: readonly Write[]): Promise<Lost | undefined>;
   readAnswer(key: RecordKey): Promise<string | undefined>;
   /** Everything tied to an account, or to a client, with the kinds that ties were given for: sessions, grants, tokens without a grant. */
-  tiedTo(owner: { accountId: string } | { clientId: string }): Promise<RecordKey[]>;
+  tiedTo(owner: { accountId: string } | { clientId: string }): Promise<Tied[]>;
   /** Removes what has expired; Redis does so by itself. */
   sweep(): Promise<void>;
   ping(): Promise<void>;

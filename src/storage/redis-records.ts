@@ -4,9 +4,10 @@
  *
  *   grantor:<kind>:{<hash>}            ten digits (0, or the second it was consumed), then the body
  *   grantor:<kind>:{<hash>}:answer     what a repeated refresh gets
- *   grantor:grant:{<hash>}:members     sorted set, by expiry, of the records issued under a grant
+ *   grantor:grant:{<hash>}:members     sorted set, by expiry, of the records issued under a grant; an access token's place follows its key
  *   grantor:session-uid:{<hash>}, grantor:user-code:{<hash>}   pointers: the key of the record
- *   grantor:account:{<id>}, grantor:client:{<id>}              sorted sets, by expiry, of what belongs to them
+ *   grantor:account:{<id>}, grantor:client:{<id>}              sorted sets, by expiry, of what belongs to them, in the same form
+ *   grantor:status-list:{<id>}         redis-status-lists.ts
  *   grantor:told                       until when (ms) it knows all that was ended; on a cluster one for each master
  */
 import { Cluster } from "ioredis";
@@ -17,12 +18,15 @@ import {
   type RecordStore,
   type StoredRecord,
   StoreUnavailableError,
+  type Tied,
   type Ties,
   type Write,
 } from "./record-store.ts";
 import type { RedisClient } from "./redis-client.ts";
+import { listName, RedisStatusLists } from "./redis-status-lists.ts";
 import { RedisTrust } from "./redis-trust.ts";
 import type { RevocationJournal } from "./revocation-journal.ts";
+import type { ListContent, StatusPlace } from "./status-bits.ts";
 
 const FRESH = "0000000000";
 /**
@@ -65,10 +69,10 @@ redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', ARGV[1])
 if tonumber(ARGV[2]) > redis.call('PEXPIRETIME', KEYS[1]) then redis.call('PEXPIREAT', KEYS[1], ARGV[2]) end
 return 1`,
   },
-  /** KEYS grant, members → the members, which go with it */
+  /** KEYS grant, members; ARGV now → the members that are alive, which go with it */
   grantorRemove: {
     numberOfKeys: 2,
-    lua: `local members = redis.call('ZRANGE', KEYS[2], 0, -1)
+    lua: `local members = redis.call('ZRANGEBYSCORE', KEYS[2], ARGV[1], '+inf')
 redis.call('DEL', KEYS[1], KEYS[2])
 return members`,
   },
@@ -81,6 +85,7 @@ export class RedisRecords implements RecordStore {
   readonly #journal: RevocationJournal;
   readonly #isCluster: boolean;
   readonly #trust: RedisTrust;
+  readonly #lists: RedisStatusLists;
 
   /** Milliseconds by which a grant is renewed beyond what is issued under it. */
   readonly #renewal: number;
@@ -90,6 +95,7 @@ export class RedisRecords implements RecordStore {
     this.#renewal = renewal;
     for (const [name, script] of Object.entries(SCRIPTS)) redis.defineCommand(name, script);
     this.#redis = redis as RedisClient & Scripts;
+    this.#lists = new RedisStatusLists(redis);
     this.#journal = journal;
     this.#isCluster = redis instanceof Cluster;
     this.#trust = new RedisTrust(redis, () => this.#tellEndings());
@@ -114,13 +120,13 @@ export class RedisRecords implements RecordStore {
 
   async commit(writes: readonly Write[]): Promise<Lost | undefined> {
     if (writes.length === 0) return undefined;
-    await this.#journalEndings(writes);
+    const ended = await this.#journalEndings(writes);
     // What decides a race comes last: a loser that sees it decided finds everything of the winner in place. A cluster keeps no order between nodes.
     const deciding = writes.filter(({ op }) => op === "consume");
     const other = writes.filter(({ op }) => op !== "consume");
     const lost = this.#isCluster
-      ? ((await this.#tryOnce(other)) ?? (await this.#tryOnce(deciding)))
-      : await this.#tryOnce([...other, ...deciding]);
+      ? ((await this.#tryOnce(other, ended)) ?? (await this.#tryOnce(deciding, NONE)))
+      : await this.#tryOnce([...other, ...deciding], ended);
     if (lost !== undefined) await this.#discard(writes, lost);
     return lost;
   }
@@ -130,8 +136,20 @@ export class RedisRecords implements RecordStore {
     return (await this.#ask([answer], (redis) => redis.get(answer))) ?? undefined;
   }
 
-  async tiedTo(owner: { accountId: string } | { clientId: string }): Promise<RecordKey[]> {
-    return (await this.#ask([index(owner)], (redis) => redis.zrange(index(owner), "0", "-1"))) as RecordKey[];
+  async tiedTo(owner: { accountId: string } | { clientId: string }): Promise<Tied[]> {
+    return (await this.#ask([index(owner)], (redis) => redis.zrange(index(owner), "0", "-1"))).map(parseMember);
+  }
+
+  async createList(list: string, expiresAt: number): Promise<void> {
+    await this.#ask([listName(list)], () => this.#lists.create(list, expiresAt));
+  }
+
+  async listVersion(list: string): Promise<string | undefined> {
+    return this.#ask([listName(list)], () => this.#lists.version(list));
+  }
+
+  async readList(list: string): Promise<ListContent | undefined> {
+    return this.#ask([listName(list)], () => this.#lists.read(list));
   }
 
   /** Redis sweeps by itself. Here it is noted how far what it holds knows what was ended. */
@@ -148,7 +166,8 @@ export class RedisRecords implements RecordStore {
     await this.#redis.quit().catch(() => this.#redis.disconnect());
   }
 
-  async #carryOut(redis: RedisClient & Scripts, writes: readonly Write[]): Promise<Lost | undefined> {
+  /** @param gone where the places are added of the access tokens that a grant took along */
+  async #carryOut(redis: RedisClient & Scripts, writes: readonly Write[], gone: StatusPlace[]): Promise<Lost | undefined> {
     const now = Date.now();
     const keeps = new Map<RecordKey, { put: Lost & { op: "put" }; members: (string | number)[]; latest: number }>();
     const renewals: Promise<unknown>[] = [];
@@ -167,18 +186,24 @@ export class RedisRecords implements RecordStore {
         if (write.pointer !== undefined) send(this.#point(redis, write.pointer, write.key, write.expiresAt, removed));
         const { grant, accountId, clientId } = write.ties ?? {};
         for (const owner of [accountId && { accountId }, clientId && { clientId }]) {
-          if (owner) send(redis.grantorIndex(index(owner), now, write.expiresAt, write.key));
+          if (owner) send(redis.grantorIndex(index(owner), now, write.expiresAt, memberOf(write)));
         }
+        if (write.status !== undefined)
+          settle(
+            { op: "require", key: `status-list:${write.status.list}` },
+            this.#lists.isWhole(write.status.list),
+            (isWhole) => isWhole === true,
+          );
         if (grant !== undefined) {
           const keep = keeps.get(grant) ?? { put: write, members: [], latest: 0 };
-          keep.members.push(write.expiresAt, write.key);
+          keep.members.push(write.expiresAt, memberOf(write));
           keep.latest = Math.max(keep.latest, write.expiresAt);
           keeps.set(grant, keep);
         }
       } else if (write.op === "remove") {
-        const gone = this.#remove(redis, write.key);
-        if (write.onlyIfThere) settle(write, gone, (count) => count === 1);
-        else send(gone);
+        const removal = this.#remove(redis, write.key, gone);
+        if (write.onlyIfThere) settle(write, removal, (count) => count === 1);
+        else send(removal);
         if (write.pointer !== undefined && !replaced.has(write.pointer)) send(redis.unlink(name(write.pointer)));
       } else if (write.op === "claim") {
         settle(write, redis.set(name(write.key), `${FRESH}{}`, "PXAT", write.expiresAt, "NX"), (reply) => reply === "OK");
@@ -218,40 +243,60 @@ export class RedisRecords implements RecordStore {
     if (before !== null && before !== key && !removed.has(before)) await redis.unlink(name(before));
   }
 
-  /** Removes a record and, when it is a grant, everything that was issued under it. @returns how many of the record there were */
-  async #remove(redis: RedisClient & Scripts, key: RecordKey): Promise<number> {
+  /**
+   * Removes a record and, when it is a grant, everything that was issued under it.
+   * @param gone where the places of its access tokens are added  @returns how many of the record there were
+   */
+  async #remove(redis: RedisClient & Scripts, key: RecordKey, gone: StatusPlace[]): Promise<number> {
     const record = name(key);
     if (!key.startsWith("grant:")) {
       const [count] = await Promise.all([redis.unlink(record), key.startsWith("refresh-token:") && redis.unlink(`${record}:answer`)]);
       return count;
     }
-    const members = (await redis.grantorRemove(record, `${record}:members`)) as RecordKey[];
-    await Promise.all(members.map((member) => this.#remove(redis, member)));
+    const members = ((await redis.grantorRemove(record, `${record}:members`, Date.now())) as string[]).map(parseMember);
+    gone.push(...members.flatMap(({ status }) => status ?? []));
+    await Promise.all(members.map((member) => this.#remove(redis, member.key, gone)));
     return 1;
   }
 
   /** Takes back the tokens of a commit that lost, or the session that was to go on: nobody has seen them. */
   async #discard(writes: readonly Write[], lost: Lost): Promise<void> {
     const orphans = writes.filter(
-      (write) => write.op === "put" && (write.ties?.grant !== undefined || (lost.op === "remove" && write.pointer === lost.pointer)),
+      (write) =>
+        write.op === "put" &&
+        (write.ties?.grant !== undefined || write.status !== undefined || (lost.op === "remove" && write.pointer === lost.pointer)),
     );
     const names = orphans.map(({ key }) => name(key));
     await this.#ask(names, (redis) => Promise.all(names.map((orphan) => redis.unlink(orphan))));
   }
 
-  /** Endings reach the database before they are acknowledged, since Redis may lose its newest writes (decision 9). */
-  async #journalEndings(writes: readonly Write[]): Promise<void> {
+  /**
+   * Endings reach the database before they are acknowledged, since Redis may lose its newest writes (decision 9).
+   * @returns the places of the access tokens that they end, as far as they were issued by now
+   */
+  async #journalEndings(writes: readonly Write[]): Promise<readonly StatusPlace[]> {
     const endings = writes.flatMap((write) => (write.op === "remove" && write.until !== undefined ? [write] : []));
-    if (endings.length === 0) return;
+    if (endings.length === 0) return NONE;
     const keys = endings.flatMap(({ key, pointer }) => (pointer === undefined ? [key] : [key, pointer]));
-    await this.#journal.record(keys, Math.max(...endings.map(({ until }) => until ?? 0)));
+    const grants = keys.filter((key) => key.startsWith("grant:")).map((key) => `${name(key)}:members`);
+    // When Redis is away the endings are written all the same: it is told when it comes back, and its tokens' bits are set then.
+    const members = await this.#ask(grants, (redis) =>
+      Promise.all(grants.map((grant) => redis.zrangebyscore(grant, Date.now(), "+inf"))),
+    ).catch((): string[][] => []);
+    const places = [...endings, ...members.flat().map(parseMember)].flatMap(({ status }) => status ?? []);
+    await this.#journal.record(keys, Math.max(...endings.map(({ until }) => until ?? 0)), places);
+    return places;
   }
 
   /** Carries out every ending that Redis may have lost. */
   async #tellEndings(): Promise<void> {
     const [now, marks] = [await this.#journal.now(), await Promise.all(this.#markNames().map((mark) => this.#redis.get(mark)))];
     const since = marks.includes(null) ? undefined : new Date(Math.min(...marks.map(Number)) - OVERLAP_MS);
-    for await (const keys of this.#journal.replay(since)) await Promise.all(keys.map((key) => this.#remove(this.#redis, key)));
+    const gone: StatusPlace[] = [];
+    for await (const keys of this.#journal.replay(since)) await Promise.all(keys.map((key) => this.#remove(this.#redis, key, gone)));
+    if (gone.length > 0) await this.#journal.record([], 0, gone);
+    await this.#lists.setBits(gone);
+    for await (const places of this.#journal.replayPlaces(since)) await this.#lists.setBits(places);
     await this.#mark(now);
   }
 
@@ -284,17 +329,38 @@ export class RedisRecords implements RecordStore {
     return [...first.values()].map((slot) => `grantor:told:{${tagOf(slot)}}`);
   }
 
-  async #tryOnce(writes: readonly Write[]): Promise<Lost | undefined> {
-    const names = writes.flatMap(namesOf);
+  /** @param ended the places of the access tokens that these writes end: in the journal already */
+  async #tryOnce(writes: readonly Write[], ended: readonly StatusPlace[]): Promise<Lost | undefined> {
+    const names = [...writes.flatMap(namesOf), ...ended.map(({ list }) => listName(list))];
     try {
       await this.#trust.until(names);
-      const lost = await this.#carryOut(this.#redis, writes);
-      if (!this.#trust.covers(names)) throw new Error("redis changed hands meanwhile");
+      const gone: StatusPlace[] = [];
+      const [lost] = await Promise.all([this.#carryOut(this.#redis, writes, gone), this.#lists.setBits(ended)]);
+      const known = new Set(ended.map(toText));
+      const late = gone.filter((place) => !known.has(toText(place)));
+      if (late.length > 0) {
+        // Issued between the look at a grant's members and its end.
+        await this.#journal.record([], 0, late);
+        await this.#lists.setBits(late);
+      }
+      if (!this.#trust.covers([...names, ...late.map(({ list }) => listName(list))])) throw new Error("redis changed hands meanwhile");
       return lost;
     } catch (error) {
       throw new StoreUnavailableError(error);
     }
   }
+}
+
+const NONE: readonly StatusPlace[] = [];
+
+const toText = ({ list, idx }: StatusPlace): string => `${list} ${idx}`;
+
+/** A record as the member of a sorted set: whoever finds it there knows where its bit is without reading it. */
+const memberOf = ({ key, status }: Tied): string => (status === undefined ? key : `${key} ${toText(status)}`);
+
+function parseMember(member: string): Tied {
+  const [key, list, idx] = member.split(" ") as [RecordKey, string?, string?];
+  return list === undefined ? { key } : { key, status: { list, idx: Number(idx) } };
 }
 
 const name = (key: RecordKey): string => {
@@ -312,6 +378,7 @@ function namesOf(write: Write): string[] {
     ...(grant ? [name(grant)] : []),
     ...(accountId ? [index({ accountId })] : []),
     ...(clientId ? [index({ clientId })] : []),
+    ...("status" in write && write.status ? [listName(write.status.list)] : []),
   ];
 }
 
