@@ -132,6 +132,7 @@ export async function createApp(config: Config, secrets: Secrets, services: Serv
     cookieKeys,
     dpopNonceKey: deriveKeys(secrets, "grantor/dpop-nonces")[0] as Buffer,
     lifetimes: {
+    isSuspended: async (clientId) => (await clients.find(clientId))?.suspendedAt !== undefined,
       accessToken: config.accessTokenTtl,
       refreshToken: config.refreshTokenTtl,
       refreshTokenMaxAge: config.refreshTokenMaxAge,

@@ -85,6 +85,13 @@ export function addAccountCommands(account: Command, run: Run): void {
     run(async (services, who: string) => answer(await (await services.accounts()).get(who))),
   );
 
+  leaf(account, "sign-out <account>", "end every session and token of it, in every browser, application and device").action(
+    run(async (services, who: string) => {
+      const { id, email } = await (await operations(services)).signOut(COMMAND_LINE, who);
+      return { json: { sub: id, email, signed_out: true }, text: `The account ${email} is signed out everywhere.` };
+    }),
+  );
+
   leaf(account, "disable <account>", "let nobody sign in to it, and end every session and token of it").action(
     run(async (services, who: string) => answer(await (await operations(services)).disable(COMMAND_LINE, who))),
   );

@@ -9,15 +9,10 @@ import { checkPassword, type Passwords } from "../accounts/passwords.ts";
 import { ADMIN_ROLE, type Roles } from "../accounts/roles.ts";
 import type { SignUp } from "../accounts/sign-up.ts";
 import type { AuditLog } from "../observability/audit-log.ts";
-import type { Operator } from "./operator.ts";
+import { finishing, type Operator } from "./operator.ts";
 
 /** 144 bits: nobody guesses it, and it is short enough to be typed once. */
 const GENERATED_BYTES = 18;
-
-/** Part of an order has been carried out; the message says which. */
-class UnfinishedError extends Error {
-  override readonly name = "UnfinishedError";
-}
 
 export interface NewAccountOrder {
   email: string;
@@ -53,6 +48,8 @@ export interface AccountOperations {
   update(by: Operator, idOrEmail: string, order: AccountOrder): Promise<Account>;
   /** Nobody signs in to it any more, and every session and token of it ends. @throws {AccountError} `not_found` */
   disable(by: Operator, idOrEmail: string): Promise<Account>;
+  /** Everywhere: every session, grant and token of it ends, and its owner may sign in again. @throws {AccountError} `not_found` */
+  signOut(by: Operator, idOrEmail: string): Promise<Account>;
   /** @throws {AccountError} `not_found` */
   enable(by: Operator, idOrEmail: string): Promise<Account>;
   /** With everything of it; its sessions and tokens end first. @throws {AccountError} `not_found` */
@@ -81,14 +78,7 @@ export function createAccountOperations(options: AccountOperationsOptions): Acco
     audit.record({ event: `account.${what}`, outcome: "success", ...by, accountId, ...(detail && { detail }) });
 
   /** @param done what counts already, should the store of sessions and tokens be away */
-  async function endAll(accountId: string, done: string): Promise<void> {
-    try {
-      await endAccount(accountId);
-    } catch (cause) {
-      const reason = cause instanceof Error ? ` ${cause.message}` : "";
-      throw new UnfinishedError(`${done}, but its sessions and tokens could not be ended. Give the order again.${reason}`, { cause });
-    }
-  }
+  const endAll = (accountId: string, done: string): Promise<void> => finishing(done, "sessions and tokens", () => endAccount(accountId));
 
   return {
     async create(by, order) {
@@ -138,6 +128,13 @@ export function createAccountOperations(options: AccountOperationsOptions): Acco
       const account = await accounts.disable(id);
       record(by, "disabled", id);
       await endAll(id, "The account is disabled");
+      return account;
+    },
+
+    async signOut(by, idOrEmail) {
+      const account = await accounts.get(idOrEmail);
+      await endAccount(account.id);
+      record(by, "signed_out", account.id);
       return account;
     },
 

@@ -26,6 +26,9 @@ interface ClientOptions {
   exchangeTo?: string[] | false;
   exchangeScope?: string[] | false;
   exchangeImpersonation?: boolean;
+  accessTokenTtl?: number | false;
+  refreshTokenTtl?: number | false;
+  refreshTokenMaxAge?: number | false;
 }
 
 export function addClientCommands(client: Command, run: Run): void {
@@ -53,6 +56,7 @@ export function addClientCommands(client: Command, run: Run): void {
         ["client_id", each.clientId] as const,
         ["name", each.metadata.client_name] as const,
         ["type", clientType(each.metadata)] as const,
+        ["state", each.suspendedAt === undefined ? "active" : "suspended"] as const,
         ["made by", each.createdBy] as const,
         ["registered", time(each.createdAt)] as const,
       ]);
@@ -75,6 +79,14 @@ export function addClientCommands(client: Command, run: Run): void {
     }),
   );
 
+  leaf(client, "suspend <client_id>", "end every grant and token of an application, and let it do nothing until it is resumed").action(
+    run(async (services, clientId: string) => answer({ client: await (await operations(services)).suspend(COMMAND_LINE, clientId) })),
+  );
+
+  leaf(client, "resume <client_id>", "let a suspended application ask for tokens again; those that it had stay ended").action(
+    run(async (services, clientId: string) => answer({ client: await (await operations(services)).resume(COMMAND_LINE, clientId) })),
+  );
+
   leaf(client, "rotate-secret <client_id>", "make another secret, shown this once; the old one stops working at once").action(
     run(async (services, clientId: string) => answer(await (await operations(services)).rotateSecret(COMMAND_LINE, clientId))),
   );
@@ -91,6 +103,9 @@ export function addClientCommands(client: Command, run: Run): void {
     .option("--no-pkce", "let a confidential OpenID Connect application send a nonce instead of a PKCE challenge")
     .option("--first-party", "your own: people are not asked for consent")
     .option("--no-first-party", "somebody else's: people are asked for consent")
+    .option("--no-access-token-ttl", "go back to what the resource or ACCESS_TOKEN_TTL says")
+    .option("--no-refresh-token-ttl", "go back to REFRESH_TOKEN_TTL")
+    .option("--no-refresh-token-max-age", "go back to REFRESH_TOKEN_MAX_AGE")
     .option("--no-exchange-to", "let it exchange nothing")
     .option("--no-exchange-scope", "let scopes stand for nothing but themselves")
     .option("--no-exchange-impersonation", "always say in the new token who acts")
@@ -140,6 +155,13 @@ function describedBy(command: Command): Command {
     .addOption(repeatable("--scope <scopes>", "what it may ask for, separated by spaces; without any: the OpenID scopes"))
     .option("--auth-method <method>", "client_secret_basic, client_secret_post, private_key_jwt or none")
     .addOption(repeatable("--grant-type <grant>", "authorization_code, refresh_token, client_credentials or device_code"))
+    .option("--access-token-ttl <seconds>", "life of its access tokens, where the resource does not say less", positiveInteger)
+    .option("--refresh-token-ttl <seconds>", "how long a refresh token may lie unused; without it REFRESH_TOKEN_TTL", positiveInteger)
+    .option(
+      "--refresh-token-max-age <seconds>",
+      "how long a sign-in can be refreshed in all; without it REFRESH_TOKEN_MAX_AGE",
+      positiveInteger,
+    )
     .addOption(repeatable("--exchange-to <audience>", "a resource that it may get tokens for in exchange for those of people (RFC 8693)"))
     .addOption(repeatable("--exchange-scope <from=to>", "what a scope of the exchanged token stands for at the other resource"))
     .option("--exchange-impersonation", "let it leave out, without an actor token, who acts")
@@ -148,6 +170,7 @@ function describedBy(command: Command): Command {
 
 function orderOf(options: ClientOptions): ClientOrder {
   const { name, type, redirectUri, postLogoutRedirectUri, scope, authMethod, grantType, pkce, firstParty, verified, metadata } = options;
+  const { accessTokenTtl, refreshTokenTtl, refreshTokenMaxAge } = options;
   const tokenExchange = exchangeOf(options);
   return {
     ...(type !== undefined && { type }),
@@ -162,6 +185,9 @@ function orderOf(options: ClientOptions): ClientOrder {
     ...(firstParty !== undefined && { firstParty }),
     ...(verified !== undefined && { verified }),
     ...(tokenExchange !== undefined && { tokenExchange }),
+    ...(accessTokenTtl !== undefined && { accessTokenTtl: accessTokenTtl || null }),
+    ...(refreshTokenTtl !== undefined && { refreshTokenTtl: refreshTokenTtl || null }),
+    ...(refreshTokenMaxAge !== undefined && { refreshTokenMaxAge: refreshTokenMaxAge || null }),
   };
 }
 
@@ -221,7 +247,7 @@ async function withNotes(services: OperatorServices, made: ClientWithSecret): Pr
 
 /** A registration response (RFC 7591 §3.2.1), and what only an operator says. */
 function toJson(shown: ClientWithSecret): Record<string, unknown> {
-  const { requirePkce, firstParty, verified, managementScopes, tokenExchange, createdBy } = shown.client;
+  const { requirePkce, firstParty, verified, managementScopes, tokenExchange, createdBy, suspendedAt, ...client } = shown.client;
   return {
     ...registrationResponse(shown),
     require_pkce: requirePkce,
@@ -229,6 +255,11 @@ function toJson(shown: ClientWithSecret): Record<string, unknown> {
     verified,
     ...(managementScopes.length > 0 && { management_scopes: managementScopes.join(" ") }),
     ...(tokenExchange && { token_exchange: tokenExchange }),
+    ...(client.accessTokenTtl !== undefined && { access_token_ttl: client.accessTokenTtl }),
+    ...(client.refreshTokenTtl !== undefined && { refresh_token_ttl: client.refreshTokenTtl }),
+    ...(client.refreshTokenMaxAge !== undefined && { refresh_token_max_age: client.refreshTokenMaxAge }),
+    suspended: suspendedAt !== undefined,
+    ...(suspendedAt !== undefined && { suspended_at: numericDate(suspendedAt) }),
     created_by: createdBy,
   };
 }
@@ -254,14 +285,20 @@ function described(client: ClientRecord): (readonly [string, string | undefined]
     ...members.map((name) => [name, inWords(client.metadata[name])] as const),
     ["management scopes", client.managementScopes.join(" ")],
     ...exchangeInWords(client.tokenExchange),
+    ["access token life", seconds(client.accessTokenTtl)],
+    ["refresh token life, unused", seconds(client.refreshTokenTtl)],
+    ["refresh token life, in all", seconds(client.refreshTokenMaxAge)],
     ["PKCE required", yesNo(client.requirePkce)],
     ["first party", yesNo(client.firstParty)],
     ["verified", yesNo(client.verified)],
+    ["suspended", time(client.suspendedAt)],
     ["made by", client.createdBy],
     ["registered", time(client.createdAt)],
     ["changed", time(client.updatedAt)],
   ];
 }
+
+const seconds = (life: number | undefined): string | undefined => (life === undefined ? undefined : `${life} s`);
 
 function exchangeInWords(policy: ClientRecord["tokenExchange"]): (readonly [string, string])[] {
   if (policy === undefined) return [];

@@ -8,7 +8,7 @@ import { isManagementScope, isOpenIdScope, joinScope, splitScope } from "../clie
 import type { TokenExchangePolicy } from "../clients/token-exchange-policy.ts";
 import type { AuditLog } from "../observability/audit-log.ts";
 import { checkManagementScopes } from "./management-scopes.ts";
-import type { Operator } from "./operator.ts";
+import { finishing, type Operator } from "./operator.ts";
 
 /** What is absent comes from the type, or stays. */
 export interface ClientOrder {
@@ -26,6 +26,12 @@ export interface ClientOrder {
   requirePkce?: boolean;
   firstParty?: boolean;
   verified?: boolean;
+  /** Seconds; `null`: what its resource or the setting says. */
+  accessTokenTtl?: number | null;
+  /** Seconds without use; `null`: the setting. */
+  refreshTokenTtl?: number | null;
+  /** Seconds in all; `null`: the setting. */
+  refreshTokenMaxAge?: number | null;
   /** What is absent stays; `null`: it exchanges nothing. */
   tokenExchange?: Partial<TokenExchangePolicy> | null;
 }
@@ -37,6 +43,10 @@ export interface ClientOperations {
   update(by: Operator, clientId: string, order: ClientOrder): Promise<ClientWithSecret>;
   /** @throws {ClientError} `not_found` */
   get(clientId: string): Promise<ClientRecord>;
+  /** Its grants and tokens end, and until it is resumed it is as good as not registered. @throws {ClientError} `not_found` */
+  suspend(by: Operator, clientId: string): Promise<ClientRecord>;
+  /** What it had before stays ended. @throws {ClientError} `not_found` */
+  resume(by: Operator, clientId: string): Promise<ClientRecord>;
   /** With its consents, grants and tokens. @throws {ClientError} `not_found` */
   delete(by: Operator, clientId: string): Promise<void>;
   /** The old secret stops working at once. @throws {ClientError} `not_found`, or the client has no secret */
@@ -90,6 +100,20 @@ export function createClientOperations(options: ClientOperationsOptions): Client
       return updated;
     },
 
+    async suspend(by, clientId) {
+      await get(clientId);
+      const client = await finishing("The application is suspended", "grants and tokens", () => clients.suspend(clientId));
+      record(by, "suspended", clientId);
+      return client;
+    },
+
+    async resume(by, clientId) {
+      await get(clientId);
+      const client = await clients.resume(clientId);
+      record(by, "resumed", clientId);
+      return client;
+    },
+
     async delete(by, clientId) {
       await get(clientId);
       if (!(await clients.delete(clientId))) throw notFound(clientId);
@@ -132,7 +156,8 @@ function metadataOf(order: ClientOrder): Record<string, unknown> {
   };
 }
 
-function settingsOf({ scope, requirePkce, firstParty, verified }: ClientOrder): OperatorSettings {
+function settingsOf({ scope, requirePkce, firstParty, verified, ...lifetimes }: ClientOrder): OperatorSettings {
+  const { accessTokenTtl, refreshTokenTtl, refreshTokenMaxAge } = lifetimes;
   const managementScopes = scope === undefined ? undefined : splitScope(scope).filter(isManagementScope);
   checkManagementScopes(managementScopes ?? []);
   return {
@@ -140,6 +165,9 @@ function settingsOf({ scope, requirePkce, firstParty, verified }: ClientOrder): 
     ...(requirePkce !== undefined && { requirePkce }),
     ...(firstParty !== undefined && { firstParty }),
     ...(verified !== undefined && { verified }),
+    ...(accessTokenTtl !== undefined && { accessTokenTtl }),
+    ...(refreshTokenTtl !== undefined && { refreshTokenTtl }),
+    ...(refreshTokenMaxAge !== undefined && { refreshTokenMaxAge }),
   };
 }
 

@@ -12,5 +12,23 @@ export interface Operator {
   readonly requestId?: string;
 }
 
+/** Part of an order has been carried out; the message says which. */
+class UnfinishedError extends Error {
+  override readonly name = "UnfinishedError";
+}
+
+/**
+ * Carries out the last part of an order, which ends sessions, grants or tokens in a store that may be away.
+ * @param done what counts already, such as "The account is disabled"
+ */
+export async function finishing<T>(done: string, what: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (cause) {
+    const reason = cause instanceof Error ? ` ${cause.message}` : "";
+    throw new UnfinishedError(`${done}, but its ${what} could not be ended. Give the order again.${reason}`, { cause });
+  }
+}
+
 /** Whoever can read the server's environment and secrets. */
 export const COMMAND_LINE: Operator = { actor: "operator" };

@@ -24,19 +24,32 @@ export function enginePages(options: {
   render: Render;
   /** Who is signed in, for pages that say so. */
   personOf(ctx: Context): Promise<PersonView | undefined>;
+  /** Whether an operator has suspended the application of that id; for the engine there is none then. */
+  isSuspended(clientId: string): Promise<boolean>;
   /** Told of every error page, with the cause. */
   onError(ctx: Context, code: string, cause: Error): void;
 }): EnginePages {
-  const { render, personOf, onError } = options;
+  const { render, personOf, isSuspended, onError } = options;
 
   return {
-    error(ctx, { error, error_description: description }, cause) {
+    async error(ctx, { error, error_description: description }, cause) {
       onError(ctx, error, cause);
       if (STALE_LOGOUT.test(description ?? "")) {
         render(ctx, "error", {
           heading: "This form is out of date",
           message: "It was opened in another tab as well, or used already. Nothing was changed.",
           advice: "If you still want to sign out, do so from your account's page or from the application.",
+          reference: String(ctx.state.requestId ?? ""),
+        });
+        return;
+      }
+      const asking = (ctx.oidc as { params?: { client_id?: unknown } } | undefined)?.params?.client_id;
+      if (error === "invalid_client" && typeof asking === "string" && (await isSuspended(asking))) {
+        render(ctx, "error", {
+          heading: "This application is suspended",
+          message: "Whoever runs this server has suspended the application that sent you here. Nothing was sent to it.",
+          advice: "Try again later. Its developer can ask the operator of this server for the reason.",
+          code: error,
           reference: String(ctx.state.requestId ?? ""),
         });
         return;

@@ -188,7 +188,7 @@ export function interactionRoutes(options: InteractionOptions): Router {
   async function clientOf(interaction: Interaction): Promise<NamedClient> {
     const client = await options.provider().Client.find(interaction.params.client_id as string);
     if (client !== undefined) return client as unknown as NamedClient;
-    throw new HttpProblem(400, "invalid_client", "The application that sent you here has been removed.");
+    throw new HttpProblem(400, "invalid_client", "The application that sent you here has been removed or suspended.");
   }
 }
 

@@ -33,7 +33,7 @@ export interface TokenBearer {
 
 /** Pages that the engine asks for. Each answers on `ctx`. */
 export interface EnginePages {
-  error(ctx: Context, out: { error: string; error_description?: string | undefined }, cause: Error): void;
+  error(ctx: Context, out: { error: string; error_description?: string | undefined }, cause: Error): Promise<void>;
   deviceInput(ctx: Context, form: EngineForm & { userCode?: string | undefined; error?: string | undefined }): void;
   deviceConfirm(ctx: Context, form: EngineForm & { userCode: string }, client: Client): Promise<void>;
   deviceDone(ctx: Context, outcome: "approved" | "denied"): void;
