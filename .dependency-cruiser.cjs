@@ -16,7 +16,7 @@ const mayImport = {
   accounts: ["storage", "observability", "http"],
   tokens: ["storage", "observability", "keys", "clients", "accounts"],
   // The engine and what surrounds it. Stores and pages are handed to oidc.
-  oidc: ["observability", "http/document", "keys", "clients", "accounts", "tokens"],
+  oidc: ["observability", "http/document", "http/cors", "keys", "clients", "accounts", "tokens"],
   interactions: ["observability", "http", "clients", "accounts", "oidc"],
   admin: ["services", "observability", "storage", "http", "keys", "clients", "accounts", "tokens"],
   // For others, packed on its own.

@@ -36,17 +36,20 @@ import type { Logger } from "./observability/logger.ts";
 import { provedKey } from "./oidc/dpop.ts";
 import { exactRoutes } from "./oidc/exact-routes.ts";
 import { publishedDocuments } from "./oidc/metadata.ts";
-import { ENGINE_ROUTES, isEnginePath } from "./oidc/paths.ts";
+import { ENGINE_ROUTES, isEnginePath, STATUS_LISTS_PATH } from "./oidc/paths.ts";
 import { lostRace } from "./oidc/policies.ts";
 import type { EngineDependencies, TokenBearer } from "./oidc/ports.ts";
 import { postToGet } from "./oidc/post-to-get.ts";
 import { createProvider } from "./oidc/provider.ts";
 import { registrationUpdates } from "./oidc/registration-updates.ts";
+import { statusListRoutes } from "./oidc/status-lists.ts";
 import { deriveKeys, type Secrets } from "./secrets.ts";
 import type { Services } from "./services.ts";
 import { EngineAdapter, type EngineAdapterOptions, type EngineModel } from "./storage/engine-adapter.ts";
 import { commitRequests } from "./tokens/commit-requests.ts";
 import { presentAccessTokens } from "./tokens/present-access-tokens.ts";
+import { StatusLists } from "./tokens/status-lists.ts";
+import { StatusPlaces } from "./tokens/status-places.ts";
 
 const VIEWS = fileURLToPath(new URL("../views/", import.meta.url));
 const BRAND = { name: "Grantor" };
@@ -87,12 +90,24 @@ export async function createApp(config: Config, secrets: Secrets, services: Serv
     lostRace,
   };
   const accessTokens = new EngineAdapter("AccessToken", adapterOptions);
+  const uriOf = (list: string) => `${issuer}${STATUS_LISTS_PATH}/${list}`;
+  const statusPlaces = new StatusPlaces({ registry: services.statusLists, bits: records, now: Date.now });
+  const statusLists = new StatusLists({
+    registry: services.statusLists,
+    bits: records,
+    keys: () => keys.snapshot(),
+    uriOf,
+    ttl: config.statusListTtl,
+    outage: config.statusListOutage,
+    now: Date.now,
+  });
   const commit = commitRequests({
     store: records,
     endings,
     sealer: recordSealer,
     paths: { token: ENGINE_ROUTES.token, authorization: ENGINE_ROUTES.authorization, logout: ENGINE_ROUTES.end_session },
     refreshGrace: config.refreshGrace,
+    onListLost: (list) => statusPlaces.forsake(list),
     provedKey,
     onReplay: (ctx, what) =>
       audit.record({ event: "grant.replayed", outcome: "failure", clientId: engineClient(ctx)?.clientId, detail: { what }, ...facts(ctx) }),
@@ -151,12 +166,17 @@ export async function createApp(config: Config, secrets: Secrets, services: Serv
     mayIntrospect: async (audience, clientId) => (await resourceOf(audience))?.introspectors.includes(clientId) ?? false,
     includesRoles: async (audience) => (await resourceOf(audience))?.includeRoles ?? false,
     recordAccessToken: (record) => accessTokens.record(record),
+    async takeStatusPlace(lifetime) {
+      const place = await statusPlaces.take(lifetime);
+      return { ...place, uri: uriOf(place.list) };
+    },
     pages,
     registration: registrationConfig(config, clientAdapters, () => resources.knownScopes()),
     fetch: createGuardedFetch(config.fetchAllow),
     builtInClients: [ownClient(issuer)],
   };
 
+  const lists = statusListRoutes(statusLists, Date.now);
   let engine = startEngine();
   keys.onChange(() => {
     engine = startEngine(); // requests under way finish on the one that they began with
@@ -173,7 +193,7 @@ export async function createApp(config: Config, secrets: Secrets, services: Serv
     });
     const userCodes = userCodeThrottle({ path: ENGINE_ROUTES.code_verification, throttle: people.throttle });
     const updates = registrationUpdates({ withoutRepeatedSecret: clientAdapters.withoutRepeatedSecret });
-    for (const middleware of [...host, exactRoutes, documents, postToGet, userCodes, updates, commit, present])
+    for (const middleware of [...host, lists, exactRoutes, documents, postToGet, userCodes, updates, commit, present])
       provider.use(middleware as Parameters<Provider["use"]>[0]);
     provider.on("backchannel.error", (ctx, err, { clientId }) => ctx.state.log.warn({ err, clientId }, "back-channel logout failed"));
     provider.on("server_error", (ctx, err) => ctx.state.log.error({ err }, "unexpected error"));

@@ -40,6 +40,8 @@ export interface Config {
   readonly keyPublishAhead: number;
   readonly keyRotationAge: number;
   readonly statusListTtl: number;
+  /** Beyond `statusListTtl`: for whom no newer list is to be had. */
+  readonly statusListOutage: number;
   readonly refreshGrace: number;
   /** `host`, `host:port`, addresses and CIDR ranges, in lower case. */
   readonly fetchAllow: readonly string[];
@@ -108,6 +110,7 @@ export function loadConfig(env: NodeJS.ProcessEnv): Config {
     keyPublishAhead: values.KEY_PUBLISH_AHEAD,
     keyRotationAge: values.KEY_ROTATION_AGE,
     statusListTtl: values.STATUS_LIST_TTL,
+    statusListOutage: values.STATUS_LIST_OUTAGE,
     refreshGrace: values.REFRESH_GRACE,
     fetchAllow: Object.freeze(values.FETCH_ALLOW.map((entry) => entry.toLowerCase())),
     opsPort: values.OPS_PORT,

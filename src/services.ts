@@ -18,6 +18,7 @@ import type { Endings } from "./storage/endings.ts";
 import { openRecords } from "./storage/open-records.ts";
 import type { RecordStore } from "./storage/record-store.ts";
 import { createSealer, type Sealer } from "./storage/seal.ts";
+import type { StatusListRegistry } from "./storage/status-list-registry.ts";
 
 /** Milliseconds between two removals of what has expired. */
 const SWEEP_INTERVAL = 60_000;
@@ -28,6 +29,7 @@ export interface Services {
   readonly records: RecordStore;
   readonly recordSealer: Sealer;
   readonly endings: Endings;
+  readonly statusLists: StatusListRegistry;
   readonly keys: KeyStore;
   readonly tokenVerifier: TokenVerifier;
   readonly people: People;
@@ -56,7 +58,7 @@ export async function openServices(config: Config, secrets: Secrets, log: Logger
     const feed = await openChangeFeed(database, log);
     closers.push(() => feed.close());
 
-    const { records, recordSealer, endings, redis, grantTtl, ...opened } = await openRecords(config, secrets, database, log);
+    const { records, recordSealer, endings, statusLists, redis, grantTtl, ...opened } = await openRecords(config, secrets, database, log);
     closers.push(() => opened.close());
 
     const keys = await openKeyStore({ database, feed, sealer: createSealer(deriveKeys(secrets, "grantor/signing-keys")), now, log });
@@ -89,6 +91,7 @@ export async function openServices(config: Config, secrets: Secrets, log: Logger
       records,
       recordSealer,
       endings,
+      statusLists,
       keys,
       tokenVerifier: createTokenVerifier(() => keys.snapshot(), now),
       people,

@@ -150,6 +150,7 @@ export const settings = z.object({
   KEY_PUBLISH_AHEAD: seconds(3600, 0, 30 * DAY),
   KEY_ROTATION_AGE: seconds(30 * DAY, 1, 10 * YEAR),
   STATUS_LIST_TTL: seconds(10, 1, DAY),
+  STATUS_LIST_OUTAGE: seconds(300, 0, DAY),
   REFRESH_GRACE: seconds(10, 0, 300),
   FETCH_ALLOW: list(
     (entry) => isAddressOrRange(entry) || parseHostAndPort(entry) !== undefined,

@@ -26,10 +26,15 @@ const RECORDED = [
 ] as const;
 
 /** The engine's `formats.customizers.jwt`, awaited before the token is signed: writes the record with the same request's other writes. */
-export function recordingCustomizer({ recordAccessToken }: Pick<EngineDependencies, "recordAccessToken">) {
+export function recordingCustomizer({
+  recordAccessToken,
+  takeStatusPlace,
+}: Pick<EngineDependencies, "recordAccessToken" | "takeStatusPlace">) {
   return async (_ctx: KoaContextWithOIDC, token: JwtToken, jwt: { payload: Record<string, unknown> }): Promise<void> => {
     const { iat, exp, jti } = jwt.payload as { iat: number; exp: number; jti: string };
-    const record: AccessTokenRecord = { jti, iat, exp };
+    const { uri, list, idx } = await takeStatusPlace(exp - iat);
+    jwt.payload.status = { status_list: { idx, uri } }; // draft-ietf-oauth-status-list §6.2
+    const record: AccessTokenRecord = { jti, iat, exp, status: { list, idx } };
     for (const name of RECORDED) {
       const value = (token as unknown as Record<string, unknown>)[name];
       if (value !== undefined) record[name] = value;

@@ -13,6 +13,9 @@ export const ENGINE_ROUTES = {
   jwks: "/.well-known/jwks.json",
 } as const;
 
+/** All status lists; each has its own address below. */
+export const STATUS_LISTS_PATH = "/oauth/status-lists";
+
 const ENGINE_PREFIXES = ["/oauth/", "/.well-known/", "/device/"];
 
 /** Whether the engine's application answers a path; all others are the host's own. */

@@ -23,6 +23,14 @@ export interface ConsentedScopes {
 /** What stays of an access token, so that the server can serve it, and end it. */
 export type AccessTokenRecord = Record<string, unknown> & { jti: string; exp: number };
 
+/** An access token's place in a status list. */
+export interface TokenPlace {
+  readonly list: string;
+  readonly idx: number;
+  /** The list's, for everybody. */
+  readonly uri: string;
+}
+
 /** For whom a token is asked. */
 export interface TokenBearer {
   /** Of the person; undefined: there is none, or they have not signed in yet. */
@@ -70,6 +78,8 @@ export interface EngineDependencies {
   /** Resources that put `roles` into every token. */
   includesRoles(audience: string): Promise<boolean>;
   recordAccessToken(record: AccessTokenRecord): Promise<void>;
+  /** A place that no other token ever has. @param lifetime seconds, of the token */
+  takeStatusPlace(lifetime: number): Promise<TokenPlace>;
   readonly pages: EnginePages;
   /** Registration features and the client metadata that is ours. */
   readonly registration: Pick<Configuration, "extraClientMetadata"> & { features: NonNullable<Configuration["features"]> };

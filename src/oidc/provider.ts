@@ -8,7 +8,7 @@ import { unauthorizedClients } from "./error-codes.ts";
 import { grantLoader } from "./grants.ts";
 import { createInteractionPolicy } from "./interaction-policy.ts";
 import { type ClientLifetimes, CODE_TTL, refreshTokenLife, sessionLife } from "./lifetimes.ts";
-import { ENGINE_ROUTES } from "./paths.ts";
+import { ENGINE_ROUTES, STATUS_LISTS_PATH } from "./paths.ts";
 import {
   assertionForUsAlone,
   clientBasedCors,
@@ -45,6 +45,7 @@ function configuration(dependencies: EngineDependencies): Configuration {
     jwks: dependencies.jwks as NonNullable<Configuration["jwks"]>,
     clients: dependencies.builtInClients as unknown as ClientMetadata[],
     routes: ENGINE_ROUTES,
+    discovery: { status_list_aggregation_endpoint: `${issuer}${STATUS_LISTS_PATH}` }, // draft-ietf-oauth-status-list §9.1
     interactions: { policy: createInteractionPolicy(), url: (_ctx, interaction) => `/interaction/${interaction.uid}` },
     cookies: {
       keys: dependencies.cookieKeys as unknown as string[],

@@ -7,6 +7,7 @@ import { type Body, decodeBody, encodeBody, keyOf } from "./record-body.ts";
 import type { RecordKey, RecordKind, RecordStore, StoredRecord, Ties, Write } from "./record-store.ts";
 import { currentScope, type Payload, type RequestScope, write } from "./request-scope.ts";
 import type { Sealer } from "./seal.ts";
+import type { StatusPlace } from "./status-bits.ts";
 
 export type EngineModel =
   | "Session"
@@ -108,6 +109,7 @@ export class EngineAdapter {
       ...(pointer && { pointer }),
       ...(ties && { ties }),
       ...(onlyIfThere && { onlyIfThere }),
+      ...placeIn(kind, payload),
     };
     if (scope !== undefined) scope.add(put);
     else if ((await store.commit([put])) !== undefined) throw this.#options.lostRace(kind);
@@ -176,7 +178,8 @@ export class EngineAdapter {
   async destroy(id: string): Promise<void> {
     const key = keyOf(this.#kind, id);
     const { store, grantTtl } = this.#options;
-    const payload = currentScope()?.seen.get(key);
+    const seen = currentScope()?.seen.get(key);
+    const payload = seen ?? (this.#kind === "access-token" ? await this.#readPayload(key) : undefined);
     const lasting = this.#kind === "session" || this.#kind === "grant" || this.#kind === "access-token";
     const pointer = this.#kind === "session" ? await this.#sessionPointer(key, payload) : undefined;
     const predecessor = payload?.[PREDECESSOR] as RecordKey | undefined;
@@ -186,6 +189,7 @@ export class EngineAdapter {
       key,
       ...(pointer && { pointer }),
       ...(lasting && { until: this.#now() + grantTtl * 1000 }),
+      ...placeIn(this.#kind, payload),
     });
   }
 
@@ -349,6 +353,10 @@ export class EngineAdapter {
 
 /** Not enumerable, so it never reaches a model of the engine or a record. */
 const PREDECESSOR = "predecessor";
+
+/** The place of an access token in a status list, as `status` of its payload. */
+const placeIn = (kind: RecordKind, payload: Payload | undefined): { status?: StatusPlace } =>
+  kind === "access-token" && payload?.status !== undefined ? { status: payload.status as StatusPlace } : {};
 
 const withoutId = ({ jti: _, ...rest }: Payload): Payload => rest;
 

@@ -10,6 +10,7 @@ import { checkEviction, connectRedis, type RedisClient } from "./redis-client.ts
 import { RedisRecords } from "./redis-records.ts";
 import { RevocationJournal } from "./revocation-journal.ts";
 import { createSealer, type Sealer } from "./seal.ts";
+import { StatusListRegistry } from "./status-list-registry.ts";
 
 /** A grant is renewed by this share of its life beyond the newest token, so that few tokens have to renew it. */
 const RENEWAL_SHARE = 1 / 16;
@@ -20,6 +21,7 @@ export interface OpenedRecords {
   readonly records: RecordStore;
   readonly recordSealer: Sealer;
   readonly endings: Endings;
+  readonly statusLists: StatusListRegistry;
   /** The connection behind the records, for counters beside them; undefined: the database holds them. */
   readonly redis: RedisClient | undefined;
   /** Seconds that a grant lives after it was last used. */
@@ -52,14 +54,16 @@ export async function openRecords(
   }
   const recordSealer = createSealer(deriveKeys(secrets, "grantor/records"));
   const grantTtl = longest + renewal;
+  const statusLists = new StatusListRegistry(pool, records);
   return {
     records,
     recordSealer,
+    statusLists,
     endings: new Endings({ store: records, sealer: recordSealer, longestLife: grantTtl }),
     redis,
     grantTtl,
     async sweep() {
-      await Promise.all([records.sweep(), journal.sweep()]);
+      await Promise.all([records.sweep(), journal.sweep(), statusLists.sweep()]);
     },
     close: () => records.close(),
   };

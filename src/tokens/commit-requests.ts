@@ -5,7 +5,7 @@
 import type { Context, Middleware } from "koa";
 import { type Endings, forgetCopies } from "../storage/endings.ts";
 import { keyOf } from "../storage/record-body.ts";
-import type { Lost, RecordKey, RecordStore, Write } from "../storage/record-store.ts";
+import { type Lost, type RecordKey, type RecordStore, StoreUnavailableError, type Write } from "../storage/record-store.ts";
 import { type Payload, RequestScope, runInScope } from "../storage/request-scope.ts";
 import type { Sealer } from "../storage/seal.ts";
 import { openAnswer, type RefreshRequest, sealAnswer } from "./refresh-answers.ts";
@@ -23,6 +23,8 @@ export interface CommitOptions {
   provedKey(ctx: Context): Promise<string | undefined>;
   /** Told when something single-use was used twice and its grant was ended. */
   onReplay(ctx: Context, what: SingleUse): void;
+  /** Told of a status list that the store no longer has. */
+  onListLost(list: string): Promise<void>;
 }
 
 /** What the engine knows of a request: the part that this file reads. */
@@ -73,6 +75,10 @@ export function commitRequests(options: CommitOptions): Middleware {
 
   /** Somebody else was first, or what stands behind the token was ended meanwhile. */
   async function refuse(ctx: Context, lost: Lost, consumed: { key: RecordKey; payload: Payload } | undefined): Promise<void> {
+    if (lost.key.startsWith("status-list:")) {
+      await options.onListLost(lost.key.slice("status-list:".length));
+      throw new StoreUnavailableError(new Error("the store has lost a status list"));
+    }
     if (lost.op !== "consume" || consumed === undefined) return invalidGrant(ctx);
     if (consumed.key.startsWith("refresh-token:")) return answerRepeated(ctx, consumed);
     // RFC 6749 §4.1.2: a code used twice takes along what it gave. A device may well poll twice at once: its loser is only refused.
