@@ -32,7 +32,9 @@ test("an empty environment gives the documented defaults", () => {
     registration: "token",
     accessTokenTtl: 900,
     refreshTokenTtl: 2_592_000,
+    refreshTokenMaxAge: 7_776_000,
     sessionTtl: 1_209_600,
+    sessionMaxAge: 2_592_000,
     jwksMaxAge: 300,
     keyPublishAhead: 3600,
     keyRotationAge: 2_592_000,
@@ -180,6 +182,14 @@ test("a key is published for at least the cache life of the JWKS", () => {
   expect(loadConfig({ JWKS_MAX_AGE: "60", KEY_PUBLISH_AHEAD: "60" })).toMatchObject({ jwksMaxAge: 60, keyPublishAhead: 60 });
   expect(faultsOf({ JWKS_MAX_AGE: "60", KEY_PUBLISH_AHEAD: "59" })).toEqual([
     expect.stringContaining("KEY_PUBLISH_AHEAD: set at least JWKS_MAX_AGE (60)"),
+  ]);
+});
+
+test("an absolute limit is not below the sliding one", () => {
+  expect(loadConfig({ SESSION_TTL: "60", SESSION_MAX_AGE: "60" })).toMatchObject({ sessionTtl: 60, sessionMaxAge: 60 });
+  expect(faultsOf({ SESSION_TTL: "60", SESSION_MAX_AGE: "59", REFRESH_TOKEN_TTL: "7776001" })).toEqual([
+    expect.stringContaining("REFRESH_TOKEN_MAX_AGE: set at least REFRESH_TOKEN_TTL (7776001)"),
+    expect.stringContaining("SESSION_MAX_AGE: set at least SESSION_TTL (60)"),
   ]);
 });
 
