@@ -1,0 +1,215 @@
+/**
+ * Verifies access tokens in a resource server, by itself: signature, claims, and, by the issuer's status lists, whether they were ended since
+ * (RFC 9068 §4, draft-ietf-oauth-status-list-21). This room is packed as a package of its own (tools/pack-resource-server.ts), for Node, Deno,
+ * Bun and edge runtimes: it imports jose alone, and knows nothing of the server.
+ */
+import { errors, type JWTHeaderParameters, jwtVerify } from "jose";
+import type { AccessTokenClaims } from "./access-token-claims.ts";
+import { AccessTokenError } from "./access-token-error.ts";
+import { challenge } from "./challenge.ts";
+import { createDocuments, type Fetch } from "./documents.ts";
+import { createProofCheck, type DpopOptions } from "./dpop.ts";
+import { Issuer } from "./issuer.ts";
+import { type Presented, presentedIn, type RequestLike } from "./presented.ts";
+import { Refusal, Unavailable } from "./refusal.ts";
+import { check, type PreparedRequirements, prepare, type Requirements } from "./requirements.ts";
+import { StatusLists } from "./status-lists.ts";
+
+export interface VerifierOptions {
+  /** The issuer identifier, exactly as it stands in `iss`: https, except on this machine. */
+  readonly issuer: string;
+  /** This resource server's identifier, or several: `aud` must hold one of them. */
+  readonly audience: string | readonly string[];
+  /**
+   * Whether the status list is asked if a token was ended. `required` (the default): a token without a status is refused; `if-present`: such
+   * a token is good until it expires; `off`: every token is.
+   */
+  readonly status?: "required" | "if-present" | "off";
+  /**
+   * When no fresh status list can be had: `fail` (the default) refuses everything by 503; `use-last-until-exp` goes on with the last list, and
+   * the last keys, until the `exp` that the issuer gave the list.
+   */
+  readonly onStatusOutage?: "fail" | "use-last-until-exp";
+  /** Algorithms of access tokens; by default RS256, PS256, ES256 and EdDSA. Never `none`, never one with a shared secret. */
+  readonly algorithms?: readonly string[];
+  /** Seconds by which the clocks of issuer and resource server may differ; 5 by default. */
+  readonly clockTolerance?: number;
+  /** `realm` of challenges; the audience by default. */
+  readonly realm?: string;
+  /** Scheme and authority by which clients reach this API, such as `https://api.example.com`: what DPoP proofs are compared with. By default the request's own, which is wrong behind most proxies. */
+  readonly origin?: string;
+  readonly dpop?: DpopOptions;
+  /** Milliseconds for one fetch; 5000 by default. */
+  readonly timeout?: number;
+  /** Status lists that are kept at once, the least recently used is dropped first; 64 by default. */
+  readonly maxStatusLists?: number;
+  /** Bytes of one status list in memory; 2 MiB by default. Grantor's have 128 KiB. */
+  readonly maxStatusListBytes?: number;
+  /** By default the runtime's. */
+  readonly fetch?: Fetch;
+  /** Milliseconds since the epoch; by default the runtime's clock. */
+  readonly now?: () => number;
+}
+
+export interface Verifier {
+  /**
+   * Verifies the access token of a request; or a bare one, which then cannot be bound to a key.
+   * @returns its claims
+   * @throws AccessTokenError when the request is not to be let through. @throws TypeError when the requirements make no sense
+   */
+  verify(input: string | RequestLike, requirements?: Requirements): Promise<AccessTokenClaims>;
+}
+
+const ALGORITHMS = ["RS256", "PS256", "ES256", "EdDSA", "Ed25519"];
+const PROOF_ALGORITHMS = ["ES256", "EdDSA", "Ed25519", "PS256", "RS256", "ES384", "ES512", "PS384", "PS512", "RS384", "RS512"];
+const NOTHING: Requirements = {};
+
+/** @throws TypeError when an option makes no sense */
+export function createVerifier(options: VerifierOptions): Verifier {
+  const { status = "required", onStatusOutage = "fail", clockTolerance = 5, timeout = 5000, now = Date.now, dpop = {} } = options;
+  oneOf("status", status, ["required", "if-present", "off"]);
+  oneOf("onStatusOutage", onStatusOutage, ["fail", "use-last-until-exp"]);
+  const audience = [options.audience].flat() as string[];
+  if (audience.length === 0 || audience.some((one) => typeof one !== "string" || one === ""))
+    throw new TypeError("audience: the identifier of this resource server");
+  const algorithms = asymmetric("algorithms", options.algorithms ?? ALGORITHMS);
+  const proofAlgorithms = asymmetric("dpop.algorithms", dpop.algorithms ?? PROOF_ALGORITHMS);
+  const { realm = audience[0], origin } = options;
+  if (origin !== undefined && !(URL.canParse(origin) && new URL(origin).origin === origin))
+    throw new TypeError("origin: such as https://api.example.com");
+
+  const fetch = options.fetch ?? ((url, init) => globalThis.fetch(url, init));
+  const documents = createDocuments(fetch, timeout);
+  const issuer = new Issuer(options.issuer, documents, now);
+  const useLast = onStatusOutage === "use-last-until-exp";
+  const lists = new StatusLists({
+    issuer,
+    documents,
+    now,
+    algorithms: ALGORITHMS,
+    clockTolerance,
+    useLast,
+    maxLists: options.maxStatusLists ?? 64,
+    maxListBytes: options.maxStatusListBytes ?? 2 * 1024 * 1024,
+  });
+  const checkProof = createProofCheck(dpop, { algorithms: proofAlgorithms, clockTolerance, now, origin });
+
+  /** @throws Refusal or Unavailable */
+  async function claimsOf(token: string): Promise<AccessTokenClaims> {
+    let lastKeys = false;
+    const key = (header: JWTHeaderParameters) => {
+      const found = issuer.key(header);
+      if (!useLast || !(found instanceof Promise)) return found;
+      return found.catch((error: unknown) => {
+        if (!(error instanceof Unavailable)) throw error;
+        lastKeys = true;
+        return issuer.lastKey(header);
+      });
+    };
+    const { payload } = await jwtVerify<AccessTokenClaims>(token, key, {
+      issuer: issuer.id,
+      audience,
+      algorithms,
+      typ: "at+jwt", // RFC 9068 §4: an ID token is signed with the same keys
+      requiredClaims: ["exp", "sub", "client_id"],
+      clockTolerance,
+      currentDate: new Date(now()),
+    }).catch((cause: unknown) => {
+      throw cause instanceof Unavailable ? cause : new Refusal("invalid_token", reason(cause), { cause });
+    });
+    const listed = status !== "off" && (await isListed(payload));
+    // What vouches for keys in an outage is the list, which ends.
+    if (lastKeys && !listed) throw new Unavailable("the issuer's keys cannot be had");
+    return payload;
+  }
+
+  /** @returns whether there is a status, which then is good */
+  function isListed(claims: AccessTokenClaims): boolean | Promise<boolean> {
+    const reference = claims.status?.status_list as { idx?: unknown; uri?: unknown } | undefined;
+    if (reference === undefined) {
+      if (status === "required") throw new Refusal("invalid_token", "the access token has no status");
+      return false;
+    }
+    const { idx, uri } = Object(reference) as { idx?: unknown; uri?: unknown };
+    if (typeof uri !== "string" || typeof idx !== "number" || !Number.isSafeInteger(idx) || idx < 0)
+      throw new Refusal("invalid_token", "the access token has a malformed status");
+    const found = lists.status(uri, idx);
+    return typeof found === "number" ? isValid(found) : found.then(isValid);
+  }
+
+  async function checkBinding({ scheme, token, request }: Presented, { cnf }: AccessTokenClaims, required: boolean): Promise<void> {
+    if (cnf === undefined && scheme === "Bearer" && !required) return;
+    if (cnf === undefined) throw new Refusal("invalid_token", "the access token is not bound to a key");
+    const { jkt, ...others } = Object(cnf) as { jkt?: unknown };
+    if (typeof jkt !== "string" || Object.keys(others).length > 0)
+      throw new Refusal("invalid_token", "the access token is bound in a way that is not understood here");
+    // RFC 9449 §7.2: never as a bearer token.
+    if (scheme !== "DPoP" || request === undefined)
+      throw new Refusal("invalid_token", "the access token is bound to a key and needs a dpop proof");
+    await checkProof({ request, token, jkt });
+  }
+
+  /** The challenges, by RFC 6750 §3, RFC 9449 §7.1 and RFC 9470 §3. */
+  function answer(
+    error: Refusal | Unavailable,
+    scheme: "Bearer" | "DPoP",
+    { scope, dpop: required }: PreparedRequirements,
+  ): AccessTokenError {
+    if (error instanceof Unavailable) {
+      const headers = { "Retry-After": String(error.retryAfter) };
+      return new AccessTokenError("temporarily_unavailable", "access tokens cannot be checked right now", headers, { cause: error });
+    }
+    const { code, message, parameters, nonce, cause } = error;
+    // RFC 6750 §3.1: whoever shows no token at all is not told of an error.
+    const missing = code === "missing_token";
+    const what = missing ? { scope: scope.join(" ") || undefined } : { error: code, error_description: message, ...parameters };
+    const schemes = missing && !required && options.dpop !== undefined ? (["Bearer", "DPoP"] as const) : [scheme];
+    const challenges = schemes.map((name) =>
+      challenge(name, { realm, ...what, ...(name === "DPoP" && { algs: proofAlgorithms.join(" ") }) }),
+    );
+    const headers = { "WWW-Authenticate": challenges.join(", "), ...(nonce !== undefined && { "DPoP-Nonce": nonce }) };
+    return new AccessTokenError(code, message, headers, { cause });
+  }
+
+  return {
+    async verify(input, requirements = NOTHING) {
+      const needs = prepare(requirements);
+      let scheme: "Bearer" | "DPoP" = needs.dpop ? "DPoP" : "Bearer";
+      try {
+        const presented = presentedIn(input);
+        if (presented === undefined) throw new Refusal("missing_token", "send an access token");
+        if (presented.scheme === "DPoP") scheme = "DPoP";
+        const claims = await claimsOf(presented.token);
+        if (claims.cnf !== undefined) scheme = "DPoP";
+        await checkBinding(presented, claims, needs.dpop);
+        check(needs, claims, now() / 1000, clockTolerance);
+        return claims;
+      } catch (error) {
+        throw error instanceof Refusal || error instanceof Unavailable ? answer(error, scheme, needs) : error;
+      }
+    },
+  };
+}
+
+/** Draft §7.1: 0 is VALID; INVALID, SUSPENDED and what an application defines are not. */
+function isValid(status: number): true {
+  if (status !== 0) throw new Refusal("invalid_token", "the access token was revoked");
+  return true;
+}
+
+function reason(error: unknown): string {
+  if (error instanceof errors.JWTExpired) return "the access token has expired";
+  if (error instanceof errors.JWTClaimValidationFailed && error.claim === "aud") return "the access token is meant for another resource";
+  return "the access token is not valid here";
+}
+
+function oneOf(name: string, value: string, allowed: readonly string[]): void {
+  if (!allowed.includes(value)) throw new TypeError(`${name}: one of ${allowed.join(", ")}`);
+}
+
+/** RFC 8725 §3.1: a list of one's own, and nothing with which a public key could pass for a secret. */
+function asymmetric(name: string, algorithms: readonly string[]): string[] {
+  if (algorithms.length === 0 || algorithms.some((alg) => !/^(?:(?:RS|PS|ES)(?:256|384|512)|EdDSA|Ed25519)$/.test(alg)))
+    throw new TypeError(`${name}: of RS256, PS256, ES256, EdDSA and the like: signatures with a public key alone`);
+  return [...algorithms];
+}
