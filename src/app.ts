@@ -11,6 +11,7 @@ import { createAccountRoutes } from "./accounts/account-routes.ts";
 import { createDeviceCookie } from "./accounts/device-cookie-middleware.ts";
 import { ADMIN_ROLE } from "./accounts/roles.ts";
 import { type ClientExtras, clientExtras, createClientAdapters, isClientModel, toEngine } from "./clients/engine-client-adapter.ts";
+import { inspectorPages } from "./clients/inspector-pages.ts";
 import { registrationConfig } from "./clients/registration.ts";
 import { resourceServerInfo } from "./clients/resource-server-info.ts";
 import { isOpenIdScope } from "./clients/scopes.ts";
@@ -30,7 +31,7 @@ import { enginePages } from "./interactions/engine-pages.ts";
 import { interactionRoutes } from "./interactions/interaction-routes.ts";
 import { OWN_CLIENT_ID, ownClient, ownPages } from "./interactions/own-pages.ts";
 import { userCodeThrottle } from "./interactions/user-code-throttle.ts";
-import { privateJwks, publicJwks } from "./keys/jwks.ts";
+import { earlierKeys, publicJwks, signingJwks } from "./keys/jwks.ts";
 import { Health, healthRoutes } from "./observability/health.ts";
 import type { Logger } from "./observability/logger.ts";
 import { provedKey } from "./oidc/dpop.ts";
@@ -38,11 +39,12 @@ import { exactRoutes } from "./oidc/exact-routes.ts";
 import { publishedDocuments } from "./oidc/metadata.ts";
 import { ENGINE_ROUTES, isEnginePath, STATUS_LISTS_PATH } from "./oidc/paths.ts";
 import { lostRace } from "./oidc/policies.ts";
-import type { EngineDependencies, TokenBearer } from "./oidc/ports.ts";
+import type { AccessTokenRecord, EngineDependencies, TokenBearer } from "./oidc/ports.ts";
 import { postToGet } from "./oidc/post-to-get.ts";
 import { createProvider } from "./oidc/provider.ts";
 import { registrationUpdates } from "./oidc/registration-updates.ts";
 import { statusListRoutes } from "./oidc/status-lists.ts";
+import { reportExchanges } from "./oidc/token-exchange.ts";
 import { deriveKeys, type Secrets } from "./secrets.ts";
 import type { Services } from "./services.ts";
 import { EngineAdapter, type EngineAdapterOptions, type EngineModel } from "./storage/engine-adapter.ts";
@@ -130,9 +132,10 @@ export async function createApp(config: Config, secrets: Secrets, services: Serv
       const account = accountId === undefined ? undefined : await accounts.find(accountId);
       return account && { email: account.email, name: account.name };
     },
+    isSuspended: async (clientId) => (await clients.find(clientId))?.suspendedAt !== undefined,
     onError: (ctx, code, cause) => ctx.state.log[ctx.status >= 500 ? "error" : "info"]({ err: cause, code }, "error page"),
   });
-  const dependencies: Omit<EngineDependencies, "jwks"> = {
+  const dependencies: Omit<EngineDependencies, "jwks" | "earlierKeys"> = {
     issuer,
     https,
     adapterFor(model) {
@@ -147,7 +150,6 @@ export async function createApp(config: Config, secrets: Secrets, services: Serv
     cookieKeys,
     dpopNonceKey: deriveKeys(secrets, "grantor/dpop-nonces")[0] as Buffer,
     lifetimes: {
-    isSuspended: async (clientId) => (await clients.find(clientId))?.suspendedAt !== undefined,
       accessToken: config.accessTokenTtl,
       refreshToken: config.refreshTokenTtl,
       refreshTokenMaxAge: config.refreshTokenMaxAge,
@@ -170,6 +172,7 @@ export async function createApp(config: Config, secrets: Secrets, services: Serv
       const place = await statusPlaces.take(lifetime);
       return { ...place, uri: uriOf(place.list) };
     },
+    openAccessToken: async (token) => (await accessTokens.openAccessToken(token)) as AccessTokenRecord | undefined,
     pages,
     registration: registrationConfig(config, clientAdapters, () => resources.knownScopes()),
     fetch: createGuardedFetch(config.fetchAllow),
@@ -183,7 +186,7 @@ export async function createApp(config: Config, secrets: Secrets, services: Serv
   });
 
   function startEngine(): { provider: Provider; handle: App["handle"] } {
-    const provider = createProvider({ ...dependencies, jwks: privateJwks(keys.snapshot()) });
+    const provider = createProvider({ ...dependencies, jwks: signingJwks(keys.snapshot()), earlierKeys: earlierKeys(keys.snapshot()) });
     clientAdapters.extend(provider);
     pinIssuer(provider, issuer);
     const documents = publishedDocuments({ maxAge: config.jwksMaxAge, jwks: () => publicJwks(keys.snapshot(), config.jwksMaxAge) });
@@ -192,8 +195,9 @@ export async function createApp(config: Config, secrets: Secrets, services: Serv
       openAccessToken: (jwt) => accessTokens.openAccessToken(jwt),
     });
     const userCodes = userCodeThrottle({ path: ENGINE_ROUTES.code_verification, throttle: people.throttle });
+    const exchanges = reportExchanges((ctx, event) => audit.record({ ...event, ...facts(ctx) }));
     const updates = registrationUpdates({ withoutRepeatedSecret: clientAdapters.withoutRepeatedSecret });
-    for (const middleware of [...host, lists, exactRoutes, documents, postToGet, userCodes, updates, commit, present])
+    for (const middleware of [...host, lists, exactRoutes, documents, postToGet, userCodes, updates, exchanges, commit, present])
       provider.use(middleware as Parameters<Provider["use"]>[0]);
     provider.on("backchannel.error", (ctx, err, { clientId }) => ctx.state.log.warn({ err, clientId }, "back-channel logout failed"));
     provider.on("server_error", (ctx, err) => ctx.state.log.error({ err }, "unexpected error"));
@@ -263,9 +267,10 @@ export async function createApp(config: Config, secrets: Secrets, services: Serv
     applicationOf: (uid) => clientOfInteraction(engine.provider, uid),
     onEvent: (ctx, { event, accountId }) => audit.record({ event, outcome: "success", actor: accountId, accountId, ...facts(ctx) }),
   });
+  const apps = inspectorPages({ render, keys: () => keys.list(), jwks: ENGINE_ROUTES.jwks });
   for (const middleware of host) site.use(middleware);
   site.use(healthRoutes(health)).use(assets.serve).use(commit);
-  for (const router of [interactions, own, joining]) site.use(router.routes()).use(router.allowedMethods());
+  for (const router of [interactions, own, joining, apps]) site.use(router.routes()).use(router.allowedMethods());
   const siteHandle = site.callback();
 
   return {

@@ -7,6 +7,7 @@ import { type ClientStore, createClientStore } from "./clients/client-store.ts";
 import { createRegistrationTokens, type RegistrationTokens } from "./clients/registration-tokens.ts";
 import { openResourceStore, type ResourceStore } from "./clients/resource-store.ts";
 import type { Config } from "./config.ts";
+import { keyPolicy } from "./keys/key-schedule.ts";
 import { createTokenVerifier, type TokenVerifier } from "./keys/key-set.ts";
 import { type KeyStore, openKeyStore } from "./keys/signing-keys.ts";
 import { type AuditLog, createAuditLog } from "./observability/audit-log.ts";
@@ -19,6 +20,7 @@ import { openRecords } from "./storage/open-records.ts";
 import type { RecordStore } from "./storage/record-store.ts";
 import { createSealer, type Sealer } from "./storage/seal.ts";
 import type { StatusListRegistry } from "./storage/status-list-registry.ts";
+import { longestTokenLife } from "./tokens/longest-token-life.ts";
 
 /** Milliseconds between two removals of what has expired. */
 const SWEEP_INTERVAL = 60_000;
@@ -61,7 +63,17 @@ export async function openServices(config: Config, secrets: Secrets, log: Logger
     const { records, recordSealer, endings, statusLists, redis, grantTtl, ...opened } = await openRecords(config, secrets, database, log);
     closers.push(() => opened.close());
 
-    const keys = await openKeyStore({ database, feed, sealer: createSealer(deriveKeys(secrets, "grantor/signing-keys")), now, log });
+    const audit = createAuditLog(database.pool, log);
+    closers.push(() => audit.close());
+    const keys = await openKeyStore({
+      database,
+      feed,
+      sealer: createSealer(deriveKeys(secrets, "grantor/signing-keys")),
+      policy: keyPolicy(config),
+      longestToken: (tx) => longestTokenLife(tx, config),
+      onEvent: ({ event, detail }) => audit.record({ event, outcome: "success", detail }),
+      log,
+    });
     closers.push(() => keys.close());
     const clients = createClientStore(database.prisma, feed, now);
     closers.push(() => clients.close());
@@ -74,8 +86,6 @@ export async function openServices(config: Config, secrets: Secrets, log: Logger
       onReadError: (err) => log.error({ err }, "resources could not be read again; the earlier ones stay in use"),
     });
     closers.push(() => resources.close());
-    const audit = createAuditLog(database.pool, log);
-    closers.push(() => audit.close());
     const people = createPeople({ config, secrets, database, feed, redis, log, now });
     closers.push(() => people.close());
     await people.roles.ensureBuiltIn();

@@ -74,7 +74,7 @@ async function createProgram(args: readonly string[]): Promise<Command> {
     const command = program.command(name).description(description).helpCommand(false);
     if (args.includes(name)) await add(command, run);
   }
-  (await import("./key-commands.ts")).addMigrate(program, run);
+  (await import("./migrate-command.ts")).addMigrate(program, run);
   return program;
 }
 

@@ -12,6 +12,7 @@ import type { ClientStore } from "../clients/client-store.ts";
 import type { RegistrationTokens } from "../clients/registration-tokens.ts";
 import type { ResourceStore } from "../clients/resource-store.ts";
 import type { Config } from "../config.ts";
+import type { KeyRotation } from "../keys/key-rotation.ts";
 import type { AuditLog } from "../observability/audit-log.ts";
 import type { Logger } from "../observability/logger.ts";
 import type { Secrets } from "../secrets.ts";
@@ -32,6 +33,7 @@ export interface OperatorServices {
   clients(): Promise<ClientStore>;
   registrationTokens(): Promise<RegistrationTokens>;
   resources(): Promise<ResourceStore>;
+  keyRotation(): Promise<KeyRotation>;
   records(): Promise<OpenedRecords>;
   audit(): Promise<AuditLog>;
   /** Waits for mail and audit records that are on their way, and closes everything in the opposite order. */
@@ -111,6 +113,22 @@ export function createOperatorServices(config: Config, loadSecrets: () => Promis
         }),
       (opened) => opened.close(),
     ),
+    keyRotation: part<KeyRotation>(async () => {
+      const [{ createKeyRotation }, { keyPolicy }, { deriveKeys }, { createSealer }, { longestTokenLife }] = await Promise.all([
+        import("../keys/key-rotation.ts"),
+        import("../keys/key-schedule.ts"),
+        import("../secrets.ts"),
+        import("../storage/seal.ts"),
+        import("../tokens/longest-token-life.ts"),
+      ]);
+      return createKeyRotation({
+        database: await database(),
+        feed: await feed(),
+        sealer: createSealer(deriveKeys(await secrets(), "grantor/signing-keys")),
+        policy: keyPolicy(config),
+        longestToken: (tx) => longestTokenLife(tx, config),
+      });
+    }),
     audit: part<AuditLog>(
       async () => (await import("../observability/audit-log.ts")).createAuditLog((await database()).pool, log),
       (opened) => opened.close(),

@@ -1,6 +1,6 @@
-/** The two faces of the key set: private for the engine that signs, public for everybody who verifies. Each is made once per snapshot. */
+/** The faces of the key set: private for the engine that signs, public for everybody who verifies. */
 import { createHash, type JsonWebKey } from "node:crypto";
-import type { KeySnapshot } from "./signing-keys.ts";
+import type { KeySnapshot, LoadedKey } from "./signing-keys.ts";
 
 /** @see RFC 7517 §5 */
 export interface JwkSet {
@@ -16,8 +16,16 @@ export interface JwksDocument {
   readonly contentType: string;
 }
 
-/** For `new Provider(issuer, { jwks })`: the current key of an algorithm comes first, which is the one that the engine takes for signing. */
-export const privateJwks = ({ keys }: KeySnapshot): JwkSet => ({ keys: keys.map(({ privateJwk }) => privateJwk) });
+/** For `new Provider(issuer, { jwks })`: the keys that sign, one for each algorithm, and no other: a key that is not current signs nothing. */
+export const signingJwks = ({ keys }: KeySnapshot): JwkSet => ({
+  keys: keys.flatMap(({ state, privateJwk }) => (state === "current" && privateJwk !== undefined ? [privateJwk] : [])),
+});
+
+/** Keys that sign no more, for ID tokens that come back as hints long after they were issued. */
+export const earlierKeys = ({ keys, expired }: KeySnapshot): readonly LoadedKey[] => [
+  ...keys.filter(({ state }) => state === "retired"),
+  ...expired,
+];
 
 const documents = new WeakMap<KeySnapshot, Map<number, JwksDocument>>();
 

@@ -2,7 +2,7 @@
 import type { JsonWebKey } from "node:crypto";
 import type { Database } from "../storage/database.ts";
 import { isSigningAlg, type SigningAlg } from "./algorithms.ts";
-import type { KeyState } from "./signing-keys.ts";
+import type { KeyState } from "./key-schedule.ts";
 
 export interface PublicKey {
   readonly kid: string;

@@ -2,7 +2,7 @@
  * oidc: everything that is passed to `new Provider`. It knows the protocol and nothing of stores and pages: what it needs of them is handed
  * to it, and these are the shapes.
  */
-import type { JsonWebKey } from "node:crypto";
+import type { JsonWebKey, KeyObject } from "node:crypto";
 import type { Context } from "koa";
 import type { Adapter, Client, Configuration, ResourceServer } from "oidc-provider";
 import type { Lifetimes } from "./lifetimes.ts";
@@ -54,13 +54,22 @@ export interface EngineForm {
   readonly xsrf: string;
 }
 
+export interface EarlierKey {
+  readonly kid: string;
+  readonly alg: string;
+  readonly publicKey: KeyObject;
+}
+
 export interface EngineDependencies {
   readonly issuer: string;
   /** 32 bytes, the same in every process: what DPoP nonces are made from. */
   readonly dpopNonceKey: Buffer;
   readonly https: boolean;
   adapterFor(model: string): Adapter;
+  /** What signs: private keys, one for each algorithm. */
   readonly jwks: { keys: readonly JsonWebKey[] };
+  /** What signed before, to recognize ID tokens that come back as hints. */
+  readonly earlierKeys: readonly EarlierKey[];
   readonly cookieKeys: {
     sign(data: string): string;
     verify(data: string, digest: string): boolean;
@@ -80,6 +89,8 @@ export interface EngineDependencies {
   recordAccessToken(record: AccessTokenRecord): Promise<void>;
   /** A place that no other token ever has. @param lifetime seconds, of the token */
   takeStatusPlace(lifetime: number): Promise<TokenPlace>;
+  /** The record of a complete, living access token of this server; the request fails if it has ended by its commit. */
+  openAccessToken(token: string): Promise<AccessTokenRecord | undefined>;
   readonly pages: EnginePages;
   /** Registration features and the client metadata that is ours. */
   readonly registration: Pick<Configuration, "extraClientMetadata"> & { features: NonNullable<Configuration["features"]> };

@@ -1,6 +1,7 @@
 /** Builds the engine. Cheap enough (a millisecond) to be done again whenever the signing keys change (design, decision 6). */
 import type { Context } from "koa";
-import { type ClientMetadata, type Configuration, type KoaContextWithOIDC, Provider } from "oidc-provider";
+import type { ClientMetadata, Configuration, KoaContextWithOIDC, Provider } from "oidc-provider";
+import { ID_TOKEN_TTL } from "../tokens/longest-token-life.ts";
 import { extraClaims, recordingCustomizer } from "./access-tokens.ts";
 import { deviceFlow, engineForm } from "./device-pages.ts";
 import { dpopFeature, missingProofs, PROOF_ALGS, rotateRefreshToken } from "./dpop.ts";
@@ -19,6 +20,8 @@ import {
 } from "./policies.ts";
 import type { EngineDependencies, Person } from "./ports.ts";
 import { resourceIndicators } from "./resources.ts";
+import { exchangingProvider } from "./token-exchange.ts";
+import { VerifyingKey } from "./verifying-key.ts";
 
 /** Seconds. RFC 9126 §2.2: short; a person may still be on the way. */
 const _PUSHED_REQUEST_TTL = 60;
@@ -26,13 +29,11 @@ const _PUSHED_REQUEST_TTL = 60;
 const INTERACTION_TTL = 3_600;
 /** Seconds that a person has to fetch their phone and type a code. */
 const DEVICE_CODE_TTL = 600;
-/** Seconds. */
-const ID_TOKEN_TTL = 3_600;
 
 const SIGNING_ALGS = ["RS256", "ES256", "PS256", "EdDSA"] as const;
 
 export function createProvider(dependencies: EngineDependencies): Provider {
-  const provider = new Provider(dependencies.issuer, configuration(dependencies));
+  const provider = new (exchangingProvider(dependencies))(dependencies.issuer, configuration(dependencies));
   for (const middleware of [unauthorizedClients, missingProofs]) provider.use(middleware as Parameters<Provider["use"]>[0]);
   return provider;
 }
@@ -42,7 +43,9 @@ function configuration(dependencies: EngineDependencies): Configuration {
   const cookie = { httpOnly: true, sameSite: "lax", secure: https, signed: true, overwrite: true } as const;
   return {
     adapter: dependencies.adapterFor,
-    jwks: dependencies.jwks as NonNullable<Configuration["jwks"]>,
+    jwks: { keys: [...dependencies.jwks.keys, ...dependencies.earlierKeys.map((key) => new VerifyingKey(key))] } as NonNullable<
+      Configuration["jwks"]
+    >,
     clients: dependencies.builtInClients as unknown as ClientMetadata[],
     routes: ENGINE_ROUTES,
     discovery: { status_list_aggregation_endpoint: `${issuer}${STATUS_LISTS_PATH}` }, // draft-ietf-oauth-status-list §9.1
@@ -101,6 +104,7 @@ function configuration(dependencies: EngineDependencies): Configuration {
     ...dependencies.registration,
     features: {
       devInteractions: { enabled: false },
+      externalSigningSupport: { enabled: true, ack: "experimental-01" }, // see VerifyingKey
       dPoP: dpopFeature(dependencies),
       clientCredentials: { enabled: true },
       deviceFlow: deviceFlow(pages, async ({ oidc }) => {

@@ -7,8 +7,9 @@ import Provider from "oidc-provider";
 import { pino } from "pino";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { generateSigningJwk, publicPart, SIGNING_ALGS } from "../../src/keys/algorithms.ts";
-import { privateJwks, publicJwks } from "../../src/keys/jwks.ts";
-import { type KeyStore, type LoadedKey, listSigningKeys, openKeyStore, SigningKeyError } from "../../src/keys/signing-keys.ts";
+import { publicJwks, signingJwks } from "../../src/keys/jwks.ts";
+import { listSigningKeys, SigningKeyError } from "../../src/keys/key-rows.ts";
+import { currentKey, type KeyStore, openKeyStore } from "../../src/keys/signing-keys.ts";
 import { type ChangeFeed, openChangeFeed } from "../../src/storage/change-feed.ts";
 import type { Database } from "../../src/storage/database.ts";
 import { createSealer } from "../../src/storage/seal.ts";
@@ -22,13 +23,16 @@ const [oldKey, newKey] = [randomBytes(32), randomBytes(32)];
 
 let database: Database;
 let feeds: ChangeFeed[];
+let opened: KeyStore[];
 
 beforeEach(async () => {
   database = await testDatabase();
   feeds = [];
+  opened = [];
 });
 
 afterEach(async () => {
+  for (const store of opened) await store.close();
   for (const feed of feeds) await feed.close();
   await database.close();
 });
@@ -36,16 +40,29 @@ afterEach(async () => {
 async function open(keys: readonly Buffer[] = [oldKey]): Promise<KeyStore> {
   const feed = await openChangeFeed(database, log);
   feeds.push(feed);
-  return openKeyStore({ database, feed, sealer: createSealer(keys), now: () => NOW, log });
+  const store = await openKeyStore({
+    database,
+    feed,
+    sealer: createSealer(keys),
+    policy: { publishAhead: 3600, rotationAge: 86_400, retireSlack: 300 },
+    longestToken: async () => 3600,
+    onEvent: () => {},
+    log,
+  });
+  opened.push(store);
+  return store;
 }
 
 describe("the first start", () => {
-  test("makes one current key for every algorithm, named by its thumbprint", async () => {
+  test("makes a current and a next key for every algorithm, named by their thumbprints", async () => {
     const { keys } = (await open()).snapshot();
-    expect(keys.map(({ alg, state }) => [alg, state])).toEqual(SIGNING_ALGS.map((alg) => [alg, "current"]));
+    expect(keys.map(({ alg, state }) => [alg, state])).toEqual([
+      ...SIGNING_ALGS.map((alg) => [alg, "current"]),
+      ...SIGNING_ALGS.map((alg) => [alg, "next"]),
+    ]);
     for (const { kid, publicJwk } of keys) expect(await calculateJwkThumbprint(publicJwk as never)).toBe(kid);
     expect(keys[0]?.publicKey.asymmetricKeyDetails?.modulusLength).toBe(2048);
-    expect(keys[0]?.activatedAt).toEqual(new Date(NOW));
+    expect(keys[0]?.activatedAt).toEqual(keys[0]?.createdAt);
   });
 
   test("of 20 processes at once makes them once, and all use the same", async () => {
@@ -55,7 +72,9 @@ describe("the first start", () => {
     );
     expect(new Set(outputs.map(({ stdout }) => stdout)).size).toBe(1);
     const rows = await database.prisma.signingKey.findMany();
-    expect(rows.map(({ alg }) => alg).sort()).toEqual([...SIGNING_ALGS].sort());
+    expect(rows.map(({ alg, state }) => `${alg} ${state}`).sort()).toEqual(
+      SIGNING_ALGS.flatMap((alg) => [`${alg} current`, `${alg} next`]).sort(),
+    );
   });
 
   test("is not repeated by the next one", async () => {
@@ -69,7 +88,7 @@ describe("private parts", () => {
     const store = await open();
     const rows = await database.prisma.signingKey.findMany();
     const dump = JSON.stringify(rows);
-    for (const { privateJwk } of store.snapshot().keys) expect(dump).not.toContain(privateJwk.d);
+    for (const { privateJwk } of store.snapshot().keys) expect(dump).not.toContain(privateJwk?.d);
     const [one, other] = rows as [(typeof rows)[number], (typeof rows)[number]];
     await database.prisma.signingKey.update({ where: { kid: one.kid }, data: { privateKey: other.privateKey } });
     await expect(open()).rejects.toThrow(SigningKeyError);
@@ -78,13 +97,13 @@ describe("private parts", () => {
   test("that no SECRET_KEY opens stop the start, with the words that say what to set", async () => {
     await open([oldKey]);
     await expect(open([newKey])).rejects.toThrow(/SECRET_KEY/);
-    expect(await database.prisma.signingKey.count()).toBe(SIGNING_ALGS.length);
+    expect(await database.prisma.signingKey.count()).toBe(2 * SIGNING_ALGS.length);
   });
 
   test("that were revoked stop nothing", async () => {
     const { keys } = (await open([oldKey])).snapshot();
     await database.prisma.signingKey.updateMany({ where: { kid: { in: keys.map(({ kid }) => kid) } }, data: { state: "revoked" } });
-    expect((await open([newKey])).snapshot().keys).toHaveLength(SIGNING_ALGS.length);
+    expect((await open([newKey])).snapshot().keys).toHaveLength(2 * SIGNING_ALGS.length);
   });
 
   test("sealed under an older secret are sealed again under the first", async () => {
@@ -120,19 +139,18 @@ describe("a change of the keys", () => {
     await waitFor("the change to arrive", () => heard.length > 0);
     const after = there.snapshot();
     expect(after).not.toBe(before);
-    expect(after.keys.filter(({ alg }) => alg === "ES256").map(({ kid, state }) => [kid, state])).toEqual([
+    expect(after.keys.filter(({ alg, state }) => alg === "ES256" && state !== "next").map(({ kid, state }) => [kid, state])).toEqual([
       [successor.kid, "current"],
       [retired, "retired"],
     ]);
-    expect(JSON.parse(publicJwks(after, 300).body).keys).toHaveLength(SIGNING_ALGS.length + 1);
-    expect(privateJwks(after).keys.map(({ kid }) => kid)).toEqual(after.keys.map(({ kid }) => kid));
+    expect(JSON.parse(publicJwks(after, 300).body).keys).toHaveLength(2 * SIGNING_ALGS.length + 1);
     expect(here.snapshot().keys.map(({ kid }) => kid)).toEqual(after.keys.map(({ kid }) => kid));
     stop();
   });
 
   test("leaves the engine signing with the current key, and able to sign with every algorithm", async () => {
     const store = await open();
-    const current = store.snapshot().keys.find(({ alg }) => alg === "RS256") as LoadedKey;
+    const current = currentKey(store.snapshot(), "RS256");
     const retired = await generateSigningJwk("RS256");
     await database.prisma.signingKey.create({
       data: {
@@ -141,12 +159,12 @@ describe("a change of the keys", () => {
         state: "retired",
         publicJwk: publicPart(retired) as object,
         privateKey: createSealer([oldKey]).seal(JSON.stringify(retired), `signing-key:${retired.kid}`),
-        createdAt: new Date(NOW + 1000), // younger than the one that signs
+        createdAt: new Date(Date.now() + 60_000), // younger than the one that signs
       },
     });
     await store.reload();
     const provider = new Provider("https://issuer.example", {
-      jwks: privateJwks(store.snapshot()) as never,
+      jwks: signingJwks(store.snapshot()) as never,
       adapter: () => ({}) as never,
       features: { devInteractions: { enabled: false } },
       ttl: { IdToken: 60 },
@@ -162,7 +180,7 @@ describe("a change of the keys", () => {
         ctx: undefined,
       } as never);
       const { kid } = decodeProtectedHeader(await token.issue({ use: "idtoken" }));
-      expect(kid).toBe(alg === "RS256" ? current.kid : store.snapshot().keys.find((key) => key.alg === alg)?.kid);
+      expect(kid).toBe(alg === "RS256" ? current.kid : currentKey(store.snapshot(), alg).kid);
     }
   });
 
@@ -182,12 +200,12 @@ describe("a change of the keys", () => {
     await open([oldKey]);
     await database.prisma.signingKey.updateMany({ where: { alg: "EdDSA" }, data: { state: "revoked" } });
     const listed = await listSigningKeys(database);
-    expect(listed.map(({ alg, state }) => `${alg} ${state}`).sort()).toEqual([
-      "ES256 current",
-      "EdDSA revoked",
-      "PS256 current",
-      "RS256 current",
-    ]);
+    expect(
+      listed
+        .filter(({ alg }) => alg === "ES256" || alg === "EdDSA")
+        .map(({ alg, state }) => `${alg} ${state}`)
+        .sort(),
+    ).toEqual(["ES256 current", "ES256 next", "EdDSA revoked", "EdDSA revoked"]);
     for (const key of listed) expect(key).not.toHaveProperty("privateKey");
   });
 });

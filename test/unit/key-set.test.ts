@@ -2,7 +2,8 @@ import { createHmac } from "node:crypto";
 import { createLocalJWKSet, importJWK, type JWTHeaderParameters, jwtVerify, SignJWT } from "jose";
 import { beforeAll, describe, expect, test } from "vitest";
 import { generateSigningJwk, publicKeyObject, publicPart, SIGNING_ALGS, type SigningAlg } from "../../src/keys/algorithms.ts";
-import { privateJwks, publicJwks } from "../../src/keys/jwks.ts";
+import { earlierKeys, publicJwks, signingJwks } from "../../src/keys/jwks.ts";
+import type { SigningJwk } from "../../src/keys/key-rows.ts";
 import { createTokenVerifier } from "../../src/keys/key-set.ts";
 import type { KeySnapshot, LoadedKey } from "../../src/keys/signing-keys.ts";
 
@@ -40,7 +41,7 @@ async function loaded(alg: SigningAlg): Promise<LoadedKey> {
 }
 
 beforeAll(async () => {
-  snapshot = { keys: await Promise.all(SIGNING_ALGS.map(loaded)) };
+  snapshot = { keys: await Promise.all(SIGNING_ALGS.map(loaded)), expired: [] };
 });
 
 describe("a token of ours", () => {
@@ -99,7 +100,7 @@ describe("a token that somebody else made", () => {
       .digest("base64url");
     expect(verifier.verify(none, EXPECTED)).toBeUndefined();
     expect(verifier.verify(`${signed}.${hmac}`, EXPECTED)).toBeUndefined();
-    const { alg: _, ...bare } = key("RS256").privateJwk;
+    const { alg: _, ...bare } = key("RS256").privateJwk as SigningJwk;
     const pss = await new SignJWT({ iss: ISSUER, exp: SECONDS + 60 })
       .setProtectedHeader({ alg: "PS256", kid, typ: "at+jwt" })
       .sign(await importJWK(bare as never, "PS256"));
@@ -124,10 +125,22 @@ describe("the published key set", () => {
   test("is made once per snapshot and cache life", () => {
     expect(publicJwks(snapshot, 300)).toBe(publicJwks(snapshot, 300));
     expect(publicJwks(snapshot, 60).cacheControl).toBe("public, max-age=60");
-    expect(publicJwks({ keys: snapshot.keys.slice(1) }, 300).etag).not.toBe(publicJwks(snapshot, 300).etag);
+    expect(publicJwks({ ...snapshot, keys: snapshot.keys.slice(1) }, 300).etag).not.toBe(publicJwks(snapshot, 300).etag);
   });
 
-  test("keeps the private halves in the same order for the engine", () => {
-    expect(privateJwks(snapshot).keys.map(({ kid }) => kid)).toEqual(snapshot.keys.map(({ kid }) => kid));
+  test("is one thing, what the engine signs with another, and what it recognizes of earlier times a third", async () => {
+    const [next, retired, expired] = await Promise.all([loaded("RS256"), loaded("RS256"), loaded("RS256")]);
+    const rotated: KeySnapshot = {
+      keys: [
+        ...snapshot.keys,
+        { ...(next as LoadedKey), state: "next" },
+        { ...(retired as LoadedKey), state: "retired", privateJwk: undefined },
+      ],
+      expired: [{ ...(expired as LoadedKey), state: "expired", privateJwk: undefined }],
+    };
+    expect(signingJwks(rotated).keys.map(({ kid }) => kid)).toEqual(snapshot.keys.map(({ kid }) => kid));
+    expect(earlierKeys(rotated).map(({ kid }) => kid)).toEqual([retired?.kid, expired?.kid]);
+    const published = JSON.parse(publicJwks(rotated, 300).body).keys.map(({ kid }: { kid: string }) => kid);
+    expect(published).toEqual([...snapshot.keys.map(({ kid }) => kid), next?.kid, retired?.kid]);
   });
 });
