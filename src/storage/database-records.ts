@@ -2,6 +2,7 @@
 import type pg from "pg";
 import {
   type Lost,
+  type Owner,
   type RecordKey,
   type RecordStore,
   type StoredRecord,
@@ -28,6 +29,8 @@ function removing(which: string): string {
       WHERE gone.expires_at > now() ORDER BY status_list, status_idx ON CONFLICT DO NOTHING)
     SELECT count(*)::int AS gone FROM gone`;
 }
+
+const OWNER_COLUMNS = { accountId: "account_id", clientId: "client_id", grant: "grant_key" };
 
 type Query = (name: string, text: string, values: unknown[]) => Promise<pg.QueryResult>;
 
@@ -126,8 +129,9 @@ export class DatabaseRecords implements RecordStore {
     return (await this.#ask("read-answer", SQL.readAnswer, [key])).rows[0]?.answer ?? undefined;
   }
 
-  async tiedTo(owner: { accountId: string } | { clientId: string }): Promise<Tied[]> {
-    const [column, id] = "accountId" in owner ? ["account_id", owner.accountId] : ["client_id", owner.clientId];
+  async tiedTo(owner: Owner): Promise<Tied[]> {
+    const [[whose, id]] = Object.entries(owner) as [[keyof typeof OWNER_COLUMNS, string]];
+    const column = OWNER_COLUMNS[whose];
     const { rows } = await this.#ask(`tied-to-${column}`, `SELECT key FROM engine_record WHERE ${column} = $1 AND expires_at > now()`, [
       id,
     ]);

@@ -1,4 +1,6 @@
 /** Ending what a person or an application holds: one grant, one session, everything of an account or a client. All of it outside the engine. */
+
+import { authorizationsOf, lastingGrants } from "./engine-adapter.ts";
 import { decodeBody, keyOf } from "./record-body.ts";
 import type { RecordKey, RecordStore, Tied, Write } from "./record-store.ts";
 import type { Sealer } from "./seal.ts";
@@ -45,6 +47,30 @@ export class Endings {
     await this.#remove(both);
   }
 
+  /**
+   * The access tokens that end with a session although their grants go on: those that the application got there without offline access.
+   * @param grantIds of the session, of applications that have offline access
+   */
+  async boundTo(uid: string, grantIds: readonly string[]): Promise<Tied[]> {
+    const { store, sealer } = this.#options;
+    const members = (await Promise.all(grantIds.map((id) => store.tiedTo({ grant: keyOf("grant", id) })))).flat();
+    const tokens = members.filter(({ key }) => key.startsWith("access-token:"));
+    const ends = await Promise.all(
+      tokens.map(async ({ key }) => {
+        const record = await store.read(key);
+        const payload = record && decodeBody("access-token", key, record.body, undefined, sealer).payload;
+        return payload?.expiresWithSession === true && payload.sessionUid === uid;
+      }),
+    );
+    return tokens.filter((_, index) => ends[index]);
+  }
+
+  /** The end of records, for a commit. */
+  removals(ended: readonly Tied[]): Write[] {
+    const until = Date.now() + this.#options.longestLife * 1000;
+    return ended.map((each): Write => ({ op: "remove", ...each, until }));
+  }
+
   async #endTied(owner: { accountId: string } | { clientId: string }): Promise<void> {
     const { store } = this.#options;
     const tied = await store.tiedTo(owner);
@@ -57,18 +83,16 @@ export class Endings {
 
   async #endSessionRecord(key: RecordKey, body: string): Promise<void> {
     const { payload } = decodeBody("session", key, body, undefined, this.#options.sealer);
-    const authorizations = Object.values((payload.authorizations ?? {}) as Record<string, { grantId?: string; persistsLogout?: boolean }>);
-    const grants = authorizations.flatMap(({ grantId, persistsLogout }) =>
+    const grants = authorizationsOf(payload).flatMap(({ grantId, persistsLogout }) =>
       grantId && !persistsLogout ? [{ key: keyOf("grant", grantId) }] : [],
     );
-    await this.#remove([...grants, { key }], keyOf("session-uid", payload.uid as string));
+    const bound = await this.boundTo(payload.uid as string, lastingGrants(payload));
+    await this.#remove([...grants, ...bound, { key }], keyOf("session-uid", payload.uid as string));
   }
 
   async #remove(ended: readonly Tied[], pointer?: RecordKey): Promise<void> {
-    const until = Date.now() + this.#options.longestLife * 1000;
-    await this.#options.store.commit(
-      ended.map((each): Write => ({ op: "remove", ...each, until, ...(pointer && each.key.startsWith("session:") && { pointer }) })),
-    );
+    const withPointer = (write: Write): Write => (pointer && write.key.startsWith("session:") ? ({ ...write, pointer } as Write) : write);
+    await this.#options.store.commit(this.removals(ended).map(withPointer));
   }
 }
 

@@ -228,7 +228,10 @@ export class EngineAdapter {
     if (body.f !== undefined) Object.defineProperty(payload, PREDECESSOR, { value: body.f, enumerable: false });
     if (UNDER_A_GRANT.has(this.#kind) && !(await this.#isBacked(payload, body, scope))) return undefined;
     if (this.#kind === "session" && scope !== undefined) {
-      if (id !== undefined) scope.sessionAsRead = { key, exp: payload.exp as number, form: sessionForm(payload, body.g) };
+      if (id !== undefined) {
+        const lasting = lastingGrants(payload);
+        scope.sessionAsRead = { key, uid: payload.uid as string, exp: payload.exp as number, form: sessionForm(payload, body.g), lasting };
+      }
       if (scope.defersChecks) carry(scope, body);
     }
     if (this.#kind === "device-code" && scope?.defersChecks && this.#ageOf(stored) <= DEVICE_GRACE) return undefined;
@@ -364,8 +367,17 @@ const withoutId = ({ jti: _, ...rest }: Payload): Payload => rest;
 const sessionForm = ({ iat: _, exp: __, ...rest }: Payload, grants: Body["g"]): string =>
   JSON.stringify([Object.entries(rest).sort(([a], [b]) => (a < b ? -1 : 1)), grants]);
 
-const authorizationsOf = (session: Payload): { grantId?: string }[] =>
-  Object.values((session.authorizations ?? {}) as Record<string, { grantId?: string }>);
+interface Authorization {
+  grantId?: string;
+  /** With offline access: its grant goes on when the session ends. */
+  persistsLogout?: boolean;
+}
+
+export const authorizationsOf = (session: Payload): Authorization[] =>
+  Object.values((session.authorizations ?? {}) as Record<string, Authorization>);
+
+export const lastingGrants = (session: Payload): string[] =>
+  authorizationsOf(session).flatMap(({ grantId, persistsLogout }) => (grantId && persistsLogout ? [grantId] : []));
 
 function carry(scope: RequestScope, body: Body): void {
   for (const [key, grant] of Object.entries(body.g ?? {})) scope.copies.set(key as RecordKey, grant);

@@ -80,6 +80,9 @@ export type Write =
 export type Lost = Extract<Write, { op: "put" | "remove" | "require" | "consume" | "claim" }>;
 
 /** A record among what belongs to somebody. */
+/** Whose a record is, or under which grant it was issued. */
+export type Owner = { accountId: string } | { clientId: string } | { grant: RecordKey };
+
 export interface Tied {
   readonly key: RecordKey;
   /** Where the bit of an access token is. */
@@ -99,8 +102,8 @@ export interface RecordStore extends StatusBits {
    */
   commit(writes: readonly Write[]): Promise<Lost | undefined>;
   readAnswer(key: RecordKey): Promise<string | undefined>;
-  /** Everything tied to an account, or to a client, with the kinds that ties were given for: sessions, grants, tokens without a grant. */
-  tiedTo(owner: { accountId: string } | { clientId: string }): Promise<Tied[]>;
+  /** Everything issued under a grant, or tied to an account, or to a client, with the kinds that ties were given for: sessions, grants, tokens without a grant. */
+  tiedTo(owner: Owner): Promise<Tied[]>;
   /** Removes what has expired; Redis does so by itself. */
   sweep(): Promise<void>;
   ping(): Promise<void>;

@@ -14,6 +14,7 @@ import { Cluster } from "ioredis";
 import { tagOf } from "./hash-slots.ts";
 import {
   type Lost,
+  type Owner,
   type RecordKey,
   type RecordStore,
   type StoredRecord,
@@ -136,7 +137,7 @@ export class RedisRecords implements RecordStore {
     return (await this.#ask([answer], (redis) => redis.get(answer))) ?? undefined;
   }
 
-  async tiedTo(owner: { accountId: string } | { clientId: string }): Promise<Tied[]> {
+  async tiedTo(owner: Owner): Promise<Tied[]> {
     return (await this.#ask([index(owner)], (redis) => redis.zrange(index(owner), "0", "-1"))).map(parseMember);
   }
 
@@ -278,13 +279,17 @@ export class RedisRecords implements RecordStore {
     const endings = writes.flatMap((write) => (write.op === "remove" && write.until !== undefined ? [write] : []));
     if (endings.length === 0) return NONE;
     const keys = endings.flatMap(({ key, pointer }) => (pointer === undefined ? [key] : [key, pointer]));
-    const grants = keys.filter((key) => key.startsWith("grant:")).map((key) => `${name(key)}:members`);
+    const grants = keys.filter((key) => key.startsWith("grant:")).map((key) => `${name(key)}:members`); // expire together with their grants
     // When Redis is away the endings are written all the same: it is told when it comes back, and its tokens' bits are set then.
-    const members = await this.#ask(grants, (redis) =>
-      Promise.all(grants.map((grant) => redis.zrangebyscore(grant, Date.now(), "+inf"))),
-    ).catch((): string[][] => []);
+    const [members, expiries] = await this.#ask(grants, (redis) =>
+      Promise.all([
+        Promise.all(grants.map((grant) => redis.zrangebyscore(grant, Date.now(), "+inf"))),
+        Promise.all(grants.map((grant) => redis.pexpiretime(grant))),
+      ]),
+    ).catch((): [string[][], number[]] => [[], []]);
     const places = [...endings, ...members.flat().map(parseMember)].flatMap(({ status }) => status ?? []);
-    await this.#journal.record(keys, Math.max(...endings.map(({ until }) => until ?? 0)), places);
+    // A client's tokens may live longer than the settings let them, and with them their grant.
+    await this.#journal.record(keys, Math.max(...endings.map(({ until }) => until ?? 0), ...expiries), places);
     return places;
   }
 
@@ -382,8 +387,10 @@ function namesOf(write: Write): string[] {
   ];
 }
 
-const index = (owner: { accountId: string } | { clientId: string }): string =>
-  "accountId" in owner ? `grantor:account:{${owner.accountId}}` : `grantor:client:{${owner.clientId}}`;
+function index(owner: Owner): string {
+  if ("grant" in owner) return `${name(owner.grant)}:members`;
+  return "accountId" in owner ? `grantor:account:{${owner.accountId}}` : `grantor:client:{${owner.clientId}}`;
+}
 
 function parse(value: string | null): StoredRecord | undefined {
   if (value === null) return undefined;

@@ -23,8 +23,8 @@ export class RequestScope {
   repeats = false;
   /** What this request consumes when it commits. */
   consumed: { key: RecordKey; payload: Payload } | undefined;
-  /** The session that this request found by its cookie; `exp` in seconds, `form` what it said then. */
-  sessionAsRead: { key: RecordKey; exp: number; form: string } | undefined;
+  /** The session that this request found by its cookie; `exp` in seconds, `form` what it said then, `lasting` its grants that survive sign-out. */
+  sessionAsRead: { key: RecordKey; uid: string; exp: number; form: string; lasting: readonly string[] } | undefined;
   /** Copies may be used and checked at commit. Otherwise they are checked as they are read. */
   readonly defersChecks: boolean;
   #writes = new Map<string, Write>();
@@ -47,6 +47,12 @@ export class RequestScope {
   /** Records that are waiting to be removed, found by their pointer. */
   removals(pointer: RecordKey): RecordKey[] {
     return [...this.#writes.values()].flatMap((change) => (change.op === "remove" && change.pointer === pointer ? [change.key] : []));
+  }
+
+  /** What waits to be put under a pointer. */
+  puttingUnder(pointer: RecordKey): Payload | undefined {
+    const put = [...this.#writes.values()].find((change) => change.op === "put" && change.pointer === pointer);
+    return put && this.seen.get(put.key);
   }
 
   /** Hands over all writes and forgets them. */

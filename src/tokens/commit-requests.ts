@@ -4,7 +4,8 @@
  */
 import type { Context, Middleware } from "koa";
 import { type Endings, forgetCopies } from "../storage/endings.ts";
-import { keyOf } from "../storage/record-body.ts";
+import { lastingGrants } from "../storage/engine-adapter.ts";
+import { issuedTokenKey, keyOf } from "../storage/record-body.ts";
 import { type Lost, type RecordKey, type RecordStore, StoreUnavailableError, type Write } from "../storage/record-store.ts";
 import { type Payload, RequestScope, runInScope } from "../storage/request-scope.ts";
 import type { Sealer } from "../storage/seal.ts";
@@ -115,7 +116,8 @@ export function commitRequests(options: CommitOptions): Middleware {
 
   /** A session or grant that was ended meanwhile does not come back: what this request itself ended stays ended, and the page is asked for again. */
   async function commitPage(ctx: Context, scope: RequestScope): Promise<void> {
-    const writes = scope.take();
+    const bound = endings.removals(await endings.boundTo(...leftBehind(scope)));
+    const writes = [...scope.take(), ...bound];
     if ((await store.commit(writes)) === undefined) return;
     await store.commit(writes.filter((write) => write.op === "remove" && write.until !== undefined));
     if (ctx.path.startsWith(paths.logout)) return; // signed out, by whichever request
@@ -135,6 +137,30 @@ export function commitRequests(options: CommitOptions): Middleware {
 }
 
 function seeOther(ctx: Context, location: string): void {
+/** An access token that only its resource server can read is found again by the string that was issued, which is known only now. */
+function findableAsIssued(writes: readonly Write[], body: unknown): readonly Write[] {
+  const { access_token: issued } = (body ?? {}) as { access_token?: unknown };
+  const pointer = typeof issued === "string" ? issuedTokenKey(issued) : undefined;
+  if (pointer === undefined) return writes;
+  return writes.map((write) => (write.op === "put" && write.key.startsWith("access-token:") ? { ...write, pointer } : write));
+}
+
+/** What goes on of a session that ends with this request, or that an application leaves: its uid, and the grants that survive. */
+function leftBehind(scope: RequestScope): [uid: string, grantIds: readonly string[]] {
+  const { uid = "", lasting = [] } = scope.sessionAsRead ?? {};
+  const pointer = keyOf("session-uid", uid);
+  if (lasting.length === 0 || scope.removals(pointer).length === 0) return [uid, []];
+  const kept = new Set(lastingGrants(scope.puttingUnder(pointer) ?? {}));
+  return [uid, lasting.filter((grantId) => !kept.has(grantId))];
+}
+
+/** What a request stood on was ended meanwhile. RFC 8693 §2.2.2: of an exchanged token the answer is `invalid_request`. */
+function backingGone(ctx: Context): void {
+  invalidGrant(ctx);
+  if ((ctx.oidc as EngineContext).params?.grant_type !== TOKEN_EXCHANGE_GRANT) return;
+  ctx.body = { error: "invalid_request", error_description: "subject_token is no valid access token of this server" };
+}
+
   ctx.redirect(location);
   ctx.status = 303;
 }
