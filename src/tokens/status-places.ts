@@ -5,8 +5,10 @@ import { permutationOf } from "./status-permutation.ts";
 
 /** The next block is taken when this many indices are left. */
 const REFILL_AT = BLOCK_SIZE / 4;
-/** Milliseconds between two looks at whether the store still has the list that is being handed out from. */
-const CHECK_INTERVAL = 1_000;
+/** Milliseconds between two looks at whether the store still has the list that is being handed out from: the only times when a token waits. */
+const LOOK_EVERY = 1_000;
+/** Lists that are looked at; more than a process ever hands out from at once. */
+const LOOKS_KEPT = 64;
 
 interface Block extends Pick<ReservedBlock, "list" | "closesAt"> {
   readonly indices: number[];
@@ -28,8 +30,8 @@ export interface StatusPlacesOptions {
 export class StatusPlaces {
   readonly #options: StatusPlacesOptions;
   readonly #supplies = new Map<number, Supply>();
-  /** When the store was last asked for a list, in milliseconds since the epoch. */
-  readonly #checked = new Map<string, number>();
+  /** The newest look at each list; `at` in milliseconds since the epoch. */
+  readonly #looks = new Map<string, { at: number; isWhole: Promise<boolean> }>();
 
   constructor(options: StatusPlacesOptions) {
     this.#options = options;
@@ -48,11 +50,12 @@ export class StatusPlaces {
       supply.blocks = supply.blocks.filter(({ closesAt, indices }) => closesAt > now && indices.length > 0);
       if (supply.blocks.reduce((left, { indices }) => left + indices.length, 0) <= REFILL_AT) this.#refill(supply, longestLife);
       const block = supply.blocks[0];
-      if (block !== undefined) {
-        this.#check(block.list, now);
-        return { list: block.list, idx: block.indices.pop() as number };
+      if (block === undefined) await supply.refill;
+      else if (!(await this.#isWhole(block.list, now))) await this.forsake(block.list);
+      else {
+        const idx = block.indices.pop();
+        if (idx !== undefined) return { list: block.list, idx };
       }
-      await supply.refill;
     }
   }
 
@@ -80,15 +83,15 @@ export class StatusPlaces {
     supply.refill.catch(() => {}); // told to whoever waits for it
   }
 
-  /** Beside the token, which does not wait: its commit finds out for itself. */
-  #check(list: string, now: number): void {
-    if (now - (this.#checked.get(list) ?? 0) < CHECK_INTERVAL) return;
-    this.#checked.delete(list);
-    if (this.#checked.size >= 64) this.#checked.clear();
-    this.#checked.set(list, now);
-    this.#options.bits
-      .listVersion(list)
-      .then((version) => (version === undefined ? this.forsake(list) : undefined))
-      .catch(() => {}); // a store that is away refuses the token by itself
+  #isWhole(list: string, now: number): Promise<boolean> {
+    const known = this.#looks.get(list);
+    if (known !== undefined && Math.abs(now - known.at) < LOOK_EVERY) return known.isWhole;
+    const isWhole = this.#options.bits.listVersion(list).then(
+      (version) => version !== undefined,
+      () => true, // a store that is away has not lost it; it refuses the token by itself
+    );
+    if (this.#looks.size >= LOOKS_KEPT) this.#looks.clear();
+    this.#looks.set(list, { at: now, isWhole });
+    return isWhole;
   }
 }
