@@ -1,6 +1,6 @@
 /** `grantor token …` */
 import type { Command } from "commander";
-import type { TokenInspection } from "../../views/assets/token-inspection.js";
+import type { StatusFinding, StatusReference, TokenInspection } from "../../views/assets/token-inspection.js";
 import { describeInspection } from "../../views/assets/token-words.js";
 import { leaf, type Run } from "./commands.ts";
 import { details, printable, table } from "./output.ts";
@@ -14,26 +14,33 @@ export function addTokenCommands(token: Command, run: Run): void {
   ).action(
     run(async (services, given: string) => {
       const jwt = given === "-" ? await readInput() : given;
-      const [{ inspectToken }, { readPublicKeys }] = await Promise.all([
+      const [{ inspectToken }, { readPublicKeys }, { readTokenStatus }] = await Promise.all([
         import("../../views/assets/token-inspection.js"),
         import("../keys/public-keys.ts"),
+        import("../tokens/token-status.ts"),
       ]);
       const now = Date.now();
-      const { issuer } = services.config;
-      const statusOf = async () => ({ state: "unknown" as const, reason: "it is not looked up" });
-      await inspectToken(jwt, { keys: [], issuer, now, statusOf }); // what cannot be read needs no database
-      const keys = await readPublicKeys(await services.database());
-      const inspection = await inspectToken(jwt, { keys, issuer, now, statusOf });
-      return { json: inspectionJson(inspection), text: inspectionText(inspection, now) };
+      const statusOf = async ({ idx, uri }: StatusReference): Promise<StatusFinding> => {
+        const status = await readTokenStatus(await services.database(), { list: uri.slice(uri.lastIndexOf("/") + 1), idx });
+        if (status === undefined) return { state: "unknown", reason: "its list is not kept any longer" };
+        return status.endedAt === undefined ? { state: "valid" } : { state: "revoked", since: status.endedAt };
+      };
+      const sources = { issuer: services.config.issuer, now, statusOf };
+      await inspectToken(jwt, { ...sources, keys: [] }); // what cannot be read needs no database
+      const inspection = await inspectToken(jwt, { ...sources, keys: await readPublicKeys(await services.database()) });
+      const description = describeInspection(inspection, now);
+      return { json: inspectionJson(inspection, description), text: inspectionText(inspection, description) };
     }),
   );
 }
 
-function inspectionJson(inspection: TokenInspection): Record<string, unknown> {
+type Description = ReturnType<typeof describeInspection>;
+
+function inspectionJson(inspection: TokenInspection, { verdict }: Description): Record<string, unknown> {
   const { header, claims, explained, key, reference, status } = inspection;
   return {
     kind: inspection.kind,
-    verdict: describeInspection(inspection, Date.now()).verdict.text,
+    verdict: verdict.text,
     header,
     ...(claims !== undefined && { claims }),
     meanings: Object.fromEntries(explained.flatMap(({ name, meaning }) => (meaning === undefined ? [] : [[name, meaning]]))),
@@ -44,12 +51,16 @@ function inspectionJson(inspection: TokenInspection): Record<string, unknown> {
     not_yet_valid: inspection.notYetValid,
     issued_here: inspection.ours,
     verifies: inspection.verifies,
-    status: { state: status.state, ...(status.reason !== undefined && { reason: status.reason }), ...reference },
+    status: {
+      state: status.state,
+      ...(status.reason !== undefined && { reason: status.reason }),
+      ...(status.since !== undefined && { since: status.since.toISOString() }),
+      ...reference,
+    },
   };
 }
 
-function inspectionText(inspection: TokenInspection, now: number): string {
-  const { verdict, facts, header, claims } = describeInspection(inspection, now);
+function inspectionText(inspection: TokenInspection, { verdict, facts, header, claims }: Description): string {
   const rows = (values: typeof claims) =>
     indent(
       table(

@@ -65,6 +65,7 @@ export interface PageModels {
     account?: string | undefined;
     metadata: string;
     jwks: string;
+    inspector: string;
     documentation?: string | undefined;
   };
   login: FormView & {
@@ -131,6 +132,8 @@ export interface PageModels {
     /** An error code of the protocol, for the application's developer. */
     code?: string | undefined;
   };
+  /** `keys`: all signing keys, revoked ones too; `jwks`: the path of those that are published. */
+  inspector: { jwks: string; keys: readonly { kid: string; alg: string; state: string }[] };
   /** The form takes back what was allowed to an application, named by `client_id`. */
   account: FormView & {
     person: PersonView;

@@ -39,6 +39,7 @@ const POLICIES: Partial<Record<View, PagePolicy>> = {
   "email-verified": { formMayLeave: false, popup: true },
   "signed-out": { formMayLeave: false, popup: true },
   error: { formMayLeave: false, popup: true },
+  inspector: { ...OWN_PAGE, fetches: true },
 };
 
 /**
@@ -86,6 +87,8 @@ export function createRenderer(options: RendererOptions): Render {
     stylesheet: assets.url("grantor.css"),
     script: assets.url("comfort.js"),
     icon: assets.url("icon.svg"),
+    /** The URL of what one page alone needs. */
+    asset: (name: string) => assets.url(name),
     csrfField: CSRF_FIELD,
     lang: "en",
     host: hostOf,

@@ -36,6 +36,8 @@ export interface PagePolicy {
   formMayLeave: boolean;
   /** The page may be shown in a window that a client opened and watches: `Cross-Origin-Opener-Policy` would cut it off. */
   popup: boolean;
+  /** The page's script reads from this server, and from nowhere else. */
+  fetches?: boolean;
 }
 
 const PERMISSIONS_POLICY = "camera=(), geolocation=(), microphone=(), payment=(), usb=()";
@@ -50,9 +52,10 @@ export function pageNonce(ctx: Context): string {
 /** Gives the answer the policy of a page. Call it again to change the policy of the same answer: the nonce stays. */
 export function setPagePolicy(ctx: Context, policy: PagePolicy): void {
   const formAction = policy.formMayLeave ? "" : "; form-action 'self'";
+  const connect = policy.fetches ? "; connect-src 'self'" : "";
   ctx.set(
     "Content-Security-Policy",
-    `default-src 'none'; style-src 'self'; img-src 'self' https: data:; script-src 'nonce-${pageNonce(ctx)}'; base-uri 'none'; frame-ancestors 'none'${formAction}`,
+    `default-src 'none'; style-src 'self'; img-src 'self' https: data:; script-src 'nonce-${pageNonce(ctx)}'; base-uri 'none'; frame-ancestors 'none'${formAction}${connect}`,
   );
   ctx.set("X-Frame-Options", "DENY");
   ctx.set("Permissions-Policy", PERMISSIONS_POLICY);

@@ -55,6 +55,7 @@ export function ownPages(options: OwnPagesOptions): Router {
       account: account && "/account",
       metadata: "/.well-known/openid-configuration",
       jwks: "/.well-known/jwks.json",
+      inspector: "/apps/inspector",
     });
   });
 

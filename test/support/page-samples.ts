@@ -45,13 +45,21 @@ export const samples: Record<string, Sample> = {
       signUp: "/sign-up",
       metadata: "/.well-known/openid-configuration",
       jwks: "/.well-known/jwks.json",
+      inspector: "/apps/inspector",
       documentation: "https://docs.example/",
     },
   },
   "home-signed-in": {
     view: "home",
-    model: { signIn: "/sign-in", account: "/account", metadata: "/.well-known/openid-configuration", jwks: "/.well-known/jwks.json" },
+    model: {
+      signIn: "/sign-in",
+      account: "/account",
+      metadata: "/.well-known/openid-configuration",
+      jwks: "/.well-known/jwks.json",
+      inspector: "/apps/inspector",
+    },
   },
+  inspector: { view: "inspector", model: { jwks: "/.well-known/jwks.json", keys: [{ kid: "a-key", alg: "RS256", state: "current" }] } },
   login: {
     view: "login",
     model: { action: "/interaction/x/login", client, signUp: "/sign-up", resetPassword: "/reset-password", cancel: "/interaction/x/abort" },

@@ -3,7 +3,14 @@ import { CompactEncrypt, CompactSign, importJWK } from "jose";
 import { beforeAll, describe, expect, test } from "vitest";
 import { generateSigningJwk, publicPart, SIGNING_ALGS, type SigningAlg } from "../../src/keys/algorithms.ts";
 import type { PublicKey } from "../../src/keys/public-keys.ts";
-import { inspectToken, readStatus, type Sources, type StatusFinding, UnreadableTokenError } from "../../views/assets/token-inspection.js";
+import {
+  inspectToken,
+  readStatus,
+  type Sources,
+  type StatusFinding,
+  type StatusReference,
+  UnreadableTokenError,
+} from "../../views/assets/token-inspection.js";
 import { describeInspection } from "../../views/assets/token-words.js";
 
 const ISSUER = "https://id.example";
@@ -15,11 +22,11 @@ const privateKeys = new Map<SigningAlg, Awaited<ReturnType<typeof generateSignin
 const keys: PublicKey[] = [];
 const asked: unknown[] = [];
 let status: StatusFinding = { state: "valid" };
-const context: Sources = {
+const context = {
   keys,
   issuer: ISSUER,
   now: NOW,
-  statusOf: async (reference) => {
+  statusOf: async (reference: StatusReference) => {
     asked.push(reference);
     return status;
   },

@@ -1,5 +1,5 @@
 // Comfort only: every page works without it. Adds a button to each password field that shows what was typed.
-for (const input of document.querySelectorAll('input[type="password"]')) {
+for (const input of document.querySelectorAll(/** @type {"input"} */ ('input[type="password"]'))) {
   const button = document.createElement("button");
   button.type = "button";
   button.className = "reveal";
@@ -18,5 +18,5 @@ for (const input of document.querySelectorAll('input[type="password"]')) {
   input.form?.addEventListener("submit", () => {
     input.type = "password";
   });
-  input.parentElement.append(button);
+  input.parentElement?.append(button);
 }

@@ -6,16 +6,16 @@
 import { claimMeaning, headerMeaning, isTime, own, TIME_CLAIMS } from "./token-words.js";
 
 /**
- * @typedef {"valid" | "invalid" | "unknown_key" | "revoked_key" | "wrong_algorithm" | "unsigned" | "shared_secret" | "not_supported" | "encrypted"} SignatureFinding
+ * @typedef {"valid" | "invalid" | "unknown_key" | "revoked_key" | "expired_key" | "wrong_algorithm" | "unsigned" | "shared_secret" | "not_supported" | "no_keys" | "encrypted"} SignatureFinding
  * `invalid`: it is not what the key signed; `unknown_key`: the header names a key that is none of ours; `wrong_algorithm`: the key is ours,
  * but not for the algorithm in the header (RFC 8725 §3.1); `unsigned`: `none`; `shared_secret`: HMAC, which no public key can check;
- * `not_supported`: not by this browser; `encrypted`: the signature is inside (JWE).
+ * `not_supported`: not by this browser; `no_keys`: ours cannot be had; `encrypted`: the signature is inside (JWE).
  *
  * @typedef {object} InspectedKey one of ours
  * @property {string} kid
  * @property {string} alg
- * @property {string} state next, current, retired or revoked
- * @property {object | undefined} [jwk] the public half; a revoked key needs none
+ * @property {string} state next, current, retired, expired or revoked
+ * @property {object | undefined} [jwk] the public half; a key that is not published needs none
  *
  * @typedef {object} StatusReference where a token says that its status is published
  * @property {number} idx
@@ -25,6 +25,7 @@ import { claimMeaning, headerMeaning, isTime, own, TIME_CLAIMS } from "./token-w
  * @property {"valid" | "revoked" | "unknown" | "none"} state `none`: the token does not say where; `unknown`: `reason` says why
  * @property {string} [reason] a clause, without a full stop
  * @property {Date} [asOf] when the list was made
+ * @property {Date} [since] when it was revoked
  *
  * @typedef {object} ExplainedValue
  * @property {string} name
@@ -48,7 +49,7 @@ import { claimMeaning, headerMeaning, isTime, own, TIME_CLAIMS } from "./token-w
  * @property {StatusFinding} status
  *
  * @typedef {object} Sources
- * @property {readonly InspectedKey[]} keys ours, revoked ones too
+ * @property {readonly InspectedKey[] | undefined} keys ours, revoked ones too; undefined: they cannot be had
  * @property {string} issuer
  * @property {number} now milliseconds since the epoch
  * @property {(reference: StatusReference) => Promise<StatusFinding>} statusOf asked for tokens that we signed alone, and for lists of ours
@@ -75,8 +76,8 @@ export async function inspectToken(given, { keys, issuer, now, statusOf }) {
   const header = decode(head, "header");
   const encrypted = parts.length === 5;
   const claims = encrypted ? undefined : decode(body, "claims");
-  const named = keys.find(({ kid }) => kid === header.kid);
-  const signature = encrypted ? "encrypted" : await checkSignature(header, named, `${head}.${body}`, tail);
+  const named = keys?.find(({ kid }) => kid === header.kid);
+  const signature = encrypted ? "encrypted" : keys === undefined ? "no_keys" : await checkSignature(header, named, `${head}.${body}`, tail);
   const expired = typeof claims?.exp === "number" && claims.exp * 1000 <= now;
   const notYetValid = typeof claims?.nbf === "number" && claims.nbf * 1000 > now;
   const ours = claims?.iss === issuer;
@@ -120,7 +121,7 @@ export async function inspectToken(given, { keys, issuer, now, statusOf }) {
  * Reads one status out of a status list token (draft-ietf-oauth-status-list §8.3).
  * @param {string} jwt
  * @param {StatusReference} reference
- * @param {Pick<Sources, "keys" | "now">} sources
+ * @param {{ keys: readonly InspectedKey[], now: number }} sources
  * @returns {Promise<StatusFinding>}
  */
 export async function readStatus(jwt, { idx, uri }, { keys, now }) {
@@ -224,6 +225,7 @@ async function checkSignature(header, key, signed, tail) {
   if (key === undefined) return /^HS\d/.test(String(header.alg)) ? "shared_secret" : "unknown_key";
   if (header.alg !== key.alg) return "wrong_algorithm";
   if (key.state === "revoked") return "revoked_key";
+  if (key.state === "expired") return "expired_key";
   const algorithm = own(ALGORITHMS, key.alg);
   if (algorithm === undefined || key.jwk === undefined) return "unknown_key";
   let signature;

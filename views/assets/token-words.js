@@ -119,10 +119,12 @@ const SIGNATURES = {
   invalid: "NOT valid: this is not what the key signed",
   unknown_key: "cannot be checked: the key is none of this server's",
   revoked_key: "NOT valid: the key was revoked, and with it all that it ever signed",
+  expired_key: "NOT valid any more: the key is no longer published, since all that it signed has expired",
   wrong_algorithm: "NOT valid: this server's key of that name is for another algorithm",
   unsigned: "NOT there: anybody can have written this",
   shared_secret: "cannot be checked here: it was made with a secret that the resource server shares with its issuer",
   not_supported: "cannot be checked here: this browser does not know the algorithm",
+  no_keys: "cannot be checked: this server's keys cannot be had at the moment",
   encrypted: "inside, where only the recipient can see it",
 };
 
@@ -131,6 +133,7 @@ const KEY_STATES = {
   next: "published, does not sign yet",
   current: "signs now",
   retired: "signs no longer, still published for what it signed",
+  expired: "unpublished: what it signed has expired",
   revoked: "unpublished: nothing that it signed counts",
 };
 
@@ -153,9 +156,10 @@ export function describeInspection(inspection, now) {
   };
   const place = reference && `entry ${reference.idx} of ${reference.uri}`;
   const asOf = status.asOf ? `; the list is of ${dateAndTime(status.asOf)}` : "";
+  const since = status.since ? ` ${relativeTime(status.since, now)} (${dateAndTime(status.since)})` : "";
   const statusWords = {
     valid: `valid: ${place}${asOf}`,
-    revoked: `REVOKED: ${place}${asOf}`,
+    revoked: `REVOKED${since}: ${place}${asOf}`,
     unknown: `not known: ${status.reason ?? "nobody says"}`,
     none: "not published: it counts until it expires",
   };
@@ -202,9 +206,12 @@ function verdictOf({ claims, ours, signature, expired, notYetValid, status }) {
       text: "Only the resource server that it is encrypted to can read it. Whether it counts, introspection tells those who may ask.",
     };
   const faults = [
-    { invalid: "its signature is not valid", revoked_key: "its key was revoked", wrong_algorithm: "its algorithm is not the key's" }[
-      /** @type {string} */ (signature)
-    ],
+    {
+      invalid: "its signature is not valid",
+      revoked_key: "its key was revoked",
+      expired_key: "its key is no longer published",
+      wrong_algorithm: "its algorithm is not the key's",
+    }[/** @type {string} */ (signature)],
     signature === "unsigned" && "it is not signed",
     expired && "it has expired",
     notYetValid && "its time has not come",
