@@ -19,6 +19,7 @@ interface ClientOptions {
   scope?: string[];
   authMethod?: string;
   grantType?: string[];
+  dpop?: boolean;
   pkce?: boolean;
   firstParty?: boolean;
   verified?: boolean;
@@ -36,6 +37,7 @@ export function addClientCommands(client: Command, run: Run): void {
   describedBy(create)
     .requiredOption("--name <name>", "what people read when they are asked for consent")
     .addOption(typeOption().makeOptionMandatory())
+    .option("--dpop", "give it only tokens that are bound to a key of its own (RFC 9449)")
     .addOption(new Option("--verified", "show people that you know who stands behind it"))
     .option("--no-pkce", "let a confidential OpenID Connect application send a nonce instead of a PKCE challenge")
     .option("--first-party", "your own: people are not asked for consent")
@@ -99,6 +101,8 @@ export function addClientCommands(client: Command, run: Run): void {
     .option("--no-post-logout-redirect-uri", "take all post-logout redirect URIs away")
     .option("--verified", "show people that you know who stands behind it")
     .option("--no-verified", "show people that you do not know who stands behind it")
+    .option("--dpop", "give it only tokens that are bound to a key of its own (RFC 9449)")
+    .option("--no-dpop", "give it bearer tokens as well, when it sends no proof")
     .option("--pkce", "require PKCE")
     .option("--no-pkce", "let a confidential OpenID Connect application send a nonce instead of a PKCE challenge")
     .option("--first-party", "your own: people are not asked for consent")
@@ -169,7 +173,8 @@ function describedBy(command: Command): Command {
 }
 
 function orderOf(options: ClientOptions): ClientOrder {
-  const { name, type, redirectUri, postLogoutRedirectUri, scope, authMethod, grantType, pkce, firstParty, verified, metadata } = options;
+  const { name, type, redirectUri, postLogoutRedirectUri, scope, authMethod, grantType, dpop, pkce, firstParty, verified, metadata } =
+    options;
   const { accessTokenTtl, refreshTokenTtl, refreshTokenMaxAge } = options;
   const tokenExchange = exchangeOf(options);
   return {
@@ -181,6 +186,7 @@ function orderOf(options: ClientOptions): ClientOrder {
     ...(scope !== undefined && { scope: scope.join(" ") }),
     ...(authMethod !== undefined && { authMethod }),
     ...(grantType !== undefined && { grantTypes: grantType }),
+    ...(dpop !== undefined && { dpopBound: dpop }),
     ...(pkce !== undefined && { requirePkce: pkce }),
     ...(firstParty !== undefined && { firstParty }),
     ...(verified !== undefined && { verified }),

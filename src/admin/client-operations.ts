@@ -23,6 +23,8 @@ export interface ClientOrder {
   authMethod?: string;
   /** `device_code` stands for its URN. */
   grantTypes?: readonly string[];
+  /** Bound to a key by DPoP, and no other tokens (RFC 9449 §5.2). */
+  dpopBound?: boolean;
   requirePkce?: boolean;
   firstParty?: boolean;
   verified?: boolean;
@@ -143,7 +145,7 @@ export function createClientOperations(options: ClientOperationsOptions): Client
 }
 
 function metadataOf(order: ClientOrder): Record<string, unknown> {
-  const { metadata, name, redirectUris, postLogoutRedirectUris, scope, authMethod, grantTypes } = order;
+  const { metadata, name, redirectUris, postLogoutRedirectUris, scope, authMethod, grantTypes, dpopBound } = order;
   return {
     ...metadata,
     ...(name !== undefined && { client_name: name }),
@@ -151,6 +153,7 @@ function metadataOf(order: ClientOrder): Record<string, unknown> {
     ...(postLogoutRedirectUris !== undefined && { post_logout_redirect_uris: postLogoutRedirectUris }),
     ...(scope !== undefined && { scope: joinScope(splitScope(scope).filter((name) => !isManagementScope(name))) }),
     ...(authMethod !== undefined && { token_endpoint_auth_method: authMethod }),
+    ...(dpopBound !== undefined && { dpop_bound_access_tokens: dpopBound }),
     // RFC 7591 §2.1: the response types follow from the grant types.
     ...(grantTypes !== undefined && { grant_types: grantTypes.map(grantType), response_types: null }),
   };

@@ -85,13 +85,15 @@ describe.each(stores)("the command line beside a server on $name", ({ open }) =>
       first_party: false,
       created_by: "operator",
     });
-    const device = await json("client", "create", "--name", "Television", "--type", "device");
+    const device = await json<Registered>("client", "create", "--name", "Television", "--type", "device", "--dpop");
     expect(device).toMatchObject({
+      dpop_bound_access_tokens: true,
       token_endpoint_auth_method: "none",
       grant_types: ["urn:ietf:params:oauth:grant-type:device_code", "refresh_token"],
     });
     expect(device).not.toHaveProperty("client_secret");
-    expect(await audited("client.created", "client_id", String(device.client_id))).toBe("operator");
+    expect(await json("client", "update", device.client_id, "--no-dpop")).toMatchObject({ dpop_bound_access_tokens: false });
+    expect(await audited("client.created", "client_id", device.client_id)).toBe("operator");
     const { clients } = await json<{ clients: { client_id: string }[] }>("client", "list");
     expect(clients.map(({ client_id }) => client_id)).toEqual([web.client_id, service.client_id, device.client_id]);
     expect(JSON.stringify(clients)).not.toContain(web.client_secret);

@@ -1,10 +1,14 @@
 /** RFC 7662: who may ask about which token, and what they hear. */
-import { decodeJwt } from "jose";
+import { createRemoteJWKSet, decodeJwt, decodeProtectedHeader, jwtVerify } from "jose";
+import * as oauth from "oauth4webapi";
+import * as oidc from "openid-client";
 import { expect, it } from "vitest";
+import { proofKey, withNonce } from "../support/dpop.ts";
 import { describeFlows } from "../support/flows.ts";
 import { answerOf, introspect, post, refresh, type SeededClient, signIn, type Tokens, userinfo } from "../support/grantor.ts";
 
 const INACTIVE = { active: false };
+const SIGNED = "application/token-introspection+jwt";
 
 describeFlows("introspection", (flow) => {
   const ask = (client: SeededClient, parameters: Record<string, string>, headers: Record<string, string> = {}) =>
@@ -73,6 +77,127 @@ describeFlows("introspection", (flow) => {
     expect(seen).not.toHaveProperty("token_type");
     expect(await introspect(flow.grantor, server, token)).toEqual(INACTIVE);
     expect(await introspect(flow.grantor, await flow.grantor.client(), token)).toEqual(INACTIVE);
+  });
+
+  it("says of every kind of token what its JWT says", async () => {
+    const { audience, scope, server, client, person, tokens } = await guarded();
+    /** What the JWT and the answer both tell, each in its own way. */
+    const told = async (token: string, by = server) => {
+      const { status: _, ...claims } = decodeJwt(token);
+      const { active, token_type, status: __, ...seen } = await introspect(flow.grantor, by, token);
+      expect(seen).toEqual(claims);
+      return { active, token_type };
+    };
+    expect(await told(tokens.access_token)).toEqual({ active: true, token_type: "Bearer" });
+    const refreshed = (await (await refresh(flow.grantor, client, tokens.refresh_token as string)).json()) as Tokens;
+    expect(await told(refreshed.access_token)).toEqual({ active: true, token_type: "Bearer" });
+
+    const robot = await flow.grantor.client({ type: "service", metadata: { scope } });
+    const alone = { grant_type: "client_credentials", resource: audience, scope };
+    const key = await proofKey();
+    const tokenEndpoint = `${flow.grantor.url}/oauth/token`;
+    const given = (await (await post(tokenEndpoint, robot, alone)).json()) as Tokens;
+    expect(await told(given.access_token)).toEqual({ active: true, token_type: "Bearer" });
+    expect(await told(given.access_token, robot)).toEqual({ active: true, token_type: "Bearer" });
+    expect(await introspect(flow.grantor, server, given.access_token)).toMatchObject({
+      sub: robot.client_id,
+      client_id: robot.client_id,
+      scope,
+    });
+    expect(await introspect(flow.grantor, client, given.access_token)).toEqual(INACTIVE);
+    const { response } = await withNonce(async (nonce) =>
+      post(tokenEndpoint, robot, alone, { DPoP: await key.prove("POST", tokenEndpoint, { nonce }) }),
+    );
+    const bound = ((await response.json()) as Tokens).access_token;
+    expect(await told(bound)).toEqual({ active: true, token_type: "DPoP" });
+    expect(await introspect(flow.grantor, server, bound)).toMatchObject({ cnf: { jkt: key.jkt } });
+    await revoke(robot, given.access_token);
+    for (const by of [server, robot]) expect(await introspect(flow.grantor, by, given.access_token)).toEqual(INACTIVE);
+
+    const roles = await flow.grantor.person({ roles: ["editor"] });
+    const own = await flow.grantor.client();
+    const { tokens: named } = await signIn(flow.grantor, own, roles, { parameters: { scope: "openid roles" } });
+    expect(await told(named.access_token, own)).toEqual({ active: true, token_type: "Bearer" });
+    expect(await introspect(flow.grantor, own, named.access_token)).toMatchObject({ roles: ["editor"], sub: roles.id });
+    expect(await introspect(flow.grantor, client, refreshed.refresh_token as string)).toMatchObject({
+      active: true,
+      iss: flow.grantor.url,
+      client_id: client.client_id,
+      sub: person.id,
+      scope: `openid ${scope}`,
+      exp: expect.any(Number),
+      iat: expect.any(Number),
+    });
+  });
+
+  it("signs its answer for whoever asks for that (RFC 9701)", async () => {
+    const { audience, server, client, tokens } = await guarded();
+    const keys = createRemoteJWKSet(new URL(`${flow.grantor.url}/.well-known/jwks.json`));
+    const askSigned = async (by: SeededClient, token: string, accept = SIGNED) => {
+      const response = await ask(by, { token }, { Accept: accept });
+      expect([response.status, response.headers.get("Content-Type")]).toEqual([200, expect.stringContaining(SIGNED)]);
+      expect(response.headers.get("Cache-Control")).toBe("no-store");
+      const { payload, protectedHeader } = await jwtVerify(await response.text(), keys, {
+        issuer: flow.grantor.url,
+        audience: by.client_id,
+        typ: "token-introspection+jwt",
+      });
+      const { iss: _, aud, iat, token_introspection, ...more } = payload;
+      expect([aud, iat, more]).toEqual([by.client_id, expect.any(Number), {}]); // no exp, no sub: it is no access token (RFC 9701 §5)
+      return { alg: protectedHeader.alg, told: token_introspection };
+    };
+    const told = await introspect(flow.grantor, server, tokens.access_token);
+    expect(told).toMatchObject({ active: true, aud: audience });
+    expect(await askSigned(server, tokens.access_token)).toEqual({ alg: "RS256", told });
+    expect(await askSigned(server, tokens.access_token, `application/json;q=0.5, ${SIGNED}`)).toEqual({ alg: "RS256", told });
+    expect(await askSigned(client, tokens.refresh_token as string)).toMatchObject({ told: { active: true, client_id: client.client_id } });
+    for (const [by, token] of [
+      [server, tokens.refresh_token as string],
+      [server, "unknown"],
+      [await flow.grantor.client(), tokens.access_token],
+    ] as const)
+      expect(await askSigned(by, token)).toEqual({ alg: "RS256", told: INACTIVE });
+    for (const alg of ["ES256", "PS256", "EdDSA"]) {
+      const chooses = await flow.grantor.client({ type: "service", metadata: { introspection_signed_response_alg: alg } });
+      expect(await askSigned(chooses, tokens.access_token)).toEqual({ alg, told: INACTIVE });
+    }
+    // Whoever does not ask for it gets JSON, and whoever may not ask at all hears so.
+    for (const Accept of ["*/*", "application/json"])
+      expect(await answerOf(ask(server, { token: tokens.access_token }, { Accept }))).toEqual({ status: 200, body: told });
+    const spa = await flow.grantor.client({ type: "spa" });
+    const refused = await ask(spa, { token: tokens.access_token }, { Accept: SIGNED });
+    expect(refused.headers.get("Content-Type")).toContain("application/json");
+    expect(await answerOf(refused)).toMatchObject({ status: 401, body: { error: "invalid_client" } });
+    await revoke(client, tokens.access_token);
+    expect(await askSigned(server, tokens.access_token)).toEqual({ alg: "RS256", told: INACTIVE });
+    // The answer opens nothing itself.
+    const answer = await (await ask(client, { token: tokens.refresh_token as string }, { Accept: SIGNED })).text();
+    expect(decodeProtectedHeader(answer).typ).toBe("token-introspection+jwt");
+    expect(await introspect(flow.grantor, client, answer)).toEqual(INACTIVE);
+    expect((await userinfo(flow.grantor, answer)).status).toBe(401);
+  });
+
+  it("is understood by oauth4webapi and openid-client, signed and not", async () => {
+    const { audience, server, client, person, tokens } = await guarded();
+    const insecure = { [oauth.allowInsecureRequests]: true };
+    const issuer = new URL(flow.grantor.url);
+    const as = await oauth.processDiscoveryResponse(issuer, await oauth.discoveryRequest(issuer, insecure));
+    const self: oauth.Client = { client_id: server.client_id, introspection_signed_response_alg: "RS256" };
+    const auth = oauth.ClientSecretBasic(server.client_secret as string);
+    const expected = { active: true, aud: audience, sub: person.id, client_id: client.client_id };
+    for (const requestJwtResponse of [true, false]) {
+      const options = { ...insecure, requestJwtResponse };
+      const response = await oauth.introspectionRequest(as, self, auth, tokens.access_token, options);
+      expect(response.headers.get("Content-Type")).toContain(requestJwtResponse ? SIGNED : "application/json");
+      expect(await oauth.processIntrospectionResponse(as, self, response)).toMatchObject(expected);
+      if (requestJwtResponse) await oauth.validateApplicationLevelSignature(as, response, insecure);
+    }
+    const metadata = { introspection_signed_response_alg: "RS256" };
+    const config = await oidc.discovery(issuer, server.client_id, metadata, oidc.ClientSecretBasic(server.client_secret as string), {
+      execute: [oidc.allowInsecureRequests, oidc.enableNonRepudiationChecks],
+    });
+    expect(await oidc.tokenIntrospection(config, tokens.access_token)).toMatchObject(expected);
+    expect(await oidc.tokenIntrospection(config, "unknown")).toEqual(INACTIVE);
   });
 
   it("refuses public clients, and clients that do not prove who they are", async () => {

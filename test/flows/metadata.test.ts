@@ -55,6 +55,8 @@ describeFlows("metadata", (flow) => {
       ),
       subject_types_supported: ["public"],
       id_token_signing_alg_values_supported: ["RS256", "ES256", "PS256", "EdDSA"],
+      introspection_signing_alg_values_supported: ["RS256", "ES256", "PS256", "EdDSA"],
+      dpop_signing_alg_values_supported: ["ES256", "EdDSA", "Ed25519", "RS256", "PS256"],
       token_endpoint_auth_methods_supported: ["client_secret_basic", "client_secret_post", "private_key_jwt", "none"],
       token_endpoint_auth_signing_alg_values_supported: expect.arrayContaining(["RS256", "ES256", "PS256", "EdDSA"]),
       claims_supported: expect.arrayContaining(["sub", "name", "email", "email_verified", "roles"]),

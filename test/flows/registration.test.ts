@@ -235,6 +235,14 @@ describeFlows("registration with an initial access token", (flow) => {
     expect(new URL(page.url).searchParams.get("error")).toBe("invalid_request");
   });
 
+  it("lets a client bind its tokens to a key, and say how introspection is signed", async () => {
+    const own = { dpop_bound_access_tokens: true, introspection_signed_response_alg: "ES256" };
+    const client = await register({ ...WEB, ...own });
+    expect(client).toMatchObject(own);
+    expect((await answerOf(manage(client, "GET"))).body).toMatchObject(own);
+    expect(await register()).toMatchObject({ dpop_bound_access_tokens: false, introspection_signed_response_alg: "RS256" });
+  });
+
   it("keeps what an operator vouched for from a client that would become another", async () => {
     const client = await register();
     await flow.grantor.services.clients.update(client.client_id, { verified: true, firstParty: true });
@@ -300,6 +308,8 @@ describeFlows("registration with an initial access token", (flow) => {
     await refused({ token_endpoint_auth_method: "private_key_jwt" }, "invalid_client_metadata");
     await refused({ id_token_signed_response_alg: "HS256" }, "invalid_client_metadata");
     await refused({ id_token_signed_response_alg: "none" }, "invalid_client_metadata");
+    await refused({ introspection_signed_response_alg: "HS256" }, "invalid_client_metadata");
+    await refused({ dpop_bound_access_tokens: "true" }, "invalid_client_metadata");
     await refused({ subject_type: "pairwise" }, "invalid_client_metadata");
     await refused({ scope: "openid made:up" }, "invalid_client_metadata");
     await refused({ client_name: "Bank\u202Eknab" }, "invalid_client_metadata");

@@ -103,6 +103,8 @@ describe("a fault", () => {
     ["backchannel_logout_uri", { ...REDIRECT, backchannel_logout_uri: "http://10.0.0.1/" }],
     ["id_token_signed_response_alg", { ...REDIRECT, id_token_signed_response_alg: "none" }],
     ["id_token_signed_response_alg", { ...REDIRECT, id_token_signed_response_alg: "HS256" }],
+    ["introspection_signed_response_alg", { ...REDIRECT, introspection_signed_response_alg: "none" }],
+    ["dpop_bound_access_tokens", { ...REDIRECT, dpop_bound_access_tokens: "yes" }],
     ["scope", { ...REDIRECT, scope: 'api:"read"' }],
     ["scope", { ...REDIRECT, scope: ["openid"] }],
     ["contacts[0]", { ...REDIRECT, contacts: ["nobody"] }],
