@@ -14,9 +14,13 @@ export function sendDocument(ctx: Context, { body, etag, cacheControl, contentTy
   ctx.status = 200;
   ctx.set({ ETag: etag, "Cache-Control": cacheControl, "Access-Control-Allow-Origin": "*", "Access-Control-Expose-Headers": "ETag" });
   ctx.type = contentType;
-  if (ctx.fresh) {
-    ctx.status = 304;
-    return;
-  }
-  ctx.body = body;
+  if (isKnown(ctx.get("If-None-Match"), etag)) ctx.status = 304;
+  else ctx.body = body;
 }
+
+/**
+ * Whether the one who asks has this representation (RFC 9110 §13.1.2). Not Koa's `fresh`: `Cache-Control: no-cache`, which `fetch` adds to a
+ * request with If-None-Match, is about caches on the way (RFC 9111 §5.2.1.4) and not for whoever answers.
+ */
+const isKnown = (ifNoneMatch: string, etag: string): boolean =>
+  ifNoneMatch === "*" || ifNoneMatch.split(",").some((known) => known.trim().replace(/^W\//, "") === etag);
