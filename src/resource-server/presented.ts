@@ -46,9 +46,9 @@ export function headerOf({ headers }: RequestLike, name: string): string | undef
 export function urlOf(request: RequestLike, origin: string | undefined): URL | undefined {
   const { url = "/" } = request;
   const encrypted = (request as { socket?: { encrypted?: boolean } }).socket?.encrypted === true;
-  const base = origin ?? `${encrypted ? "https" : "http"}://${headerOf(request, "host")}`;
-  const absolute = /^https?:/i.test(url) ? url : base + url;
-  if (!URL.canParse(absolute)) return undefined;
-  const { pathname, search } = new URL(absolute);
-  return origin === undefined ? new URL(absolute) : new URL(pathname + search, origin);
+  const here = origin ?? `${encrypted ? "https" : "http"}://${headerOf(request, "host")}`;
+  const said = /^https?:/i.test(url) ? url : here + url;
+  if (!URL.canParse(said)) return undefined;
+  const { pathname, search } = new URL(said);
+  return origin === undefined ? new URL(said) : new URL(origin + pathname + search);
 }

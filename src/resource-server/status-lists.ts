@@ -162,6 +162,7 @@ export class StatusLists {
     const bytes = await inflate(base64url.decode(lst), maxListBytes).catch((cause: unknown) => {
       throw new Unavailable(`${uri} cannot be decompressed`, { cause });
     });
+    if (bytes.length === 0) throw new Unavailable(`${uri} is empty`);
     // Counted from its own time, so that caches do not add up; and never longer than from now, should our clock be behind.
     const old = Math.min(iat * 1000, askedAt) + ttl * 1000;
     const endsAt = exp === undefined ? old : exp * 1000;
