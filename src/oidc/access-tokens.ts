@@ -4,6 +4,7 @@
  */
 import { type AccessToken, type ClientCredentials, errors, type KoaContextWithOIDC } from "oidc-provider";
 import type { AccessTokenRecord, EngineDependencies } from "./ports.ts";
+import { exchangedPayload, exchangedRecord, grantedExchange } from "./token-exchange.ts";
 
 type JwtToken = AccessToken | ClientCredentials;
 
@@ -30,7 +31,9 @@ export function recordingCustomizer({
   recordAccessToken,
   takeStatusPlace,
 }: Pick<EngineDependencies, "recordAccessToken" | "takeStatusPlace">) {
-  return async (_ctx: KoaContextWithOIDC, token: JwtToken, jwt: { payload: Record<string, unknown> }): Promise<void> => {
+  return async (ctx: KoaContextWithOIDC, token: JwtToken, jwt: { payload: Record<string, unknown> }): Promise<void> => {
+    const exchange = grantedExchange(ctx);
+    if (exchange !== undefined) Object.assign(jwt.payload, exchangedPayload(exchange, jwt.payload.exp as number));
     const { iat, exp, jti } = jwt.payload as { iat: number; exp: number; jti: string };
     const { uri, list, idx } = await takeStatusPlace(exp - iat);
     jwt.payload.status = { status_list: { idx, uri } }; // draft-ietf-oauth-status-list §6.2
@@ -39,6 +42,9 @@ export function recordingCustomizer({
       const value = (token as unknown as Record<string, unknown>)[name];
       if (value !== undefined) record[name] = value;
     }
+    if (exchange !== undefined) Object.assign(record, exchangedRecord(exchange));
+    // Nobody can read it but its resource server: what leads back to it is kept.
+    if (token.resourceServer?.jwt?.encrypt !== undefined) record.encrypted = true;
     await recordAccessToken(record);
   };
 }
@@ -48,10 +54,11 @@ export function extraClaims({ includesRoles }: Pick<EngineDependencies, "include
   return async (ctx: KoaContextWithOIDC, token: JwtToken): Promise<Record<string, unknown> | undefined> => {
     refuseScopesLost(ctx, token);
     // As in the JWT, so at introspection: without a person the client is the subject (RFC 9068 §2.2).
-    if (!("accountId" in token) || token.accountId === undefined) return { sub: token.clientId };
+    const exchange = grantedExchange(ctx);
+    if (exchange === undefined && !("accountId" in token && token.accountId !== undefined)) return { sub: token.clientId };
     const { AuthorizationCode, DeviceCode, RefreshToken, Account } = ctx.oidc.entities;
     const source = AuthorizationCode ?? RefreshToken ?? DeviceCode;
-    const claims: Record<string, unknown> = {};
+    const claims: Record<string, unknown> = { ...exchange?.claims };
     if (source?.authTime !== undefined) claims.auth_time = source.authTime;
     if (source?.acr !== undefined) claims.acr = source.acr;
     const wantsRoles = token.scopes.has("roles") || (typeof token.aud === "string" && (await includesRoles(token.aud)));

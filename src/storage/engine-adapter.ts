@@ -3,7 +3,7 @@
  * The engine reads `consumed`, calls `consume` and goes on without looking at the answer: so `consume` throws to every loser.
  */
 import { createHmac } from "node:crypto";
-import { type Body, decodeBody, encodeBody, keyOf } from "./record-body.ts";
+import { type Body, decodeBody, encodeBody, issuedTokenKey, keyOf } from "./record-body.ts";
 import type { RecordKey, RecordKind, RecordStore, StoredRecord, Ties, Write } from "./record-store.ts";
 import { currentScope, type Payload, type RequestScope, write } from "./request-scope.ts";
 import type { Sealer } from "./seal.ts";
@@ -58,7 +58,7 @@ export interface EngineAdapterOptions {
   sealer: Sealer;
   /** Keys the HMAC of user codes, which are too short for a plain hash. */
   userCodeKey: Buffer;
-  /** The `jti` of a complete access token that this server signed and that has not expired. */
+  /** The `jti` of a complete access token that this server signed, can read, and that has not expired. */
   verifyAccessToken(jwt: string): Promise<string | undefined>;
   issuer: string;
   /** Seconds for which a repeated refresh gets the same answer. */
@@ -205,11 +205,26 @@ export class EngineAdapter {
   }
 
   /** Opens a complete access token, for this request alone. A bare `jti` opens nothing. */
-  async openAccessToken(jwt: string): Promise<Payload | undefined> {
+  async openAccessToken(token: string): Promise<Payload | undefined> {
+    const issued = issuedTokenKey(token);
+    const payload = issued === undefined ? await this.#openSigned(token) : await this.#openEncrypted(issued);
+    const scope = currentScope();
+    if (payload !== undefined && scope?.defersChecks)
+      for (const key of [keyOf("access-token", payload.jti as string), ...backingOf(payload)]) scope.add({ op: "require", key });
+    return payload;
+  }
+
+  async #openSigned(jwt: string): Promise<Payload | undefined> {
     const jti = await this.#options.verifyAccessToken(jwt);
     if (jti === undefined) return undefined;
     const key = keyOf("access-token", jti);
     return this.#open(key, await this.#options.store.read(key), jti);
+  }
+
+  async #openEncrypted(issued: RecordKey): Promise<Payload | undefined> {
+    const record = await this.#options.store.readByPointer(issued);
+    const payload = record && (await this.#open(record.key, record, undefined));
+    return payload !== undefined && (payload.exp as number) > this.#now() / 1000 ? payload : undefined;
   }
 
   async #findAccessToken(value: string, scope: RequestScope | undefined): Promise<Payload | undefined> {
@@ -242,11 +257,9 @@ export class EngineAdapter {
 
   /** Whether the grant and session behind a token are alive: asked now, or left to the commit. */
   async #isBacked(payload: Payload, body: Body, scope: RequestScope | undefined): Promise<boolean> {
-    const backing: RecordKey[] = [];
+    const backing = backingOf(payload);
     const { grantId, sessionUid, clientId, accountId } = payload as Record<string, string | undefined>;
-    if (grantId !== undefined) backing.push(keyOf("grant", grantId));
-    const session = payload.expiresWithSession === true && sessionUid !== undefined ? keyOf("session-uid", sessionUid) : undefined;
-    if (session !== undefined) backing.push(session);
+    const session = backing.find((key) => key.startsWith("session-uid:"));
     if (!scope?.defersChecks && backing.length > 0 && !(await this.#options.store.areAlive(backing))) return false;
     if (scope === undefined) return true;
     carry(scope, body);
@@ -283,11 +296,15 @@ export class EngineAdapter {
   }
 
   #tiesOf(payload: Payload): Ties | undefined {
-    const { grantId, accountId, clientId } = payload as Record<string, string | undefined>;
-    if (UNDER_A_GRANT.has(this.#kind))
-      return grantId === undefined
-        ? { ...(clientId && { clientId }) }
-        : { grant: keyOf("grant", grantId), grantOf: { ...(accountId && { accountId }), ...(clientId && { clientId }) } };
+    const { grantId, accountId, clientId, grantClientId } = payload as Record<string, string | undefined>;
+    if (UNDER_A_GRANT.has(this.#kind)) {
+      const own = clientId === undefined ? {} : { clientId };
+      if (grantId === undefined) return own;
+      // A token that another client got by exchange ends with that client too; the grant is not that client's.
+      const exchanged = grantClientId !== undefined && grantClientId !== clientId;
+      const grantOf = { ...(accountId && { accountId }), ...(exchanged ? { clientId: grantClientId } : own) };
+      return { grant: keyOf("grant", grantId), grantOf, ...(exchanged && own) };
+    }
     if (this.#kind === "interaction") {
       // Whoever has just signed in here, and has not gone on yet: ending all that a person has ends this too.
       const signedIn = (payload.result as { login?: { accountId?: string } } | undefined)?.login?.accountId;
@@ -356,6 +373,14 @@ export class EngineAdapter {
 
 /** Not enumerable, so it never reaches a model of the engine or a record. */
 const PREDECESSOR = "predecessor";
+
+/** What must be alive for what was issued under a grant. */
+function backingOf({ grantId, sessionUid, expiresWithSession }: Payload): RecordKey[] {
+  return [
+    ...(typeof grantId === "string" ? [keyOf("grant", grantId)] : []),
+    ...(expiresWithSession === true && typeof sessionUid === "string" ? [keyOf("session-uid", sessionUid)] : []),
+  ];
+}
 
 /** The place of an access token in a status list, as `status` of its payload. */
 const placeIn = (kind: RecordKind, payload: Payload | undefined): { status?: StatusPlace } =>

@@ -15,6 +15,7 @@ export type RecordKind =
   | "authorization-code"
   | "refresh-token"
   | "access-token"
+  | "issued-token"
   | "device-code"
   | "user-code"
   | "pushed-request"
@@ -33,7 +34,7 @@ export interface StoredRecord {
 export interface Ties {
   /** The grant that it was issued under. It must be alive when the record is put, lives at least as long, and takes it along. */
   readonly grant?: RecordKey;
-  /** Whose the grant is, so that it stays among theirs as long as it lives. */
+  /** Whose the grant is, so that it stays among theirs as long as it lives; the record itself is among its own owners' below. */
   readonly grantOf?: { readonly accountId?: string; readonly clientId?: string };
   readonly accountId?: string;
   readonly clientId?: string;
@@ -79,10 +80,10 @@ export type Write =
 
 export type Lost = Extract<Write, { op: "put" | "remove" | "require" | "consume" | "claim" }>;
 
-/** A record among what belongs to somebody. */
 /** Whose a record is, or under which grant it was issued. */
 export type Owner = { accountId: string } | { clientId: string } | { grant: RecordKey };
 
+/** A record among what belongs to somebody. */
 export interface Tied {
   readonly key: RecordKey;
   /** Where the bit of an access token is. */

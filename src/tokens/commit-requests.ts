@@ -3,6 +3,7 @@
  * This is also where single use is decided, whatever the timing, for codes, refresh tokens and device codes.
  */
 import type { Context, Middleware } from "koa";
+import { TOKEN_EXCHANGE_GRANT } from "../clients/token-exchange-policy.ts";
 import { type Endings, forgetCopies } from "../storage/endings.ts";
 import { lastingGrants } from "../storage/engine-adapter.ts";
 import { issuedTokenKey, keyOf } from "../storage/record-body.ts";
@@ -58,7 +59,7 @@ export function commitRequests(options: CommitOptions): Middleware {
       const at = writes.findIndex((write) => write.op === "consume" && write.key === consumed.key);
       writes[at] = { op: "consume", key: consumed.key, answer };
     }
-    const lost = await store.commit(writes);
+    const lost = await store.commit(findableAsIssued(writes, ctx.body));
     if (lost !== undefined) await refuse(ctx, lost, consumed);
   }
 
@@ -80,7 +81,7 @@ export function commitRequests(options: CommitOptions): Middleware {
       await options.onListLost(lost.key.slice("status-list:".length));
       throw new StoreUnavailableError(new Error("the store has lost a status list"));
     }
-    if (lost.op !== "consume" || consumed === undefined) return invalidGrant(ctx);
+    if (lost.op !== "consume" || consumed === undefined) return backingGone(ctx);
     if (consumed.key.startsWith("refresh-token:")) return answerRepeated(ctx, consumed);
     // RFC 6749 §4.1.2: a code used twice takes along what it gave. A device may well poll twice at once: its loser is only refused.
     if (consumed.key.startsWith("authorization-code:")) return endReplayed(ctx, "authorization code", consumed.payload);
@@ -136,7 +137,6 @@ export function commitRequests(options: CommitOptions): Middleware {
   }
 }
 
-function seeOther(ctx: Context, location: string): void {
 /** An access token that only its resource server can read is found again by the string that was issued, which is known only now. */
 function findableAsIssued(writes: readonly Write[], body: unknown): readonly Write[] {
   const { access_token: issued } = (body ?? {}) as { access_token?: unknown };
@@ -161,6 +161,7 @@ function backingGone(ctx: Context): void {
   ctx.body = { error: "invalid_request", error_description: "subject_token is no valid access token of this server" };
 }
 
+function seeOther(ctx: Context, location: string): void {
   ctx.redirect(location);
   ctx.status = 303;
 }

@@ -19,8 +19,7 @@ export interface PresentOptions {
 
 export function presentAccessTokens({ paths, openAccessToken }: PresentOptions): Middleware {
   return async (ctx, next) => {
-    const isRevocation = ctx.path === paths.revocation;
-    if (ctx.method !== "POST" || !(isRevocation || ctx.path === paths.introspection) || !ctx.is("urlencoded")) return next();
+    if (ctx.method !== "POST" || !Object.values(paths).includes(ctx.path) || !ctx.is("urlencoded")) return next();
     const body = await readBody(ctx);
     if (body === undefined) return;
     const { token } = body;
@@ -28,7 +27,7 @@ export function presentAccessTokens({ paths, openAccessToken }: PresentOptions):
       const standIn = `stand-in-${randomUUID()}`;
       const record = await openAccessToken(token);
       // Without a record the stand-in finds nothing, and the engine answers as it does for any unknown token.
-      currentScope()?.handles.set(standIn, record === undefined ? NOTHING : isRevocation ? alone(record) : record);
+      currentScope()?.handles.set(standIn, record === undefined ? NOTHING : alone(record));
       body.token = standIn;
     }
     (ctx.request as { body?: unknown }).body = body;
@@ -40,7 +39,10 @@ export function presentAccessTokens({ paths, openAccessToken }: PresentOptions):
 /** Of a kind that no model of the engine takes. */
 const NOTHING: Payload = { kind: "Nothing" };
 
-/** Revoking an access token ends that token alone (contract, "Tokens"): the engine shall not see what it hangs on. */
+/**
+ * Revoking an access token ends that token alone (contract, "Tokens"): the engine shall not see what it hangs on. What was found is alive with all of
+ * that, so introspection need not see it either, and would look among its own client's grants for that of an exchanged token.
+ */
 const alone = ({ grantId: _, expiresWithSession: __, sessionUid: ___, ...record }: Payload): Payload => record;
 
 async function readBody(ctx: Context): Promise<Record<string, unknown> | undefined> {
