@@ -42,6 +42,7 @@ describeFlows("metadata", (flow) => {
       registration_endpoint: `${url}/oauth/register`,
       device_authorization_endpoint: `${url}/oauth/device`,
       end_session_endpoint: `${url}/oauth/logout`,
+      status_list_aggregation_endpoint: `${url}/oauth/status-lists`,
       jwks_uri: `${url}/.well-known/jwks.json`,
       response_types_supported: ["code"],
       response_modes_supported: ["form_post", "fragment", "query"],
@@ -166,10 +167,11 @@ describeFlows("metadata", (flow) => {
 
   it("answers at every endpoint that it lists", async () => {
     const metadata = await read(OIDC);
+    const pages = new Set(["authorization_endpoint", "end_session_endpoint", "status_list_aggregation_endpoint", "jwks_uri"]);
     for (const [name, value] of Object.entries(metadata)) {
       if (!name.endsWith("_endpoint") && name !== "jwks_uri") continue;
       const { status } = await fetch(value as string, {
-        method: name === "authorization_endpoint" || name === "end_session_endpoint" || name === "jwks_uri" ? "GET" : "POST",
+        method: pages.has(name) ? "GET" : "POST",
         redirect: "manual",
       });
       expect([name, [200, 303, 400, 401].includes(status)]).toEqual([name, true]);
