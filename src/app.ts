@@ -84,7 +84,7 @@ export async function createApp(config: Config, secrets: Secrets, services: Serv
   const adapterOptions: EngineAdapterOptions = {
     store: records,
     sealer: recordSealer,
-    userCodeKey: deriveKeys(secrets, "grantor/user-codes")[0] as Buffer,
+    userCodeKeys: deriveKeys(secrets, "grantor/user-codes") as [Buffer, ...Buffer[]],
     verifyAccessToken: async (jwt) => services.tokenVerifier.verify(jwt, { issuer, typ: "at+jwt" })?.jti as string | undefined,
     issuer,
     refreshGrace: config.refreshGrace,

@@ -58,16 +58,20 @@ export class PreparedKeygrip {
     return signature;
   }
 
-  /** The position of the key that signed `data`, or -1; the `cookies` package signs again when it is past the first. */
+  /**
+   * 0 when one of the keys signed `data`, else -1. Never the position of a later key: the `cookies` package would send the signature again by
+   * itself, without the lifetime and the path of its cookie. Whoever sets a cookie signs it with the first key anyway.
+   */
   index(data: string, digest: string): number {
     const given = Buffer.from(digest);
-    return this.#keys.findIndex((key, position) => {
+    const signer = this.#keys.findIndex((key, position) => {
       // What nobody has signed is not remembered, or strangers would fill the memory.
       const expected = Buffer.from(position === 0 ? (this.#signed.get(data) ?? mac(key, data)) : mac(key, data));
       const matches = expected.length === given.length && timingSafeEqual(expected, given);
       if (matches && position === 0) this.#signed.set(data, digest);
       return matches;
     });
+    return Math.min(signer, 0);
   }
 
   verify(data: string, digest: string): boolean {

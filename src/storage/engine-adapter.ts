@@ -56,8 +56,8 @@ const TOUCH_SHARE = 1 / 256;
 export interface EngineAdapterOptions {
   store: RecordStore;
   sealer: Sealer;
-  /** Keys the HMAC of user codes, which are too short for a plain hash. */
-  userCodeKey: Buffer;
+  /** For the HMAC of user codes, which are too short for a plain hash: the first is used, all are accepted. */
+  userCodeKeys: readonly [Buffer, ...Buffer[]];
   /** The `jti` of a complete access token that this server signed, can read, and that has not expired. */
   verifyAccessToken(jwt: string): Promise<string | undefined>;
   issuer: string;
@@ -152,8 +152,11 @@ export class EngineAdapter {
   }
 
   async findByUserCode(userCode: string): Promise<Payload | undefined> {
-    const record = await this.#options.store.readByPointer(this.#userCodePointer(userCode));
-    return record && this.#open(record.key, record, undefined);
+    for (const key of this.#options.userCodeKeys) {
+      const record = await this.#options.store.readByPointer(userCodePointer(userCode, key));
+      if (record !== undefined) return this.#open(record.key, record, undefined);
+    }
+    return undefined;
   }
 
   async consume(id: string): Promise<void> {
@@ -239,13 +242,16 @@ export class EngineAdapter {
   async #open(key: RecordKey, stored: StoredRecord | undefined, id: string | undefined): Promise<Payload | undefined> {
     if (stored === undefined) return undefined;
     const scope = currentScope();
-    const { body, payload } = decodeBody(this.#kind, key, stored.body, id, this.#options.sealer);
+    const { body, payload, locked } = decodeBody(this.#kind, key, stored.body, id, this.#options.sealer);
+    if (locked) return undefined; // as after its expiry: the secret was kept for as long as anything should live that it sealed
     if (body.f !== undefined) Object.defineProperty(payload, PREDECESSOR, { value: body.f, enumerable: false });
     if (UNDER_A_GRANT.has(this.#kind) && !(await this.#isBacked(payload, body, scope))) return undefined;
     if (this.#kind === "session" && scope !== undefined) {
       if (id !== undefined) {
         const lasting = lastingGrants(payload);
-        scope.sessionAsRead = { key, uid: payload.uid as string, exp: payload.exp as number, form: sessionForm(payload, body.g), lasting };
+        // One that an older secret has sealed is written again, so that the secret can go.
+        const form = this.#options.sealer.isCurrent(body.s as string) ? sessionForm(payload, body.g) : undefined;
+        scope.sessionAsRead = { key, uid: payload.uid as string, exp: payload.exp as number, form, lasting };
       }
       if (scope.defersChecks) carry(scope, body);
     }
@@ -317,12 +323,8 @@ export class EngineAdapter {
 
   #pointerOf(payload: Payload): RecordKey | undefined {
     if (this.#kind === "session") return keyOf("session-uid", payload.uid as string);
-    if (this.#kind === "device-code") return this.#userCodePointer(payload.userCode as string);
+    if (this.#kind === "device-code") return userCodePointer(payload.userCode as string, this.#options.userCodeKeys[0]);
     return undefined;
-  }
-
-  #userCodePointer(userCode: string): RecordKey {
-    return `user-code:${createHmac("sha256", this.#options.userCodeKey).update(userCode).digest("base64url")}`;
   }
 
   async #sessionPointer(key: RecordKey, seen: Payload | undefined): Promise<RecordKey | undefined> {
@@ -370,6 +372,9 @@ export class EngineAdapter {
     return this.#options.now?.() ?? Date.now();
   }
 }
+
+const userCodePointer = (userCode: string, key: Buffer): RecordKey =>
+  `user-code:${createHmac("sha256", key).update(userCode).digest("base64url")}`;
 
 /** Not enumerable, so it never reaches a model of the engine or a record. */
 const PREDECESSOR = "predecessor";

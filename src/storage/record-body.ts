@@ -44,21 +44,24 @@ export function encodeBody(kind: RecordKind, key: RecordKey, payload: Payload, e
   return JSON.stringify({ p: open, s: sealer.seal(JSON.stringify(secret), key), ...more, ...extra } satisfies Body);
 }
 
-/** @param jti the live id, when the caller presented it; otherwise it is unsealed */
+/**
+ * @param jti the live id, when the caller presented it; otherwise it is unsealed
+ * @returns `locked` when what is sealed is missing in the payload: SECRET_KEY does not hold the secret any more
+ */
 export function decodeBody(
   _kind: RecordKind,
   key: RecordKey,
   text: string,
   jti: string | undefined,
   sealer: Sealer,
-): { body: Body; payload: Payload } {
+): { body: Body; payload: Payload; locked: boolean } {
   const body = JSON.parse(text) as Body;
   const payload: Payload = body.p ?? {};
-  if (body.s !== undefined && (jti === undefined || body.p === undefined || body.m === 1)) {
-    Object.assign(payload, JSON.parse(sealer.open(body.s, key)));
-  }
+  const sealed = jti === undefined || body.p === undefined || body.m === 1 ? body.s : undefined;
+  const locked = sealed !== undefined && !sealer.isKnown(sealed);
+  if (sealed !== undefined && !locked) Object.assign(payload, JSON.parse(sealer.open(sealed, key)));
   if (jti !== undefined) payload.jti = jti;
-  return { body, payload };
+  return { body, payload, locked };
 }
 
 /** Hashes of ids that are asked for several times in a request and open nothing by themselves. */

@@ -12,6 +12,8 @@ export interface Sealer {
   seal(plaintext: string, context: string): string;
   /** @throws {Error} when no key opens it, or the value or its context was changed */
   open(sealed: string, context: string): string;
+  /** Whether one of the keys sealed it: if not, it was sealed under a secret that has been taken away. */
+  isKnown(sealed: string): boolean;
   /** Whether the first key sealed it: if not, seal it again. */
   isCurrent(sealed: string): boolean;
 }
@@ -21,14 +23,15 @@ export function createSealer(keys: readonly Buffer[]): Sealer {
   const known = keys.map((key) => ({ id: keyId(key), key: createSecretKey(key) }));
   const first = known[0];
   if (first === undefined) throw new Error("a sealer needs at least one key");
+  const keyOf = (sealed: string) => known.find(({ id }) => sealed.startsWith(`${id}.`))?.key;
   return {
     seal: (plaintext, context) => `${first.id}.${encrypt(first.key, plaintext, context)}`,
     open(sealed, context) {
-      const dot = sealed.indexOf(".");
-      const match = known.find(({ id }) => id === sealed.slice(0, dot));
-      if (match === undefined) throw new Error("sealed with a key that is not known here");
-      return decrypt(match.key, sealed.slice(dot + 1), context);
+      const key = keyOf(sealed);
+      if (key === undefined) throw new Error("sealed with a key that is not known here");
+      return decrypt(key, sealed.slice(sealed.indexOf(".") + 1), context);
     },
+    isKnown: (sealed) => keyOf(sealed) !== undefined,
     isCurrent: (sealed) => sealed.startsWith(`${first.id}.`),
   };
 }

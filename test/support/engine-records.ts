@@ -49,7 +49,7 @@ export function adaptersOn(store: RecordStore): Adapters {
   const options: EngineAdapterOptions = {
     store,
     sealer,
-    userCodeKey: Buffer.alloc(32, 9),
+    userCodeKeys: [Buffer.alloc(32, 9)],
     verifyAccessToken: async (jwt) => (jwt.startsWith("complete.") ? jwt.slice("complete.".length) : undefined),
     issuer: ISSUER,
     refreshGrace: 0,
