@@ -57,6 +57,7 @@ export function refreshTokenLife(lifetimes: Lifetimes, client: ClientLifetimes, 
  * Of an access token, the shortest of what its client, its resource, its refresh family and its session allow.
  * @param resourceTtl what its resource says
  * @param sessionExpiry when a session expires as it stands now; undefined: it has ended
+ * @throws `invalid_grant` when the session has ended
  */
 export async function accessTokenLife(
   lifetimes: Lifetimes,
@@ -80,7 +81,9 @@ export async function accessTokenLife(
   // The session was there when the family began, and is asked only when that does not say that it will be there for long enough.
   const surelyUntil = Math.min(familyStart - CODE_TTL + lifetimes.session * SURELY_LEFT, (source.authTime ?? 0) + lifetimes.sessionMaxAge);
   if (now + within <= surelyUntil) return Math.max(1, within);
-  return Math.max(1, Math.min(within, ((await sessionExpiry(source.sessionUid)) ?? now) - now));
+  const left = ((await sessionExpiry(source.sessionUid)) ?? now) - now;
+  if (left < 1) throw new errors.InvalidGrant("the session has ended");
+  return Math.max(1, Math.min(within, left));
 }
 
 const familyLife = (lifetimes: Lifetimes, client: ClientLifetimes): number => client.refresh_token_max_age ?? lifetimes.refreshTokenMaxAge;

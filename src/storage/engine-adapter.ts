@@ -246,6 +246,7 @@ export class EngineAdapter {
     if (locked) return undefined; // as after its expiry: the secret was kept for as long as anything should live that it sealed
     if (body.f !== undefined) Object.defineProperty(payload, PREDECESSOR, { value: body.f, enumerable: false });
     if (UNDER_A_GRANT.has(this.#kind) && !(await this.#isBacked(payload, body, scope))) return undefined;
+    if (this.#kind === "session" && (payload.exp as number) <= this.#now() / 1000) return undefined; // the engine does not look
     if (this.#kind === "session" && scope !== undefined) {
       if (id !== undefined) {
         const lasting = lastingGrants(payload);
