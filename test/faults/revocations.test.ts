@@ -1,4 +1,8 @@
-/** What was acknowledged as ended stays ended, whatever becomes of Redis afterwards (design, decision 9). */
+/**
+ * What was acknowledged as ended stays ended, whatever becomes of Redis afterwards (design, decision 9): by introspection, by use and by its bit.
+ * Here is one event for each way in which something ends (a token by itself, a grant, a session, all that is tied to a person or an application);
+ * test/flows/endings.test.ts has all events, which end things in these ways.
+ */
 import { Redis } from "ioredis";
 import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
 import { Agent } from "../support/agent.ts";
@@ -19,6 +23,7 @@ import {
   userinfo,
 } from "../support/grantor.ts";
 import { type Instances, startInstances } from "../support/instances.ts";
+import { isRevoked, NoStatusList } from "../support/landscape.ts";
 import { databasesOn } from "../support/postgres.ts";
 import { startRedis, type TestRedis } from "../support/redis.ts";
 import { startCluster, startSentinel, type Topology } from "../support/redis-topologies.ts";
@@ -48,6 +53,7 @@ async function prepareEndings(grantor: Grantor): Promise<{ endings: Ending[]; un
     if ((await userinfo(at, tokens.access_token)).status === 200) used.push("userinfo");
     if ((await introspect(at, client, tokens.access_token)).active) used.push("introspection");
     if (tokens.refresh_token !== undefined && (await introspect(at, client, tokens.refresh_token)).active) used.push("refresh token");
+    if (await isListedAsValid(at, tokens.access_token)) used.push("status list");
     return used;
   };
   const revoke = async (client: SeededClient, token: string) =>
@@ -77,6 +83,11 @@ async function prepareEndings(grantor: Grantor): Promise<{ endings: Ending[]; un
   const disabled = await fresh(await grantor.person());
   const disabledSession = sessionOf(disabled.agent);
   const removed = await fresh();
+  const beside = await fresh();
+  const offline = { agent: beside.agent, parameters: { scope: "openid offline_access", prompt: "consent" } };
+  const lasting = await signIn(grantor, beside.client, person, offline);
+  const service = await grantor.client({ type: "service" });
+  const own = (await (await post(`${url}/oauth/token`, service, { grant_type: "client_credentials" })).json()) as Tokens;
   const second = (await (await refresh(grantor, reused.client, reused.tokens.refresh_token as string)).json()) as Tokens;
   const third = (await (await refresh(grantor, reused.client, second.refresh_token as string)).json()) as Tokens;
 
@@ -119,6 +130,15 @@ async function prepareEndings(grantor: Grantor): Promise<{ endings: Ending[]; un
       uses: async (at) => [...(await sessionUsed(at, signedOutSession)), ...(await tokensUsed(at, signedOut.client, signedOut.tokens))],
     },
     {
+      name: "what was bound to a session, beside offline access",
+      async end() {
+        const page = await beside.agent.open(`${url}/oauth/logout`);
+        expect((await beside.agent.submit(page, { logout: "yes" })).status).toBe(200);
+        expect((await introspect(grantor, beside.client, lasting.tokens.access_token)).active).toBe(true);
+      },
+      uses: (at) => tokensUsed(at, beside.client, beside.tokens),
+    },
+    {
       name: "everything of a person",
       end: () => grantor.services.endings.endAccount(disabled.tokens.id_token === undefined ? "" : subjectOf(disabled.tokens.id_token)),
       uses: async (at) => [...(await sessionUsed(at, disabledSession)), ...(await tokensUsed(at, disabled.client, disabled.tokens))],
@@ -128,13 +148,28 @@ async function prepareEndings(grantor: Grantor): Promise<{ endings: Ending[]; un
       end: () => grantor.services.endings.endClient(removed.client.client_id),
       uses: (at) => tokensUsed(at, removed.client, removed.tokens),
     },
+    {
+      name: "an application's own token",
+      end: () => grantor.services.endings.endClient(service.client_id),
+      uses: (at) => tokensUsed(at, service, own),
+    },
   ];
   return { endings, untouched: () => tokensUsed(grantor, untouched.client, untouched.tokens) };
 }
 
 const subjectOf = (idToken: string): string => JSON.parse(Buffer.from(idToken.split(".")[1] as string, "base64url").toString()).sub;
 
-const ALL = ["userinfo", "introspection", "refresh token"];
+const ALL = ["userinfo", "introspection", "refresh token", "status list"];
+
+/** A list that Redis has lost says nothing. */
+async function isListedAsValid(at: { url: string }, token: string): Promise<boolean> {
+  try {
+    return !(await isRevoked(at, token));
+  } catch (error) {
+    if (error instanceof NoStatusList && error.status === 503) return false;
+    throw error;
+  }
+}
 
 async function expectReady(urls: readonly string[]): Promise<void> {
   for (const url of urls)

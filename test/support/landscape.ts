@@ -79,11 +79,19 @@ export async function prepareWorld(grantor: Grantor): Promise<SeededClient> {
   return monitor;
 }
 
-/** Whether the bit of an access token is set, in the list that a server gives out. */
+export class NoStatusList extends Error {
+  readonly status: number;
+  constructor(status: number, body: string) {
+    super(`status list: ${status} ${body}`);
+    this.status = status;
+  }
+}
+
+/** Whether the bit of an access token is set, in the list that a server gives out. @throws {NoStatusList} */
 export async function isRevoked(at: { url: string }, token: string): Promise<boolean> {
   const { idx, uri } = (decodeJwt(token).status as { status_list: { idx: number; uri: string } }).status_list;
   const response = await fetch(at.url + new URL(uri).pathname);
-  if (response.status !== 200) throw new Error(`status list: ${response.status} ${await response.text()}`);
+  if (response.status !== 200) throw new NoStatusList(response.status, await response.text());
   const jwt = await response.text();
   if (newest.jwt !== jwt) newest = { jwt, list: getListFromStatusListJWT(jwt) };
   return newest.list?.getStatus(idx) === 1;
