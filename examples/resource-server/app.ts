@@ -1,12 +1,13 @@
 /**
  * An example of a resource server: an API with things that belong to people. It knows the issuer, its own identifier (the audience) and
- * nothing else: no client secret, no database of tokens, no call to the authorization server while it serves.
+ * nothing else: no client secret, no database of tokens, no call to the authorization server for a request. Tokens that were revoked open
+ * nothing all the same: the verifier keeps the issuer's keys and status lists.
  */
 import Router from "@koa/router";
 import parseBody from "co-body";
+import { createVerifier } from "grantor/resource-server";
+import { accessTokenOf, requireAccess } from "grantor/resource-server/koa";
 import Koa, { type Context } from "koa";
-import { createVerifier, KeysUnavailableError } from "./access-tokens.ts";
-import { requireAccess, tokenOf } from "./require-access.ts";
 
 export interface ResourceServerOptions {
   /** Who issues the tokens, such as `http://localhost:3000`. */
@@ -24,7 +25,7 @@ const LONGEST_NAME = 100;
 const MOST_THINGS = 100;
 
 export function createResourceServer({ issuer, audience }: ResourceServerOptions): Koa {
-  const verify = createVerifier({ issuer, audience });
+  const verifier = createVerifier({ issuer, audience, realm: "things" });
   const things = new Map<string, Thing[]>();
   const router = new Router();
 
@@ -41,22 +42,22 @@ export function createResourceServer({ issuer, audience }: ResourceServerOptions
     };
   });
 
-  router.get("/things", requireAccess(verify, { scope: "things:read" }), (ctx) => {
-    ctx.body = { things: things.get(tokenOf(ctx).subject) ?? [] };
+  router.get("/things", requireAccess(verifier, { scope: "things:read" }), (ctx) => {
+    ctx.body = { things: things.get(accessTokenOf(ctx).sub) ?? [] };
   });
 
-  router.post("/things", requireAccess(verify, { scope: "things:write" }), async (ctx) => {
+  router.post("/things", requireAccess(verifier, { scope: "things:write" }), async (ctx) => {
     const name = await readName(ctx);
-    const { subject } = tokenOf(ctx);
-    const mine = things.get(subject) ?? [];
+    const { sub } = accessTokenOf(ctx);
+    const mine = things.get(sub) ?? [];
     if (mine.length >= MOST_THINGS) ctx.throw(409, `nobody has more than ${MOST_THINGS} things here`);
     const thing = { id: (mine.at(-1)?.id ?? 0) + 1, name };
-    things.set(subject, [...mine, thing]);
+    things.set(sub, [...mine, thing]);
     ctx.status = 201;
     ctx.body = thing;
   });
 
-  router.get("/admin/report", requireAccess(verify, { role: "admin" }), (ctx) => {
+  router.get("/admin/report", requireAccess(verifier, { roles: "admin" }), (ctx) => {
     ctx.body = { people: things.size, things: [...things.values()].flat().length };
   });
 
@@ -84,13 +85,11 @@ async function answerInJson(ctx: Context, next: () => Promise<void>): Promise<vo
     if (ctx.status === 404 && ctx.body === undefined) ctx.throw(404, "there is nothing here");
   } catch (error) {
     const { status = 500, message, expose } = error as { status?: number; message: string; expose?: boolean };
-    const unavailable = error instanceof KeysUnavailableError;
-    ctx.status = unavailable ? 503 : status;
-    if (unavailable) ctx.set("Retry-After", "5");
-    if (ctx.status >= 500) console.error(error);
+    ctx.status = status;
+    if (status >= 500) console.error(error);
     ctx.body = {
-      error: ctx.status >= 500 ? "server_error" : "invalid_request",
-      error_description: expose || unavailable ? message : "something went wrong",
+      error: status >= 500 ? "server_error" : "invalid_request",
+      error_description: expose ? message : "something went wrong",
     };
   }
 }

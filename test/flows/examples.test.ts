@@ -2,7 +2,7 @@
 import { existsSync, readFileSync, statSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
-import { exportJWK, type GenerateKeyPairResult, generateKeyPair, type JWTPayload, SignJWT } from "jose";
+import type { JWTPayload } from "jose";
 import { afterAll, beforeAll, describe, expect, it, test } from "vitest";
 import { createRelyingParty } from "../../examples/relying-party/app.ts";
 import { createResourceServer } from "../../examples/resource-server/app.ts";
@@ -10,58 +10,20 @@ import { removeCluster } from "../../src/storage/embedded-cluster.ts";
 import { startDemo } from "../support/demo.ts";
 import { startGrantor } from "../support/grantor.ts";
 import { startGuarded } from "../support/guarded-process.ts";
+import { AUDIENCE, type ListeningIssuer, listeningIssuer, testKey } from "../support/issuer.ts";
 import { stores } from "../support/stores.ts";
 import { tempDir } from "../support/temp-dir.ts";
-
-interface Issuer {
-  url: string;
-  /** Signed by its key, unless by another. */
-  sign(claims: JWTPayload, header?: { typ?: string; by?: GenerateKeyPairResult["privateKey"] }): Promise<string>;
-  /** The key set goes away, and comes back. */
-  serveKeys: boolean;
-  fetches: number;
-  close(): void;
-}
 
 const listening = (server: Server): Promise<string> =>
   new Promise((resolve) => server.listen(0, "127.0.0.1", () => resolve(`http://localhost:${(server.address() as AddressInfo).port}`)));
 
-async function startIssuer(): Promise<Issuer> {
-  const { privateKey, publicKey } = await generateKeyPair("RS256");
-  const key = { ...(await exportJWK(publicKey)), kid: "one", alg: "RS256", use: "sig" };
-  const issuer: Issuer = {
-    url: "",
-    serveKeys: true,
-    fetches: 0,
-    sign: (claims, { typ = "at+jwt", by = privateKey } = {}) =>
-      new SignJWT(claims).setProtectedHeader({ alg: "RS256", kid: "one", typ }).sign(by),
-    close: () => server.close(),
-  };
-  const server = createServer((request, response) => {
-    const metadata = {
-      issuer: issuer.url,
-      jwks_uri: `${issuer.url}/.well-known/jwks.json`,
-      authorization_endpoint: `${issuer.url}/oauth/authorize`,
-    };
-    const isKeys = request.url?.endsWith("jwks.json") === true;
-    if (isKeys) issuer.fetches += 1;
-    response.statusCode = isKeys && !issuer.serveKeys ? 503 : 200;
-    response.setHeader("Content-Type", "application/json").end(JSON.stringify(isKeys ? { keys: [key] } : metadata));
-  });
-  issuer.url = await listening(server);
-  return issuer;
-}
-
-const now = () => Math.floor(Date.now() / 1000);
-
 describe("the resource server", () => {
-  const audience = "https://api.example";
-  let issuer: Issuer;
+  let issuer: ListeningIssuer;
   let api: string;
   let server: Server;
   beforeAll(async () => {
-    issuer = await startIssuer();
-    server = createServer(createResourceServer({ issuer: issuer.url, audience }).callback());
+    issuer = await listeningIssuer();
+    server = createServer(createResourceServer({ issuer: issuer.url, audience: AUDIENCE }).callback());
     api = await listening(server);
   });
   afterAll(() => {
@@ -69,20 +31,11 @@ describe("the resource server", () => {
     issuer?.close();
   });
 
-  const good = (): JWTPayload => ({
-    iss: issuer.url,
-    aud: audience,
-    sub: "ada",
-    client_id: "app",
-    scope: "things:read",
-    iat: now(),
-    exp: now() + 60,
-  });
   const ask = (token: string | undefined, path = "/things", init: RequestInit = {}): Promise<Response> =>
     fetch(api + path, { ...init, headers: { ...(token !== undefined && { Authorization: token }), "Content-Type": "application/json" } });
 
   it("says what it is to everyone", async () => {
-    expect(await (await fetch(api)).json()).toMatchObject({ resource: audience, authorization_servers: [issuer.url] });
+    expect(await (await fetch(api)).json()).toMatchObject({ resource: AUDIENCE, authorization_servers: [issuer.url] });
     expect((await fetch(`${api}/nothing`)).status).toBe(404);
   });
 
@@ -101,51 +54,34 @@ describe("the resource server", () => {
   });
 
   it("lets a good token in, with the scheme in any case, and fetches the keys once", async () => {
-    const token = await issuer.sign(good());
+    const token = await issuer.token();
     for (const scheme of ["Bearer", "bearer", "BEARER"]) expect((await ask(`${scheme} ${token}`)).status).toBe(200);
-    expect(issuer.fetches).toBe(1);
+    expect(issuer.times("jwks")).toBe(1);
   });
 
-  const wrong: Record<string, (claims: JWTPayload) => Promise<string>> = {
-    "no JWT": async () => "abc",
-    "expired, past the tolerance": (claims) => issuer.sign({ ...claims, exp: now() - 10 }),
-    "without an end": ({ exp: _, ...claims }) => issuer.sign(claims),
-    "for somebody else": (claims) => issuer.sign({ ...claims, aud: issuer.url }),
-    "of another issuer": (claims) => issuer.sign({ ...claims, iss: "https://id.example" }),
-    "an ID token": (claims) => issuer.sign(claims, { typ: "JWT" }),
-    "a logout token": (claims) => issuer.sign(claims, { typ: "logout+jwt" }),
-    "without a subject": ({ sub: _, ...claims }) => issuer.sign(claims),
-    "signed by somebody else": async (claims) => issuer.sign(claims, { by: (await generateKeyPair("RS256")).privateKey }),
-    "signed with a secret": (claims) =>
-      new SignJWT(claims).setProtectedHeader({ alg: "HS256", kid: "one", typ: "at+jwt" }).sign(new TextEncoder().encode("x".repeat(32))),
-    "signed with nothing": async (claims) =>
-      `${[{ alg: "none", typ: "at+jwt" }, claims].map((part) => Buffer.from(JSON.stringify(part)).toString("base64url")).join(".")}.`,
-    changed: async (claims) => {
-      const [header, , signature] = (await issuer.sign(claims)).split(".");
-      return `${header}.${Buffer.from(JSON.stringify({ ...claims, sub: "eve" })).toString("base64url")}.${signature}`;
-    },
-  };
-  it.each(Object.entries(wrong))("refuses a token that is %s by 401 invalid_token", async (_, make) => {
-    const answer = await ask(`Bearer ${await make(good())}`);
-    expect(answer.status).toBe(401);
-    expect(answer.headers.get("WWW-Authenticate")).toMatch(/^Bearer realm="things", error="invalid_token", error_description="[a-z ]+"$/);
-    expect(await answer.json()).toMatchObject({ error: "invalid_token" });
-  });
-
-  it("asks for the scope and the role that are missing by 403", async () => {
-    const token = `Bearer ${await issuer.sign(good())}`;
+  // Every kind of wrong token is in unit/resource-server-*.
+  it("refuses a wrong token by 401 and a revoked one too, and asks for the scope and the role that are missing by 403", async () => {
+    issuer.revoke(9, "b");
+    const revoked = await issuer.token({ status: { status_list: { idx: 9, uri: issuer.listUri("b") } } });
+    for (const wrong of ["abc", await issuer.token({}, { typ: "JWT" }), await issuer.token({ aud: issuer.url }), revoked]) {
+      const answer = await ask(`Bearer ${wrong}`);
+      expect(answer.status).toBe(401);
+      expect(answer.headers.get("WWW-Authenticate")).toMatch(/^Bearer realm="things", error="invalid_token", error_description="[a-z ]+"$/);
+      expect(await answer.json()).toMatchObject({ error: "invalid_token" });
+    }
+    const token = `Bearer ${await issuer.token()}`;
     const write = await ask(token, "/things", { method: "POST", body: '{"name":"a thing"}' });
     expect(write.status).toBe(403);
     expect(write.headers.get("WWW-Authenticate")).toMatch(/error="insufficient_scope".*scope="things:write"$/);
     const report = await ask(token, "/admin/report");
     expect(report.status).toBe(403);
     expect(report.headers.get("WWW-Authenticate")).toMatch(/error="insufficient_scope".*role admin"$/);
-    const admin = await issuer.sign({ ...good(), roles: ["admin"] });
+    const admin = await issuer.token({ roles: ["admin"] });
     expect((await ask(`Bearer ${admin}`, "/admin/report")).status).toBe(200);
   });
 
   it("keeps things for whom the token is about, and refuses what is no thing", async () => {
-    const token = async (sub: string) => `Bearer ${await issuer.sign({ ...good(), sub, scope: "things:read things:write" })}`;
+    const token = async (sub: string) => `Bearer ${await issuer.token({ sub, scope: "things:read things:write" })}`;
     const post = async (body: string) => ask(await token("bob"), "/things", { method: "POST", body });
     for (const body of ["{", "[]", "{}", '{"name":" "}', '{"name":7}', `{"name":"${"x".repeat(101)}"}`])
       expect((await post(body)).status, body).toBe(400);
@@ -156,17 +92,17 @@ describe("the resource server", () => {
   });
 
   it("says 503, not that the token is wrong, while the keys cannot be had", async () => {
-    const away = await startIssuer();
-    away.serveKeys = false;
-    const lonely = createServer(createResourceServer({ issuer: away.url, audience }).callback());
+    const away = await listeningIssuer();
+    away.intercept = (path) => (path.includes("jwks") ? new Response(null, { status: 503 }) : undefined);
+    const lonely = createServer(createResourceServer({ issuer: away.url, audience: AUDIENCE }).callback());
     try {
       const url = await listening(lonely);
-      const token = await away.sign({ ...good(), iss: away.url });
-      const answer = await fetch(`${url}/things`, { headers: { Authorization: `Bearer ${token}` } });
+      const headers = { Authorization: `Bearer ${await away.token()}` };
+      const answer = await fetch(`${url}/things`, { headers });
       expect(answer.status).toBe(503);
       expect(answer.headers.get("Retry-After")).toBeTruthy();
-      away.serveKeys = true;
-      expect((await fetch(`${url}/things`, { headers: { Authorization: `Bearer ${token}` } })).status).toBe(200);
+      away.intercept = () => undefined;
+      expect((await fetch(`${url}/things`, { headers })).status).toBe(200);
     } finally {
       lonely.close();
       away.close();
@@ -175,11 +111,11 @@ describe("the resource server", () => {
 });
 
 describe("the relying party", () => {
-  let issuer: Issuer;
+  let issuer: ListeningIssuer;
   let app: string;
   let server: Server;
   beforeAll(async () => {
-    issuer = await startIssuer();
+    issuer = await listeningIssuer();
     server = createServer();
     app = await listening(server);
     const options = { url: app, issuer: issuer.url, clientId: "app", clientSecret: "secret", api: "https://api.example" };
@@ -191,22 +127,13 @@ describe("the relying party", () => {
   });
 
   const EVENTS = { "http://schemas.openid.net/event/backchannel-logout": {} };
-  const good = (): JWTPayload => ({
-    iss: issuer.url,
-    aud: "app",
-    iat: now(),
-    exp: now() + 120,
-    jti: crypto.randomUUID(),
-    sub: "ada",
-    sid: "s",
-    events: EVENTS,
-  });
+  const good = (): JWTPayload => ({ aud: "app", exp: issuer.seconds() + 120, jti: crypto.randomUUID(), sid: "s", events: EVENTS });
   const logout = (token: string): Promise<Response> =>
     fetch(`${app}/backchannel-logout`, { method: "POST", body: new URLSearchParams({ logout_token: token }) });
   const typ = "logout+jwt";
 
   it("takes a logout token once", async () => {
-    const token = await issuer.sign(good(), { typ });
+    const token = await issuer.token(good(), { typ });
     const answer = await logout(token);
     expect(answer.status).toBe(200);
     expect(answer.headers.get("Cache-Control")).toBe("no-store");
@@ -215,15 +142,15 @@ describe("the relying party", () => {
 
   const wrong: Record<string, (claims: JWTPayload) => Promise<string>> = {
     none: async () => "",
-    "for another client": (claims) => issuer.sign({ ...claims, aud: "another" }, { typ }),
-    "of another issuer": (claims) => issuer.sign({ ...claims, iss: "https://id.example" }, { typ }),
-    "an ID token": ({ events: _, ...claims }) => issuer.sign({ ...claims, nonce: "n" }, { typ: "JWT" }),
-    "one with a nonce": (claims) => issuer.sign({ ...claims, nonce: "n" }, { typ }),
-    "about another event": (claims) => issuer.sign({ ...claims, events: { "https://example.org/event": {} } }, { typ }),
-    "about nobody": ({ sub: _, sid: __, ...claims }) => issuer.sign(claims, { typ }),
-    old: (claims) => issuer.sign({ ...claims, iat: now() - 3600 }, { typ }),
-    "without a name of its own": ({ jti: _, ...claims }) => issuer.sign(claims, { typ }),
-    forged: async (claims) => issuer.sign(claims, { typ, by: (await generateKeyPair("RS256")).privateKey }),
+    "for another client": (claims) => issuer.token({ ...claims, aud: "another" }, { typ }),
+    "of another issuer": (claims) => issuer.token({ ...claims, iss: "https://id.example" }, { typ }),
+    "an ID token": ({ events: _, ...claims }) => issuer.token({ ...claims, nonce: "n" }, { typ: "JWT" }),
+    "one with a nonce": (claims) => issuer.token({ ...claims, nonce: "n" }, { typ }),
+    "about another event": (claims) => issuer.token({ ...claims, events: { "https://example.org/event": {} } }, { typ }),
+    "about nobody": ({ sid: _, ...claims }) => issuer.token({ ...claims, sub: undefined as never }, { typ }),
+    old: (claims) => issuer.token({ ...claims, iat: issuer.seconds() - 3600 }, { typ }),
+    "without a name of its own": (claims) => issuer.token({ ...claims, jti: undefined as never }, { typ }),
+    forged: async (claims) => issuer.token(claims, { typ, by: await testKey("one") }),
   };
   it.each(Object.entries(wrong))("refuses a logout token that is %s", async (_, make) => {
     expect((await logout(await make(good()))).status).toBe(400);

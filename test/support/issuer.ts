@@ -27,6 +27,8 @@ export const AUDIENCE = "https://api.example";
 /** Bytes of its lists: the indices 0 to 1023. */
 const LIST_BYTES = 128;
 
+const METADATA = ["/.well-known/oauth-authorization-server", "/.well-known/openid-configuration"];
+
 export class TestIssuer {
   readonly url: string;
   /** Milliseconds that its clock, and that of whoever takes `now`, is ahead. */
@@ -92,7 +94,7 @@ export class TestIssuer {
     this.fetched.push(path);
     const answer = await this.intercept(path);
     if (answer !== undefined) return answer;
-    if (path.startsWith("/.well-known/oauth-authorization-server")) return Response.json(this.metadata);
+    if (METADATA.includes(path)) return Response.json(this.metadata);
     if (path === "/.well-known/jwks.json")
       return Response.json(
         { keys: this.keys.map(({ jwk }) => jwk) },
@@ -134,8 +136,10 @@ export class TestIssuer {
   }
 }
 
+export type ListeningIssuer = TestIssuer & { close(): void };
+
 /** Over HTTP on this machine. */
-export async function listeningIssuer(): Promise<TestIssuer & { close(): void }> {
+export async function listeningIssuer(): Promise<ListeningIssuer> {
   const server = createServer(async (request, response) => {
     const answer = await issuer.fetch(issuer.url + request.url, { headers: request.headers as Record<string, string> });
     response.writeHead(answer.status, Object.fromEntries(answer.headers)).end(await answer.text());
