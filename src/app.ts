@@ -120,11 +120,13 @@ export async function createApp(config: Config, secrets: Secrets, services: Serv
   const adapters = new Map<string, ReturnType<EngineDependencies["adapterFor"]>>();
   /** This server itself is the resource of most tokens, and none that anybody registered. */
   const resourceOf = (audience: string) => (audience === issuer ? undefined : resources.find(audience));
-  const scopesAt = async (audience: string, client: ClientExtras, { accountId, clientAlone }: TokenBearer) =>
-    resourceServerInfo({ audience, resource: await resourceOf(audience) }, client, issuer, {
+  const scopesAt = async (audience: string, client: ClientExtras, { accountId, clientAlone }: TokenBearer) => {
+    const resource = await resourceOf(audience);
+    return resourceServerInfo({ audience, resource, hmacKey: resource && resources.hmacKey(resource) }, client, issuer, {
       permits: accountId === undefined ? undefined : permissionsOf(await accounts.find(accountId)),
       clientAlone,
     });
+  };
   const pages = enginePages({
     render,
     async personOf(ctx) {

@@ -5,6 +5,7 @@
 import { createPeople, type People } from "./accounts/people.ts";
 import { type ClientStore, createClientStore } from "./clients/client-store.ts";
 import { createRegistrationTokens, type RegistrationTokens } from "./clients/registration-tokens.ts";
+import { sealResourceSecretsAgain } from "./clients/resource-secrets.ts";
 import { openResourceStore, type ResourceStore } from "./clients/resource-store.ts";
 import type { Config } from "./config.ts";
 import { keyPolicy } from "./keys/key-schedule.ts";
@@ -78,10 +79,13 @@ export async function openServices(config: Config, secrets: Secrets, log: Logger
     const clients = createClientStore(database.prisma, feed, now);
     closers.push(() => clients.close());
     clients.onEnd((clientId) => endings.endClient(clientId));
+    const resourceSealer = createSealer(deriveKeys(secrets, "grantor/resource-secrets"));
+    await sealResourceSecretsAgain(database.prisma, resourceSealer);
     const resources = await openResourceStore({
       prisma: database.prisma,
       feed,
       issuer: config.issuer,
+      sealer: resourceSealer,
       now,
       onReadError: (err) => log.error({ err }, "resources could not be read again; the earlier ones stay in use"),
     });
@@ -103,7 +107,11 @@ export async function openServices(config: Config, secrets: Secrets, log: Logger
       endings,
       statusLists,
       keys,
-      tokenVerifier: createTokenVerifier(() => keys.snapshot(), now),
+      tokenVerifier: createTokenVerifier(
+        () => keys.snapshot(),
+        now,
+        (audience) => resources.hmacKeyFor(audience),
+      ),
       people,
       clients,
       registrationTokens: createRegistrationTokens(database.prisma, now),

@@ -105,12 +105,15 @@ export function createOperatorServices(config: Config, loadSecrets: () => Promis
       (await import("../clients/registration-tokens.ts")).createRegistrationTokens(await prisma()),
     ),
     resources: part<ResourceStore>(
-      async () =>
-        (await import("../clients/resource-store.ts")).openResourceStore({
+      async () => {
+        const [{ deriveKeys }, { createSealer }] = await Promise.all([import("../secrets.ts"), import("../storage/seal.ts")]);
+        return (await import("../clients/resource-store.ts")).openResourceStore({
           prisma: await prisma(),
           feed: await feed(),
           issuer: config.issuer,
-        }),
+          sealer: createSealer(deriveKeys(await secrets(), "grantor/resource-secrets")),
+        });
+      },
       (opened) => opened.close(),
     ),
     keyRotation: part<KeyRotation>(async () => {

@@ -1,6 +1,7 @@
 /** `grantor resource …` */
-import { type Command, Option } from "commander";
-import type { Resource, ResourceInput } from "../clients/resource-store.ts";
+import { readFileSync } from "node:fs";
+import { type Command, InvalidArgumentError, Option } from "commander";
+import type { Resource, ResourceInput, ResourceWithSecret } from "../clients/resource-store.ts";
 import { splitScope } from "../clients/scopes.ts";
 import { type Answer, leaf, moreNote, type PageOptions, paged, positiveInteger, type Run, repeatable, UsageError } from "./commands.ts";
 import { COMMAND_LINE } from "./operator.ts";
@@ -13,12 +14,20 @@ interface ResourceOptions {
   scope?: string[] | false;
   accessTokenTtl?: number | false;
   alg?: string;
+  encryption?: boolean;
+  encryptionKey?: unknown;
+  encryptionAlg?: string;
+  encryptionEnc?: string;
   roles?: boolean;
   introspectedBy?: string[] | false;
 }
 
 export function addResourceCommands(resource: Command, run: Run): void {
-  const create = leaf(resource, "create", "make an API known that tokens can be for");
+  const create = leaf(
+    resource,
+    "create",
+    "make an API known that tokens can be for; the secret that signs them, if one does, is shown this once",
+  );
   describedBy(create)
     .requiredOption("--audience <uri>", "what applications name as resource, and aud of its tokens")
     .action(
@@ -55,10 +64,17 @@ export function addResourceCommands(resource: Command, run: Run): void {
     }),
   );
 
+  leaf(
+    resource,
+    "rotate-secret <audience>",
+    "make another secret for tokens signed with HS256, shown this once; tokens under the old one are none any more",
+  ).action(run(async (services, audience: string) => answer(await (await operations(services)).rotateSecret(COMMAND_LINE, audience))));
+
   const update = leaf(resource, "update <audience>", "change what is given, and leave the rest; lists are replaced");
   describedBy(update)
     .option("--no-scope", "take all scopes away")
     .option("--no-access-token-ttl", "go back to ACCESS_TOKEN_TTL")
+    .option("--no-encryption", "sign its tokens, and no longer encrypt them")
     .option("--no-roles", "leave the person's roles out of its tokens")
     .option("--no-introspected-by", "let nobody but their own application introspect its tokens")
     .action(
@@ -76,20 +92,47 @@ function describedBy(command: Command): Command {
     .option("--name <name>", "what people read beside its scopes")
     .addOption(repeatable("--scope <scope>", 'a scope; with "=" and words, what people read: "things:read=Read your things"'))
     .option("--access-token-ttl <seconds>", "life of its access tokens; without it ACCESS_TOKEN_TTL", positiveInteger)
-    .addOption(new Option("--alg <alg>", "what its access tokens are signed with: RS256, ES256, PS256 or EdDSA"))
+    .addOption(new Option("--alg <alg>", "what its access tokens are signed with: RS256, ES256, PS256, EdDSA, or HS256 with a secret"))
+    .option("--encryption-key <file>", "encrypt its access tokens to this public key of its own, a JSON Web Key", readJwk)
+    .option("--encryption-alg <alg>", "RSA-OAEP-256, ECDH-ES, ECDH-ES+A128KW or ECDH-ES+A256KW; without it what fits the key")
+    .option("--encryption-enc <enc>", "A256GCM, A128GCM, A128CBC-HS256 or A256CBC-HS512; without it A256GCM")
     .option("--roles", "put the person's roles into its tokens")
     .addOption(repeatable("--introspected-by <client_id>", "an application that may introspect its tokens"));
 }
 
-function inputOf({ name, scope, accessTokenTtl, alg, roles, introspectedBy }: ResourceOptions): ResourceInput {
+function inputOf(options: ResourceOptions): ResourceInput {
+  const { name, scope, accessTokenTtl, alg, roles, introspectedBy } = options;
+  const encryption = encryptionOf(options);
   return {
     ...(name !== undefined && { name }),
     ...(scope !== undefined && { scopes: (scope || []).flatMap(readScopes) }),
     ...(accessTokenTtl !== undefined && { accessTokenTtl: accessTokenTtl || null }),
     ...(alg !== undefined && { signingAlg: alg }),
+    ...(encryption !== undefined && { encryption }),
     ...(roles !== undefined && { includeRoles: roles }),
     ...(introspectedBy !== undefined && { introspectors: introspectedBy || [] }),
   };
+}
+
+function encryptionOf({
+  encryption,
+  encryptionKey: jwk,
+  encryptionAlg: alg,
+  encryptionEnc: enc,
+}: ResourceOptions): ResourceInput["encryption"] {
+  const given = { ...(jwk !== undefined && { jwk }), ...(alg !== undefined && { alg }), ...(enc !== undefined && { enc }) };
+  if (encryption !== false) return Object.keys(given).length === 0 ? undefined : given;
+  if (Object.keys(given).length > 0) throw new UsageError("--no-encryption stands alone");
+  return null;
+}
+
+function readJwk(file: string): unknown {
+  try {
+    return JSON.parse(readFileSync(file, "utf8"));
+  } catch (error) {
+    // What a parser says quotes the text, which should be public and may not be.
+    throw new InvalidArgumentError(error instanceof SyntaxError ? "It is no JSON." : String((error as Error).message));
+  }
 }
 
 /** One scope with its description after "=", or names separated by spaces. */
@@ -105,26 +148,31 @@ async function operations(services: OperatorServices): Promise<ResourceOperation
 
 /** In the names of the options, which are those of the protocol where it has any. */
 function toJson(resource: Resource): Record<string, unknown> {
+  const { encryption } = resource;
   return {
     audience: resource.audience,
     name: resource.name,
     scopes: resource.scopes,
     ...(resource.accessTokenTtl !== undefined && { access_token_ttl: resource.accessTokenTtl }),
     alg: resource.signingAlg,
+    ...(encryption && { encryption_alg: encryption.alg, encryption_enc: encryption.enc, encryption_key: encryption.jwk }),
     roles: resource.includeRoles,
     introspected_by: resource.introspectors,
     created_at: numericDate(resource.createdAt),
   };
 }
 
-function answer(resource: Resource): Answer {
+function answer({ secret, ...resource }: ResourceWithSecret): Answer {
+  const { encryption } = resource;
   return {
-    json: toJson(resource),
+    json: { ...toJson(resource), ...(secret !== undefined && { secret }) },
     text: details([
       ["audience", resource.audience],
       ["name", resource.name],
       ...resource.scopes.map(({ name, description }) => ["scope", description === "" ? name : `${name}: ${description}`] as const),
       ["alg", resource.signingAlg],
+      ...(secret === undefined ? [] : [["secret", `${secret}   (shown this once)`] as const]),
+      ...(encryption ? [["encrypted", `${encryption.alg}, ${encryption.enc}, key ${encryption.jwk.kid}`] as const] : []),
       ["token life", life(resource)],
       ["roles in tokens", yesNo(resource.includeRoles)],
       ["introspected by", resource.introspectors.join(" ")],

@@ -1,14 +1,16 @@
 /** What an operator does with resources: the APIs that tokens are for. */
 import { ClientError } from "../clients/client-error.ts";
-import type { Resource, ResourceInput, ResourceStore } from "../clients/resource-store.ts";
+import type { ResourceInput, ResourceStore, ResourceWithSecret } from "../clients/resource-store.ts";
 import type { AuditLog } from "../observability/audit-log.ts";
 import type { Operator } from "./operator.ts";
 
 export interface ResourceOperations {
   /** @throws {ClientError} `invalid_resource` naming every fault, `conflict` */
-  create(by: Operator, audience: string, input: ResourceInput): Promise<Resource>;
+  create(by: Operator, audience: string, input: ResourceInput): Promise<ResourceWithSecret>;
   /** What is given replaces. @throws {ClientError} `not_found`, `invalid_resource` */
-  update(by: Operator, audience: string, changes: ResourceInput): Promise<Resource>;
+  update(by: Operator, audience: string, changes: ResourceInput): Promise<ResourceWithSecret>;
+  /** Tokens under the old secret are none any more. @throws {ClientError} `not_found`, or its tokens are not signed with a secret */
+  rotateSecret(by: Operator, audience: string): Promise<ResourceWithSecret>;
   /** @throws {ClientError} `not_found` */
   delete(by: Operator, audience: string): Promise<void>;
 }
@@ -32,6 +34,12 @@ export function createResourceOperations({ resources, audit }: ResourceOperation
     async update(by, audience, changes) {
       const resource = await resources.update(audience, changes);
       record(by, "updated", audience);
+      return resource;
+    },
+
+    async rotateSecret(by, audience) {
+      const resource = await resources.rotateSecret(audience);
+      record(by, "secret_rotated", audience);
       return resource;
     },
 

@@ -18,7 +18,8 @@ export function jwksFault(jwks: unknown): string | undefined {
   return undefined;
 }
 
-function jwkFault(key: unknown): string | undefined {
+/** What is wrong with one key, or undefined: it reads on from "a key that". */
+export function jwkFault(key: unknown): string | undefined {
   if (typeof key !== "object" || key === null || Array.isArray(key)) return "is no JSON Web Key";
   const jwk = key as Record<string, unknown>;
   if (jwk.kty === "oct") return "is symmetric: only public keys may be registered";

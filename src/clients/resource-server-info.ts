@@ -1,6 +1,8 @@
 /** Which scopes a client can have at which resource: the one place where a client's registration limits them. */
+import type { KeyObject } from "node:crypto";
 import type { ResourceServer } from "oidc-provider";
 import type { ClientExtras } from "./engine-client-adapter.ts";
+import { encryptionKey } from "./resource-encryption.ts";
 import { managementAudience, type Resource } from "./resource-store.ts";
 import { joinScope, OPENID_SCOPES } from "./scopes.ts";
 
@@ -8,7 +10,9 @@ import { joinScope, OPENID_SCOPES } from "./scopes.ts";
 export interface Target {
   readonly audience: string;
   /** As found in the store; the issuer and the management API are not kept there. */
-  readonly resource?: Pick<Resource, "scopes" | "accessTokenTtl" | "signingAlg"> | undefined;
+  readonly resource?: Pick<Resource, "scopes" | "accessTokenTtl" | "signingAlg" | "encryption"> | undefined;
+  /** With HS256: what signs. */
+  readonly hmacKey?: KeyObject | undefined;
 }
 
 /** For whom a token is asked. */
@@ -25,31 +29,36 @@ export interface Bearer {
  *   stranger without a person at one that has no scopes, where nobody could refuse it any
  */
 export function resourceServerInfo(
-  { audience, resource }: Target,
+  { audience, resource, hmacKey }: Target,
   client: Pick<ClientExtras, "grantor_scopes" | "management_scopes" | "stranger">,
   issuer: string,
   { permits = () => true, clientAlone = false }: Bearer = {},
 ): (ResourceServer & { scope: string }) | undefined {
-  const info = (scopes: Iterable<string>, alg: Resource["signingAlg"], ttl?: number): ResourceServer & { scope: string } => ({
-    audience,
-    scope: joinScope(scopes),
-    accessTokenFormat: "jwt",
-    jwt: { sign: { alg } },
-    ...(ttl !== undefined && { accessTokenTTL: ttl }),
-  });
+  const info = (scopes: Iterable<string>, target: Partial<NonNullable<Target["resource"]>> = {}): ResourceServer & { scope: string } => {
+    const { signingAlg: alg = "RS256", accessTokenTtl, encryption } = target;
+    return {
+      audience,
+      scope: joinScope(scopes),
+      accessTokenFormat: "jwt",
+      jwt: {
+        sign: alg === "HS256" ? { alg, key: hmacKey as KeyObject } : { alg },
+        ...(encryption && {
+          encrypt: { alg: encryption.alg, enc: encryption.enc, key: encryptionKey(encryption), kid: encryption.jwk.kid },
+        }),
+      } as NonNullable<ResourceServer["jwt"]>,
+      ...(accessTokenTtl !== undefined && { accessTokenTTL: accessTokenTtl }),
+    };
+  };
 
   if (audience === issuer) {
     const registered = new Set<string>(client.grantor_scopes ?? OPENID_SCOPES);
-    return info(
-      OPENID_SCOPES.filter((scope) => registered.has(scope)),
-      "RS256",
-    );
+    return info(OPENID_SCOPES.filter((scope) => registered.has(scope)));
   }
   if (audience === managementAudience(issuer))
-    return client.management_scopes.length === 0 ? undefined : info(client.management_scopes.filter(permits), "RS256");
+    return client.management_scopes.length === 0 ? undefined : info(client.management_scopes.filter(permits));
   if (resource === undefined) return undefined;
   const registered = new Set(client.grantor_scopes);
   const scopes = resource.scopes.map(({ name }) => name).filter((name) => registered.has(name));
   if (scopes.length === 0 && (resource.scopes.length > 0 || (client.stranger && clientAlone))) return undefined;
-  return info(scopes, resource.signingAlg, resource.accessTokenTtl);
+  return info(scopes, resource);
 }

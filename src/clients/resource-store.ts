@@ -1,8 +1,12 @@
+import type { KeyObject } from "node:crypto";
 import { z } from "zod";
 import type { ChangeFeed } from "../storage/change-feed.ts";
 import { Prisma, type PrismaClient } from "../storage/generated/client.ts";
 import { createLookupCache } from "../storage/lookup-cache.ts";
+import type { Sealer } from "../storage/seal.ts";
 import { ClientError, describeFaults, type Fault } from "./client-error.ts";
+import { type EncryptionInput, type ResourceEncryption, resourceEncryption } from "./resource-encryption.ts";
+import { newResourceSecret, openResourceSecret, sealResourceSecret } from "./resource-secrets.ts";
 import { isManagementScope, isOpenIdScope, isScopeToken, OPENID_SCOPES } from "./scopes.ts";
 
 /** The topic under which other processes hear of a change. */
@@ -16,7 +20,7 @@ const LARGEST_PAGE = 500;
 /** Seconds: a month. An access token that lives longer is a refresh token without rotation. */
 const LONGEST_TOKEN_TTL = 2_592_000;
 const LONGEST_AUDIENCE = 500;
-const RESOURCE_ALGS = ["RS256", "ES256", "PS256", "EdDSA"] as const;
+const RESOURCE_ALGS = ["RS256", "ES256", "PS256", "EdDSA", "HS256"] as const;
 
 /** The management API: a resource of its own, never the default, and not kept here. */
 export const managementAudience = (issuer: string): string => `${issuer}/api/v1`;
@@ -36,12 +40,19 @@ export interface Resource {
   /** Seconds; absent: ACCESS_TOKEN_TTL. */
   readonly accessTokenTtl?: number;
   readonly signingAlg: (typeof RESOURCE_ALGS)[number];
+  /** With HS256: what signs its tokens, sealed. */
+  readonly sealedSecret?: string;
+  /** Absent: its tokens are signed, and everybody can read them. */
+  readonly encryption?: ResourceEncryption;
   /** Every token for it tells the person's roles. */
   readonly includeRoles: boolean;
   /** Clients that may introspect its tokens. */
   readonly introspectors: readonly string[];
   readonly createdAt: Date;
 }
+
+/** A resource with the secret that was just made for it, which is never shown again. */
+export type ResourceWithSecret = Resource & { readonly secret?: string };
 
 export interface ResourceInput {
   name?: string;
@@ -50,6 +61,8 @@ export interface ResourceInput {
   /** `null`: ACCESS_TOKEN_TTL. */
   accessTokenTtl?: number | null;
   signingAlg?: string;
+  /** `null`: they are only signed. */
+  encryption?: EncryptionInput | null;
   includeRoles?: boolean;
   introspectors?: readonly string[];
 }
@@ -62,9 +75,15 @@ export interface ResourceStore {
   /** The OpenID scopes and those of every resource, as of the last change heard of: what an application may register for. */
   knownScopes(): ReadonlySet<string>;
   /** @throws {ClientError} `invalid_resource` naming every fault, `conflict` */
-  create(audience: string, resource: ResourceInput): Promise<Resource>;
+  create(audience: string, resource: ResourceInput): Promise<ResourceWithSecret>;
   /** What is given replaces. @throws {ClientError} `invalid_resource`, `not_found` */
-  update(audience: string, changes: ResourceInput): Promise<Resource>;
+  update(audience: string, changes: ResourceInput): Promise<ResourceWithSecret>;
+  /** Tokens under the old secret are none any more. @throws {ClientError} `not_found`, or its tokens are not signed with a secret */
+  rotateSecret(audience: string): Promise<ResourceWithSecret>;
+  /** What signs the tokens of a resource with HS256; undefined: one of our key pairs does. */
+  hmacKey(resource: Resource): KeyObject | undefined;
+  /** The same for what is looked for by the `aud` of a token, as of the last change that this process heard of. */
+  hmacKeyFor(audience: string): KeyObject | undefined;
   /** @returns whether there was one */
   delete(audience: string): Promise<boolean>;
   /** Straight from the database, in the order of audiences. `next` is the cursor of the following page. */
@@ -76,6 +95,8 @@ export interface ResourceStoreOptions {
   prisma: PrismaClient;
   feed: Pick<ChangeFeed, "publish" | "subscribe">;
   issuer: string;
+  /** Of the secrets that sign with HS256. */
+  sealer: Sealer;
   /** Milliseconds since the epoch. */
   now?: () => number;
   /** Hears when resources could not be read again after a change; the earlier ones stay in use. */
@@ -101,6 +122,8 @@ const members = {
   signingAlg: z.enum(RESOURCE_ALGS, `must be one of ${RESOURCE_ALGS.join(", ")}`),
   includeRoles: z.boolean(),
   introspectors: z.array(z.string()).transform((ids) => [...new Set(ids)]),
+  // What it says depends on the key: resource-encryption.ts
+  encryption: z.object({ alg: z.string().optional(), enc: z.string().optional(), jwk: z.unknown().optional() }).nullable(),
 };
 
 const WITH_INTROSPECTORS = { introspectors: { orderBy: { clientId: "asc" } } } as const;
@@ -110,6 +133,7 @@ export async function openResourceStore({
   prisma,
   feed,
   issuer,
+  sealer,
   now = Date.now,
   onReadError = () => {},
 }: ResourceStoreOptions): Promise<ResourceStore> {
@@ -123,6 +147,7 @@ export async function openResourceStore({
   let everything: readonly Resource[] = [];
   let known: ReadonlySet<string> = new Set();
   let newest = 0;
+  const hmacKeys = new WeakMap<Resource, KeyObject>();
   await readAll();
   const unsubscribe = feed.subscribe(RESOURCE_TOPIC, (audience) => {
     cache.forget(audience);
@@ -158,6 +183,28 @@ export async function openResourceStore({
     });
   }
 
+  function hmacKey(resource: Resource): KeyObject | undefined {
+    const { audience, sealedSecret } = resource;
+    const known = hmacKeys.get(resource);
+    if (known !== undefined || sealedSecret === undefined) return known;
+    const opened = openResourceSecret(sealer, audience, sealedSecret);
+    hmacKeys.set(resource, opened);
+    return opened;
+  }
+
+  /** A secret is made when the algorithm begins to need one, and goes when it does not any more. */
+  function secretColumn(
+    audience: string,
+    signingAlg: string | undefined,
+    before?: Resource,
+  ): { hmacSecret?: string | null; secret?: string } {
+    if (signingAlg === undefined) return {};
+    if (signingAlg !== "HS256") return { hmacSecret: null };
+    if (before?.sealedSecret !== undefined) return {};
+    const secret = newResourceSecret();
+    return { hmacSecret: sealResourceSecret(sealer, audience, secret), secret };
+  }
+
   async function changed(audience: string): Promise<void> {
     cache.forget(audience);
     await feed.publish(RESOURCE_TOPIC, audience);
@@ -171,13 +218,16 @@ export async function openResourceStore({
 
     async create(audience, input) {
       const fault = audienceFault(audience, issuer);
-      const { introspectors = [], ...data } = parse(input, fault === undefined ? [] : [{ member: "audience", message: fault }]);
+      const { introspectors = [], encryption, ...data } = parse(input, fault === undefined ? [] : [{ member: "audience", message: fault }]);
+      const { secret, ...sealed } = secretColumn(audience, data.signingAlg);
       const row = await asClientError(
         write(audience, data, (tx) =>
           tx.resource.create({
             data: {
               audience,
               ...data,
+              ...sealed,
+              ...encryptionColumns(encryption),
               createdAt: new Date(now()),
               introspectors: { create: introspectors.map((clientId) => ({ clientId })) },
             },
@@ -186,27 +236,52 @@ export async function openResourceStore({
         ),
       );
       await changed(audience);
-      return fromRow(row);
+      return { ...fromRow(row), ...(secret !== undefined && { secret }) };
     },
 
     async update(audience, changes) {
-      const { introspectors, ...data } = parse(changes);
+      const { introspectors, encryption, ...data } = parse(changes);
+      let made: string | undefined;
       const row = await asClientError(
-        write(audience, data, (tx) =>
-          tx.resource.update({
+        write(audience, data, async (tx) => {
+          const before = fromRow(await tx.resource.findUnique({ where: { audience }, include: WITH_INTROSPECTORS }));
+          const { secret, ...sealed } = secretColumn(audience, data.signingAlg, before);
+          made = secret;
+          return tx.resource.update({
             where: { audience },
             data: {
               ...data,
+              ...sealed,
+              ...encryptionColumns(encryption, before?.encryption),
               ...(introspectors !== undefined && {
                 introspectors: { deleteMany: {}, create: introspectors.map((clientId) => ({ clientId })) },
               }),
             },
             include: WITH_INTROSPECTORS,
-          }),
-        ),
+          });
+        }),
       );
       await changed(audience);
-      return fromRow(row);
+      return { ...fromRow(row), ...(made !== undefined && { secret: made }) };
+    },
+
+    async rotateSecret(audience) {
+      const secret = newResourceSecret();
+      const { count } = await prisma.resource.updateMany({
+        where: { audience, signingAlg: "HS256" },
+        data: { hmacSecret: sealResourceSecret(sealer, audience, secret) },
+      });
+      const row = await prisma.resource.findUnique({ where: { audience }, include: WITH_INTROSPECTORS });
+      if (row === null) throw new ClientError("not_found", "there is no such resource");
+      if (count === 0) throw new ClientError("invalid_resource", `its tokens are signed with ${row.signingAlg}, and not with a secret`);
+      await changed(audience);
+      return { ...fromRow(row), secret };
+    },
+
+    hmacKey,
+    hmacKeyFor(audience) {
+      const resource = everything.find((each) => each.audience === audience);
+      return resource && hmacKey(resource);
     },
 
     async delete(audience) {
@@ -247,8 +322,16 @@ interface Columns {
   scopes?: { name: string; description: string }[];
   accessTokenTtl?: number | null;
   signingAlg?: string;
+  encryption?: EncryptionInput | null;
   includeRoles?: boolean;
   introspectors?: string[];
+}
+
+function encryptionColumns(given: EncryptionInput | null | undefined, before?: ResourceEncryption) {
+  if (given === undefined) return {};
+  if (given === null) return { encryptionAlg: null, encryptionEnc: null, encryptionJwk: Prisma.DbNull };
+  const { alg, enc, jwk } = resourceEncryption(given, before);
+  return { encryptionAlg: alg, encryptionEnc: enc, encryptionJwk: jwk as Prisma.InputJsonObject };
 }
 
 function parse(input: ResourceInput, faults: Fault[] = []): Columns {
@@ -286,13 +369,16 @@ function fromRow(row: Row): Resource;
 function fromRow(row: Row | null): Resource | undefined;
 function fromRow(row: Row | null): Resource | undefined {
   if (row === null) return undefined;
-  const { audience, name, scopes, accessTokenTtl, signingAlg, includeRoles, introspectors, createdAt } = row;
+  const { audience, name, scopes, accessTokenTtl, signingAlg, hmacSecret, includeRoles, introspectors, createdAt } = row;
+  const { encryptionAlg: alg, encryptionEnc: enc, encryptionJwk: jwk } = row;
   return {
     audience,
     name,
     scopes: scopes as unknown as ResourceScope[],
     ...(accessTokenTtl !== null && { accessTokenTtl }),
     signingAlg: signingAlg as Resource["signingAlg"],
+    ...(hmacSecret !== null && { sealedSecret: hmacSecret }),
+    ...(alg !== null && enc !== null && jwk !== null && { encryption: { alg, enc, jwk: jwk as unknown as ResourceEncryption["jwk"] } }),
     includeRoles,
     introspectors: introspectors.map(({ clientId }) => clientId),
     createdAt,

@@ -1,15 +1,20 @@
+import { generateKeyPairSync, randomBytes } from "node:crypto";
 import { pino } from "pino";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { createClientStore } from "../../src/clients/client-store.ts";
+import { sealResourceSecretsAgain } from "../../src/clients/resource-secrets.ts";
 import { openResourceStore, type ResourceStore } from "../../src/clients/resource-store.ts";
 import { type ChangeFeed, openChangeFeed } from "../../src/storage/change-feed.ts";
 import type { Database } from "../../src/storage/database.ts";
+import { createSealer } from "../../src/storage/seal.ts";
 import { testDatabase } from "../support/test-database.ts";
 import { waitFor } from "../support/wait-for.ts";
 
 const log = pino({ level: "silent" });
 const ISSUER = "https://issuer.example";
 const API = "https://api.example/v1";
+const [newer, older] = [randomBytes(32), randomBytes(32)];
+const sealer = createSealer([older]);
 
 let database: Database;
 let feeds: ChangeFeed[];
@@ -19,10 +24,9 @@ let there: ResourceStore;
 beforeEach(async () => {
   database = await testDatabase();
   feeds = await Promise.all([openChangeFeed(database, log), openChangeFeed(database, log)]);
-  [here, there] = (await Promise.all(feeds.map((feed) => openResourceStore({ prisma: database.prisma, feed, issuer: ISSUER })))) as [
-    ResourceStore,
-    ResourceStore,
-  ];
+  [here, there] = (await Promise.all(
+    feeds.map((feed) => openResourceStore({ prisma: database.prisma, feed, issuer: ISSUER, sealer })),
+  )) as [ResourceStore, ResourceStore];
 });
 
 afterEach(async () => {
@@ -87,7 +91,7 @@ describe("a resource", () => {
   });
 
   test("is refused with every fault named", async () => {
-    const wrong = { scopes: ["openid", "a b", "x", "x"], accessTokenTtl: 0, signingAlg: "HS256", name: "x".repeat(101) };
+    const wrong = { scopes: ["openid", "a b", "x", "x"], accessTokenTtl: 0, signingAlg: "HS512", name: "x".repeat(101) };
     const error = await here.create("not a uri", wrong).catch((reason) => reason);
     expect(error).toMatchObject({ code: "invalid_resource" });
     const members = error.faults.map(({ member }: { member: string }) => member);
@@ -145,4 +149,82 @@ test("a list goes page by page", async () => {
   const second = await here.list({ limit: 2, cursor: first.next as string });
   expect(second.resources.map(({ audience }) => audience)).toEqual(["urn:c:x"]);
   expect(second.next).toBeUndefined();
+});
+
+describe("a resource whose tokens are signed with a secret", () => {
+  const column = async () => (await database.prisma.resource.findUniqueOrThrow({ where: { audience: API } })).hmacSecret;
+  const secretOf = (store: ResourceStore) => store.hmacKeyFor(API)?.export().toString();
+
+  test("has one of 256 bits that is shown once, and stands in the database sealed", async () => {
+    const { secret, ...made } = await here.create(API, { signingAlg: "HS256" });
+    expect(Buffer.from(secret as string, "base64url")).toHaveLength(32);
+    expect(await here.find(API)).toEqual(made);
+    expect(JSON.stringify([made, here.all(), await here.list(), await column()])).not.toContain(secret);
+    expect(here.hmacKey(made)?.export().toString()).toBe(secret);
+    await waitFor("the other process to know it", () => secretOf(there) === secret);
+    expect(here.hmacKeyFor("https://other.example")).toBeUndefined();
+  });
+
+  test("keeps it until it is rotated, and loses it with the algorithm", async () => {
+    const { secret } = await here.create(API, { signingAlg: "HS256" });
+    expect(await here.update(API, { signingAlg: "HS256", name: "Things" })).not.toHaveProperty("secret");
+    expect(secretOf(here)).toBe(secret);
+    const rotated = await here.rotateSecret(API);
+    expect(rotated.secret).not.toBe(secret);
+    expect(secretOf(here)).toBe(rotated.secret);
+    await waitFor("the other process to know the new one", () => secretOf(there) === rotated.secret);
+    await here.update(API, { signingAlg: "RS256" });
+    expect([secretOf(here), await column()]).toEqual([undefined, null]);
+    await expect(here.rotateSecret(API)).rejects.toMatchObject({ code: "invalid_resource" });
+    expect((await here.update(API, { signingAlg: "HS256" })).secret).not.toBe(rotated.secret);
+    await expect(here.rotateSecret("https://nobody.example")).rejects.toMatchObject({ code: "not_found" });
+  });
+
+  test("is sealed again under a newer SECRET_KEY, and is not opened without the one that sealed it", async () => {
+    const { secret } = await here.create(API, { signingAlg: "HS256" });
+    const before = await column();
+    await expect(sealResourceSecretsAgain(database.prisma, createSealer([newer]))).rejects.toThrow("SECRET_KEY");
+    await sealResourceSecretsAgain(database.prisma, createSealer([older, newer]));
+    expect(await column()).toBe(before);
+    await sealResourceSecretsAgain(database.prisma, createSealer([newer, older]));
+    expect(await column()).not.toBe(before);
+    const opened = await openResourceStore({
+      prisma: database.prisma,
+      feed: feeds[0] as ChangeFeed,
+      issuer: ISSUER,
+      sealer: createSealer([newer]),
+    });
+    expect(secretOf(opened)).toBe(secret);
+    opened.close();
+    await here.create("https://second.example", { signingAlg: "HS256" });
+    // What was sealed for one resource is no secret of another.
+    await database.pool.query(
+      "UPDATE resource SET hmac_secret = (SELECT hmac_secret FROM resource WHERE audience = $1) WHERE audience = $2",
+      ["https://second.example", API],
+    );
+    await expect(sealResourceSecretsAgain(database.prisma, sealer)).rejects.toThrow(API);
+  });
+});
+
+describe("a resource whose tokens are encrypted", () => {
+  test("has a public key, and an alg and enc that go with it, which can be changed and taken away", async () => {
+    const rsa = generateKeyPairSync("rsa", { modulusLength: 2048 }).publicKey.export({ format: "jwk" });
+    const ec = generateKeyPairSync("ec", { namedCurve: "P-256" }).publicKey.export({ format: "jwk" });
+    const made = await here.create(API, { encryption: { jwk: { ...rsa, kid: "one" } } });
+    expect(made.encryption).toEqual({ alg: "RSA-OAEP-256", enc: "A256GCM", jwk: { ...rsa, use: "enc", kid: "one" } });
+    expect((await here.update(API, { encryption: { enc: "A128CBC-HS256" } })).encryption).toMatchObject({
+      enc: "A128CBC-HS256",
+      jwk: { kid: "one" },
+    });
+    const moved = await here.update(API, { encryption: { jwk: ec } });
+    expect(moved.encryption).toEqual({
+      alg: "ECDH-ES",
+      enc: "A128CBC-HS256",
+      jwk: { ...ec, use: "enc", kid: expect.stringMatching(/^[\w-]{43}$/) },
+    });
+    expect((await here.update(API, { name: "Things" })).encryption).toEqual(moved.encryption);
+    expect(await here.find(API)).toMatchObject({ encryption: moved.encryption });
+    expect(await here.update(API, { encryption: null })).not.toHaveProperty("encryption");
+    await expect(here.update(API, { encryption: { enc: "A256GCM" } })).rejects.toMatchObject({ code: "invalid_resource" });
+  });
 });

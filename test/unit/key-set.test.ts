@@ -1,4 +1,4 @@
-import { createHmac } from "node:crypto";
+import { createHmac, createSecretKey, randomBytes } from "node:crypto";
 import { createLocalJWKSet, importJWK, type JWTHeaderParameters, jwtVerify, SignJWT } from "jose";
 import { beforeAll, describe, expect, test } from "vitest";
 import { generateSigningJwk, publicKeyObject, publicPart, SIGNING_ALGS, type SigningAlg } from "../../src/keys/algorithms.ts";
@@ -105,6 +105,67 @@ describe("a token that somebody else made", () => {
       .setProtectedHeader({ alg: "PS256", kid, typ: "at+jwt" })
       .sign(await importJWK(bare as never, "PS256"));
     expect(verifier.verify(pss, EXPECTED)).toBeUndefined();
+  });
+});
+
+describe("a token that a resource's secret signed", () => {
+  const [ours, theirs] = [randomBytes(32), randomBytes(32)];
+  const secrets: Record<string, Buffer> = { "https://one.example": ours, "https://two.example": theirs };
+  const withSecrets = createTokenVerifier(
+    () => snapshot,
+    () => NOW,
+    (audience) => {
+      const secret = secrets[audience];
+      return secret && createSecretKey(secret);
+    },
+  );
+  const claims = { aud: "https://one.example" };
+  const hs256 = (secret: Buffer, more: Record<string, unknown> = {}, header: Partial<JWTHeaderParameters> = {}) =>
+    new SignJWT({ iss: ISSUER, sub: "alice", exp: SECONDS + 60, ...claims, ...more })
+      .setProtectedHeader({ alg: "HS256", typ: "at+jwt", ...header })
+      .sign(secret);
+
+  test("is answered with its claims, under the secret of its audience alone", async () => {
+    expect(withSecrets.verify(await hs256(ours), EXPECTED)).toMatchObject({ sub: "alice" });
+    expect(withSecrets.verify(await hs256(ours, {}, { kid: key("RS256").kid }), EXPECTED)).toMatchObject({ sub: "alice" });
+    expect(withSecrets.verify(await hs256(theirs), EXPECTED)).toBeUndefined();
+    expect(withSecrets.verify(await hs256(ours, { aud: "https://two.example" }), EXPECTED)).toBeUndefined();
+    for (const aud of [
+      "https://three.example",
+      ISSUER,
+      undefined,
+      ["https://one.example"],
+      ["https://one.example", "https://two.example"],
+      1,
+    ])
+      expect(withSecrets.verify(await hs256(ours, { aud }), EXPECTED)).toBeUndefined();
+    expect(verifier.verify(await hs256(ours), EXPECTED)).toBeUndefined();
+  });
+
+  test("is checked as every other one is", async () => {
+    expect(withSecrets.verify(await hs256(ours, { exp: SECONDS }), EXPECTED)).toBeUndefined();
+    expect(withSecrets.verify(await hs256(ours, { iss: "https://other.example" }), EXPECTED)).toBeUndefined();
+    expect(withSecrets.verify(await hs256(ours, {}, { typ: "JWT" }), EXPECTED)).toBeUndefined();
+    const [head, body, tail] = (await hs256(ours)).split(".") as [string, string, string];
+    for (const wrong of [`${head}.${body}.`, `${head}.${body}.AA`, `${head}.${body}.${tail}AA`, `${head}.${body}.${tail.slice(0, -2)}`])
+      expect(withSecrets.verify(wrong, EXPECTED)).toBeUndefined();
+  });
+
+  test("is none when one of our public keys served as the secret, or its header names another algorithm", async () => {
+    const { kid, publicKey } = key("RS256");
+    for (const form of [
+      publicKey.export({ type: "spki", format: "pem" }),
+      publicKey.export({ type: "spki", format: "der" }),
+      JSON.stringify(key("RS256").publicJwk),
+    ])
+      expect(withSecrets.verify(await hs256(Buffer.from(form), {}, { kid }), EXPECTED)).toBeUndefined();
+    const [, body, tail] = (await hs256(ours)).split(".") as [string, string, string];
+    for (const alg of ["HS384", "HS512", "hs256", "none", "RS256", undefined]) {
+      const head = Buffer.from(JSON.stringify({ alg, kid, typ: "at+jwt" })).toString("base64url");
+      expect(withSecrets.verify(`${head}.${body}.${tail}`, EXPECTED)).toBeUndefined();
+    }
+    // A key pair of ours still signs what it signs, for whomever.
+    expect(withSecrets.verify(await sign("RS256", claims), EXPECTED)).toMatchObject({ sub: "alice" });
   });
 });
 
