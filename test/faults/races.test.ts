@@ -1,6 +1,7 @@
 /** What may happen once happens once, whatever the timing, through two servers on the same stores (issue 2, requirement 6). */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Agent } from "../support/agent.ts";
+import { proofKey, withNonce } from "../support/dpop.ts";
 import {
   authorizationUrl,
   authorize,
@@ -104,6 +105,41 @@ describe.each(stores)("two servers on $name", ({ open }) => {
       for (const { status, location, text } of answers) {
         if (location?.includes("code=")) continue;
         expect(`${status} ${location} ${text}`).toMatch(/request_uri|invalid_request/);
+      }
+    }
+  });
+
+  test("a DPoP proof is used once, at whichever endpoint, and either server knows the other's nonces", async () => {
+    const key = await proofKey();
+    const service = await instances.grantor.client({ type: "service" });
+    const [token, userinfo] = [`${instances.grantor.url}/oauth/token`, `${instances.grantor.url}/oauth/userinfo`];
+    const ask = ({ url }: { url: string }, DPoP: string) =>
+      post(`${url}/oauth/token`, service, { grant_type: "client_credentials" }, { DPoP });
+    const fresh = async (known?: string) =>
+      (await withNonce(async (nonce) => ask(instances.grantor, await key.prove("POST", token, { nonce })), known)).nonce;
+    let nonce = await fresh();
+    const { code: once, proof } = await code();
+    const redeemed = await post(
+      token,
+      client,
+      { grant_type: "authorization_code", code: once, redirect_uri: client.redirect_uri, code_verifier: proof.verifier },
+      { DPoP: await key.prove("POST", token, { nonce }) },
+    );
+    const { access_token: accessToken } = (await redeemed.json()) as Tokens;
+    for (const url of instances.urls) expect((await ask({ url }, await key.prove("POST", token, { nonce }))).status).toBe(200);
+    for (let i = 0; i < RACES; i++) {
+      nonce = await fresh(nonce);
+      const atToken = await key.prove("POST", token, { nonce });
+      const atUserinfo = await key.prove("GET", userinfo, { nonce, accessToken });
+      const presented = { DPoP: atUserinfo, Authorization: `DPoP ${accessToken}` };
+      for (const [answers, refused] of [
+        [await race((at) => ask(at, atToken)), 400],
+        [await race(({ url }) => fetch(`${url}/oauth/userinfo`, { headers: presented })), 401],
+      ] as const) {
+        expect(succeeded(answers)).toHaveLength(1);
+        for (const { status, text } of answers)
+          if (status !== 200)
+            expect([status, JSON.parse(text)]).toEqual([refused, expect.objectContaining({ error: "invalid_dpop_proof" })]);
       }
     }
   });
