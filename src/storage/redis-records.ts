@@ -24,12 +24,13 @@ import {
   type Write,
 } from "./record-store.ts";
 import type { RedisClient } from "./redis-client.ts";
+import { index, memberOf, name, namesOf, parseMember, toText } from "./redis-keys.ts";
+import { defineScripts, FRESH, type Scripts } from "./redis-scripts.ts";
 import { listName, RedisStatusLists } from "./redis-status-lists.ts";
 import { RedisTrust } from "./redis-trust.ts";
 import type { RevocationJournal } from "./revocation-journal.ts";
 import type { ListContent, StatusPlace } from "./status-bits.ts";
 
-const FRESH = "0000000000";
 /**
  * Milliseconds before its mark that a Redis is told again: what other processes were still carrying out, also in a Redis that was cut off
  * and went on without being the master any more.
@@ -37,49 +38,6 @@ const FRESH = "0000000000";
 const OVERLAP_MS = 3_600_000;
 /** Milliseconds; a Redis without a mark is told everything. */
 const MARK_LIFE_MS = 30 * 86_400_000;
-
-const SCRIPTS = {
-  /** KEYS record, answer; ARGV seconds, [answer, its expiry in ms] → 1 consumed now, 0 was consumed or is not there */
-  grantorConsume: {
-    numberOfKeys: 2,
-    lua: `if redis.call('GETRANGE', KEYS[1], 0, 9) ~= '${FRESH}' then return 0 end
-redis.call('SETRANGE', KEYS[1], 0, ARGV[1])
-if ARGV[2] then redis.call('SET', KEYS[2], ARGV[2], 'PXAT', ARGV[3]) end
-return 1`,
-  },
-  /**
-   * KEYS grant, members; ARGV now, latest expiry, renewal, then pairs of expiry and member → 0 the grant is gone, 1 it outlives them,
-   * else its new expiry: renewed in long steps, since its place among its owners' has to move with it
-   */
-  grantorKeep: {
-    numberOfKeys: 2,
-    lua: `local life = redis.call('PEXPIRETIME', KEYS[1])
-if life == -2 then return 0 end
-local renewed = tonumber(ARGV[2]) > life
-if renewed then life = ARGV[2] + ARGV[3]; redis.call('PEXPIREAT', KEYS[1], life) end
-redis.call('ZADD', KEYS[2], unpack(ARGV, 4))
-redis.call('PEXPIREAT', KEYS[2], life)
-if redis.call('ZCARD', KEYS[2]) > 16 then redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', ARGV[1]) end
-return renewed and life or 1`,
-  },
-  /** KEYS set; ARGV now, expiry, member: adds to an index that lives as long as its longest-lived member */
-  grantorIndex: {
-    numberOfKeys: 1,
-    lua: `redis.call('ZADD', KEYS[1], ARGV[2], ARGV[3])
-redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', ARGV[1])
-if tonumber(ARGV[2]) > redis.call('PEXPIRETIME', KEYS[1]) then redis.call('PEXPIREAT', KEYS[1], ARGV[2]) end
-return 1`,
-  },
-  /** KEYS grant, members; ARGV now → the members that are alive, which go with it */
-  grantorRemove: {
-    numberOfKeys: 2,
-    lua: `local members = redis.call('ZRANGEBYSCORE', KEYS[2], ARGV[1], '+inf')
-redis.call('DEL', KEYS[1], KEYS[2])
-return members`,
-  },
-} as const;
-
-type Scripts = Record<keyof typeof SCRIPTS, (...args: (string | number)[]) => Promise<unknown>>;
 
 export class RedisRecords implements RecordStore {
   readonly #redis: RedisClient & Scripts;
@@ -94,8 +52,7 @@ export class RedisRecords implements RecordStore {
   /** @param renewal milliseconds by which a grant is renewed beyond what is issued under it */
   constructor(redis: RedisClient, journal: RevocationJournal, renewal: number) {
     this.#renewal = renewal;
-    for (const [name, script] of Object.entries(SCRIPTS)) redis.defineCommand(name, script);
-    this.#redis = redis as RedisClient & Scripts;
+    this.#redis = defineScripts(redis);
     this.#lists = new RedisStatusLists(redis);
     this.#journal = journal;
     this.#isCluster = redis instanceof Cluster;
@@ -279,14 +236,13 @@ export class RedisRecords implements RecordStore {
     const endings = writes.flatMap((write) => (write.op === "remove" && write.until !== undefined ? [write] : []));
     if (endings.length === 0) return NONE;
     const keys = endings.flatMap(({ key, pointer }) => (pointer === undefined ? [key] : [key, pointer]));
-    const grants = keys.filter((key) => key.startsWith("grant:")).map((key) => `${name(key)}:members`); // expire together with their grants
+    const grants = keys.filter((key) => key.startsWith("grant:")).map((grant) => index({ grant })); // expire together with their grants
+    const look = Promise.all([
+      Promise.all(grants.map((grant) => this.#redis.zrangebyscore(grant, Date.now(), "+inf"))),
+      Promise.all(grants.map((grant) => this.#redis.pexpiretime(grant))),
+    ]);
     // When Redis is away the endings are written all the same: it is told when it comes back, and its tokens' bits are set then.
-    const [members, expiries] = await this.#ask(grants, (redis) =>
-      Promise.all([
-        Promise.all(grants.map((grant) => redis.zrangebyscore(grant, Date.now(), "+inf"))),
-        Promise.all(grants.map((grant) => redis.pexpiretime(grant))),
-      ]),
-    ).catch((): [string[][], number[]] => [[], []]);
+    const [members, expiries] = await look.catch((): [string[][], number[]] => [[], []]);
     const places = [...endings, ...members.flat().map(parseMember)].flatMap(({ status }) => status ?? []);
     // A client's tokens may live longer than the settings let them, and with them their grant.
     await this.#journal.record(keys, Math.max(...endings.map(({ until }) => until ?? 0), ...expiries), places);
@@ -357,40 +313,6 @@ export class RedisRecords implements RecordStore {
 }
 
 const NONE: readonly StatusPlace[] = [];
-
-const toText = ({ list, idx }: StatusPlace): string => `${list} ${idx}`;
-
-/** A record as the member of a sorted set: whoever finds it there knows where its bit is without reading it. */
-const memberOf = ({ key, status }: Tied): string => (status === undefined ? key : `${key} ${toText(status)}`);
-
-function parseMember(member: string): Tied {
-  const [key, list, idx] = member.split(" ") as [RecordKey, string?, string?];
-  return list === undefined ? { key } : { key, status: { list, idx: Number(idx) } };
-}
-
-const name = (key: RecordKey): string => {
-  const colon = key.indexOf(":");
-  return `grantor:${key.slice(0, colon)}:{${key.slice(colon + 1)}}`;
-};
-
-/** Every key that a write touches, but those of a grant's members. */
-function namesOf(write: Write): string[] {
-  const { grant, accountId, clientId } = (write.op === "put" && write.ties) || {};
-  const pointer = "pointer" in write ? write.pointer : undefined;
-  return [
-    name(write.key),
-    ...(pointer ? [name(pointer)] : []),
-    ...(grant ? [name(grant)] : []),
-    ...(accountId ? [index({ accountId })] : []),
-    ...(clientId ? [index({ clientId })] : []),
-    ...("status" in write && write.status ? [listName(write.status.list)] : []),
-  ];
-}
-
-function index(owner: Owner): string {
-  if ("grant" in owner) return `${name(owner.grant)}:members`;
-  return "accountId" in owner ? `grantor:account:{${owner.accountId}}` : `grantor:client:{${owner.clientId}}`;
-}
 
 function parse(value: string | null): StoredRecord | undefined {
   if (value === null) return undefined;
