@@ -14,10 +14,12 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { lostRace } from "../../src/oidc/policies.ts";
 import { Endings } from "../../src/storage/endings.ts";
 import { EngineAdapter, type EngineAdapterOptions, type EngineModel } from "../../src/storage/engine-adapter.ts";
+import { keyOf } from "../../src/storage/record-body.ts";
 import type { RecordStore } from "../../src/storage/record-store.ts";
 import type { RedisClient } from "../../src/storage/redis-client.ts";
 import { type Payload, RequestScope, runInScope } from "../../src/storage/request-scope.ts";
 import { createSealer } from "../../src/storage/seal.ts";
+import { StatusListRegistry } from "../../src/storage/status-list-registry.ts";
 import { waitFor } from "./wait-for.ts";
 
 export interface Opened {
@@ -346,6 +348,86 @@ export function engineRecordsContract(open: () => Promise<Opened>): void {
     expect(await of("Grant").find(grantId)).toBeDefined();
   });
 
+  test("whatever ends access tokens sets their bits in the same step, and no others", async () => {
+    const { store, pool } = opened;
+    const { list } = await new StatusListRegistry(pool, store).reserve(HOUR, Date.now());
+    let next = 0;
+    const issue = async (parts: Payload) => {
+      const status = { list, idx: next++ };
+      const { grantId, ...others } = parts;
+      if (grantId !== undefined) return { status, value: await token("AccessToken", grantId as string, { ...others, status }) };
+      const jti = id();
+      await of("ClientCredentials").upsert(
+        jti,
+        { kind: "ClientCredentials", jti, aud: ISSUER, exp: inSeconds(HOUR), ...parts, status },
+        HOUR,
+      );
+      return { status, value: jwtOf(jti) };
+    };
+    const set = async () => {
+      const { bits } = (await store.readList(list)) as { bits: Buffer };
+      return Array.from({ length: next }, (_, idx) => idx).filter((idx) => ((bits[idx >> 3] as number) >> (idx & 7)) & 1);
+    };
+    const grantOf = async (accountId: string, clientId: string) => ({ grantId: await grant({ accountId, clientId }), accountId, clientId });
+    const [ada, bob, shop, mail] = [id(), id(), id(), id()];
+    const [adaShop, adaMail, bobShop, bobMail] = [
+      await grantOf(ada, shop),
+      await grantOf(ada, mail),
+      await grantOf(bob, shop),
+      await grantOf(bob, mail),
+    ];
+    const { uid } = await session({ accountId: bob, authorizations: { [mail]: { grantId: bobMail.grantId } } });
+    const [first, second] = [await issue(adaShop), await issue(adaShop)]; // 0, 1
+    await issue(adaMail); // 2
+    await issue(bobShop); // 3
+    await issue(bobMail); // 4
+    await issue({ clientId: shop }); // 5
+    await issue({ clientId: mail }); // 6
+    const third = await issue(bobShop); // 7
+    const jtiOf = (value: string) => value.slice("complete.".length);
+    expect(await set()).toEqual([]);
+
+    await of("AccessToken").destroy(jtiOf(first.value)); // outside a request
+    expect(await set()).toEqual([0]);
+    const lost = await request(
+      store,
+      async () => {
+        await of("AccessToken").openAccessToken(third.value);
+        await of("AccessToken").destroy(jtiOf(third.value));
+      },
+      false,
+    );
+    expect([lost, await set()]).toEqual([undefined, [0, 7]]);
+    await request(store, () => of("RefreshToken").revokeByGrantId(adaShop.grantId)); // as the engine does for a replay
+    expect(await set()).toEqual([0, 1, 7]);
+    await adapters.endings.endSession(uid);
+    expect(await set()).toEqual([0, 1, 4, 7]);
+    await adapters.endings.endConsent(bob, shop);
+    expect(await set()).toEqual([0, 1, 3, 4, 7]);
+    await adapters.endings.endAccount(ada);
+    expect(await set()).toEqual([0, 1, 2, 3, 4, 7]);
+    await adapters.endings.endClient(shop);
+    expect(await set()).toEqual([0, 1, 2, 3, 4, 5, 7]);
+    await ended("AccessToken", second.value);
+  });
+
+  test("a token is put into a list that is there, and into no other", async () => {
+    const { store } = opened;
+    if (opened.redis === undefined) return; // lists of the database are its rows
+    const [grantId, missing, code] = [await grant(), randomBytes(16).toString("base64url"), id()];
+    await of("AuthorizationCode").upsert(code, { kind: "AuthorizationCode", jti: code, grantId, exp: inSeconds(HOUR) }, HOUR);
+    const jti = id();
+    const issue = () =>
+      of("AccessToken").upsert(
+        jti,
+        { kind: "AccessToken", jti, grantId, aud: ISSUER, exp: inSeconds(HOUR), status: { list: missing, idx: 1 } },
+        HOUR,
+      );
+    expect(await request(store, issue)).toEqual({ op: "require", key: `status-list:${missing}` });
+    await ended("AccessToken", jwtOf(jti));
+    expect(await request(store, async () => void (await of("AuthorizationCode").find(code)))).toBeUndefined(); // its grant goes on
+  });
+
   test("ending an account, an application, a session or a consent ends all of it and nothing else", async () => {
     const signIn = async (accountId: string, clientId: string, persistsLogout = false) => {
       const grantId = await grant({ accountId, clientId });
@@ -390,6 +472,32 @@ export function engineRecordsContract(open: () => Promise<Opened>): void {
     await adapters.endings.endClient(shop);
     expect(await alive(three)).toEqual({ ...NONE, session: true });
     await ended("ClientCredentials", jwtOf(machine));
+  });
+
+  test("an ended session takes along what is bound to it under a grant that goes on", async () => {
+    const [accountId, clientId] = [id(), id()];
+    const grantId = await grant({ accountId, clientId });
+    const { uid } = await session({ accountId, authorizations: { [clientId]: { grantId, persistsLogout: true } } });
+    const { uid: another } = await session({ accountId, authorizations: { [clientId]: { grantId, persistsLogout: true } } });
+    const bound = await token("AccessToken", grantId, { accountId, clientId, sessionUid: uid, expiresWithSession: true });
+    const elsewhere = await token("AccessToken", grantId, { accountId, clientId, sessionUid: another, expiresWithSession: true });
+    const lasting = await token("AccessToken", grantId, { accountId, clientId, sessionUid: uid });
+    await adapters.endings.endSession(uid);
+    expect(await opened.store.read(keyOf("access-token", bound.replace("complete.", "")))).toBeUndefined();
+    for (const each of [elsewhere, lasting]) expect(await of("AccessToken").find(each)).toBeDefined();
+  });
+
+  test("an ending is remembered for as long as anything that it ended could have lived", async () => {
+    const { redis, pool } = opened;
+    if (redis === undefined) return; // what the database removed does not come back
+    const grantId = await grant({});
+    const life = 10 * HOUR; // a client's tokens may live longer than the settings let them
+    await token("RefreshToken", grantId, {}, life);
+    await adapters.endings.endGrant(grantId);
+    const { rows } = await pool.query("SELECT extract(epoch FROM expires_at) AS until FROM revocation WHERE key = $1", [
+      keyOf("grant", grantId),
+    ]);
+    expect(Number(rows[0]?.until)).toBeGreaterThanOrEqual(inSeconds(life) - 60);
   });
 
   test("a request that was under way when its session or grant was ended does not bring it back", async () => {
@@ -487,7 +595,6 @@ export function engineRecordsContract(open: () => Promise<Opened>): void {
 
   /** Seconds since the epoch. */
   async function expiryOf(value: string, model: "AuthorizationCode" | "RefreshToken"): Promise<number> {
-    const { keyOf } = await import("../../src/storage/record-body.ts");
     const key = keyOf(model === "RefreshToken" ? "refresh-token" : "authorization-code", value);
     if (opened.redis !== undefined) {
       const colon = key.indexOf(":");
