@@ -263,6 +263,11 @@ describe.each(stores)("the command line beside a server on $name", ({ open }) =>
     const text = await command(env, ["token", "inspect", jwt]);
     expect(text.stdout).toMatch(/signed by +\S+ \(RS256, current: signs now\)/);
     expect(text.stdout).toMatch(/exp +\d+ \(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC, in 1\d minutes\) +expires/);
+    expect(seen).toMatchObject({ verdict: expect.stringMatching(/^It counts/), status: { state: "valid", idx: expect.any(Number) } });
+    await post(`${grantor.url}/oauth/revoke`, service, { token: jwt });
+    const revoked = await command(env, ["token", "inspect", "-"], jwt);
+    expect(revoked.stdout).toMatch(/^It does not count: it was revoked\./);
+    expect(revoked.stdout).toMatch(/status +REVOKED .+ \(.+ UTC\): entry \d+ of /);
     expect(await command(env, ["token", "inspect", "opaque"])).toMatchObject({
       status: 1,
       stdout: "",
