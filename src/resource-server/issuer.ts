@@ -29,7 +29,7 @@ interface Keys {
 }
 
 /** The token names a key that the issuer does not publish. */
-export class UnknownKey extends Error {}
+class UnknownKey extends Error {}
 
 export class Issuer {
   /** The issuer identifier. */

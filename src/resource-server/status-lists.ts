@@ -59,11 +59,6 @@ export class StatusLists {
     this.#origin = new URL(options.issuer.id).origin;
   }
 
-  /** Lists in memory. */
-  get size(): number {
-    return this.#entries.size;
-  }
-
   /**
    * The status of a token: 0 is valid, everything else is not (§7.1). At once where a fresh list is there.
    * @param uri only of a token whose signature is verified
