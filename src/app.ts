@@ -85,7 +85,7 @@ export async function createApp(config: Config, secrets: Secrets, services: Serv
     store: records,
     sealer: recordSealer,
     userCodeKeys: deriveKeys(secrets, "grantor/user-codes") as [Buffer, ...Buffer[]],
-    verifyAccessToken: async (jwt) => services.tokenVerifier.verify(jwt, { issuer, typ: "at+jwt" })?.jti as string | undefined,
+    verifyAccessToken: async (jwt) => services.tokenVerifier.verify(jwt, { issuer, typ: "at+jwt" }),
     issuer,
     refreshGrace: config.refreshGrace,
     grantTtl: services.grantTtl,

@@ -43,8 +43,9 @@ export function recordingCustomizer({
       if (value !== undefined) record[name] = value;
     }
     if (exchange !== undefined) Object.assign(record, exchangedRecord(exchange));
-    // Nobody can read it but its resource server: what leads back to it is kept.
-    if (token.resourceServer?.jwt?.encrypt !== undefined) record.encrypted = true;
+    // Its resource server can sign what was never issued, or hold what was only issued encrypted: the very string finds it alone.
+    const { sign, encrypt } = token.resourceServer?.jwt ?? {};
+    if (encrypt !== undefined || (sign as { alg?: string } | undefined)?.alg === "HS256") record.asIssued = true;
     await recordAccessToken(record);
   };
 }

@@ -3,7 +3,7 @@
  * The engine reads `consumed`, calls `consume` and goes on without looking at the answer: so `consume` throws to every loser.
  */
 import { createHmac } from "node:crypto";
-import { type Body, decodeBody, encodeBody, issuedTokenKey, keyOf } from "./record-body.ts";
+import { type Body, decodeBody, encodeBody, isEncrypted, keyOf } from "./record-body.ts";
 import type { RecordKey, RecordKind, RecordStore, StoredRecord, Ties, Write } from "./record-store.ts";
 import { currentScope, type Payload, type RequestScope, write } from "./request-scope.ts";
 import type { Sealer } from "./seal.ts";
@@ -58,8 +58,8 @@ export interface EngineAdapterOptions {
   sealer: Sealer;
   /** For the HMAC of user codes, which are too short for a plain hash: the first is used, all are accepted. */
   userCodeKeys: readonly [Buffer, ...Buffer[]];
-  /** The `jti` of a complete access token that this server signed, can read, and that has not expired. */
-  verifyAccessToken(jwt: string): Promise<string | undefined>;
+  /** The claims of a complete access token that is signed, can be read here, and has not expired. */
+  verifyAccessToken(jwt: string): Promise<{ readonly jti?: unknown; readonly aud?: unknown } | undefined>;
   issuer: string;
   /** Seconds for which a repeated refresh gets the same answer. */
   refreshGrace: number;
@@ -204,13 +204,14 @@ export class EngineAdapter {
 
   /** Keeps what the server needs of an access token that is about to be issued; `exp` in seconds since the epoch. */
   record(token: Payload & { jti: string; exp: number }): Promise<void> {
+    const scope = currentScope();
+    if (token.asIssued === true && scope !== undefined) scope.foundAsIssued = keyOf("access-token", token.jti);
     return this.upsert(token.jti, token, token.exp - this.#now() / 1000);
   }
 
   /** Opens a complete access token, for this request alone. A bare `jti` opens nothing. */
   async openAccessToken(token: string): Promise<Payload | undefined> {
-    const issued = issuedTokenKey(token);
-    const payload = issued === undefined ? await this.#openSigned(token) : await this.#openEncrypted(issued);
+    const payload = isEncrypted(token) ? await this.#openIssued(token) : await this.#openSigned(token);
     const scope = currentScope();
     if (payload !== undefined && scope?.defersChecks)
       for (const key of [keyOf("access-token", payload.jti as string), ...backingOf(payload)]) scope.add({ op: "require", key });
@@ -218,14 +219,17 @@ export class EngineAdapter {
   }
 
   async #openSigned(jwt: string): Promise<Payload | undefined> {
-    const jti = await this.#options.verifyAccessToken(jwt);
-    if (jti === undefined) return undefined;
-    const key = keyOf("access-token", jti);
-    return this.#open(key, await this.#options.store.read(key), jti);
+    const claims = await this.#options.verifyAccessToken(jwt);
+    if (typeof claims?.jti !== "string") return undefined;
+    const key = keyOf("access-token", claims.jti);
+    const payload = await this.#open(key, await this.#options.store.read(key), claims.jti);
+    if (payload?.aud !== claims.aud) return undefined; // whoever holds the secret of one resource can sign any `jti`, for that resource
+    return payload?.asIssued === true ? this.#openIssued(jwt) : payload;
   }
 
-  async #openEncrypted(issued: RecordKey): Promise<Payload | undefined> {
-    const record = await this.#options.store.readByPointer(issued);
+  /** By the very string that was issued. */
+  async #openIssued(token: string): Promise<Payload | undefined> {
+    const record = await this.#options.store.readByPointer(keyOf("issued-token", token));
     const payload = record && (await this.#open(record.key, record, undefined));
     return payload !== undefined && (payload.exp as number) > this.#now() / 1000 ? payload : undefined;
   }

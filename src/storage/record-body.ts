@@ -31,7 +31,7 @@ const SEALED_MEMBERS: Partial<Record<RecordKind, readonly string[] | "all">> = {
 };
 
 export function encodeBody(kind: RecordKind, key: RecordKey, payload: Payload, extra: Pick<Body, "g" | "f">, sealer: Sealer): string {
-  const sealed = kind === "access-token" && payload.encrypted === true ? ["jti"] : SEALED_MEMBERS[kind];
+  const sealed = kind === "access-token" && payload.asIssued === true ? ["jti"] : SEALED_MEMBERS[kind];
   if (sealed === "all") return JSON.stringify({ s: sealer.seal(JSON.stringify(payload), key), ...extra } satisfies Body);
   const { jti, ...open } = payload;
   if (sealed === undefined) return JSON.stringify({ p: open, ...extra } satisfies Body);
@@ -79,14 +79,10 @@ export function keyOf(kind: RecordKind, id: string): RecordKey {
   return key;
 }
 
-/**
- * The pointer to an access token that nobody but its resource server can read (JWE, RFC 7516 §7.1: five parts): the very string that was issued.
- * @returns undefined for what is not encrypted, or longer than any token of ours
- */
-export const issuedTokenKey = (token: string): RecordKey | undefined =>
-  token.length <= LONGEST_TOKEN && token.split(".").length === 5 ? hashed("issued-token", token) : undefined;
+/** Whether a token is a JWE (RFC 7516 §7.1: five parts). Longer ones than any of ours are not worth a hash. */
+export const isEncrypted = (token: string): boolean => token.length <= LONGEST_TOKEN && token.split(".").length === 5;
 
-/** Characters; longer ones are not worth a hash. */
+/** Characters. */
 const LONGEST_TOKEN = 16_384;
 
 const hashed = (kind: RecordKind, id: string): RecordKey => `${kind}:${hash("sha256", id, "base64url")}`;

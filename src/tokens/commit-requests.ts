@@ -6,7 +6,7 @@ import type { Context, Middleware } from "koa";
 import { TOKEN_EXCHANGE_GRANT } from "../clients/token-exchange-policy.ts";
 import { type Endings, forgetCopies } from "../storage/endings.ts";
 import { lastingGrants } from "../storage/engine-adapter.ts";
-import { issuedTokenKey, keyOf } from "../storage/record-body.ts";
+import { keyOf } from "../storage/record-body.ts";
 import { type Lost, type RecordKey, type RecordStore, StoreUnavailableError, type Write } from "../storage/record-store.ts";
 import { type Payload, RequestScope, runInScope } from "../storage/request-scope.ts";
 import type { Sealer } from "../storage/seal.ts";
@@ -59,7 +59,7 @@ export function commitRequests(options: CommitOptions): Middleware {
       const at = writes.findIndex((write) => write.op === "consume" && write.key === consumed.key);
       writes[at] = { op: "consume", key: consumed.key, answer };
     }
-    const lost = await store.commit(findableAsIssued(writes, ctx.body));
+    const lost = await store.commit(findableAsIssued(writes, scope, ctx.body));
     if (lost !== undefined) await refuse(ctx, lost, consumed);
   }
 
@@ -137,12 +137,11 @@ export function commitRequests(options: CommitOptions): Middleware {
   }
 }
 
-/** An access token that only its resource server can read is found again by the string that was issued, which is known only now. */
-function findableAsIssued(writes: readonly Write[], body: unknown): readonly Write[] {
-  const { access_token: issued } = (body ?? {}) as { access_token?: unknown };
-  const pointer = typeof issued === "string" ? issuedTokenKey(issued) : undefined;
-  if (pointer === undefined) return writes;
-  return writes.map((write) => (write.op === "put" && write.key.startsWith("access-token:") ? { ...write, pointer } : write));
+/** Lets the string that was issued find its access token, where nothing else may. */
+function findableAsIssued(writes: readonly Write[], { foundAsIssued }: RequestScope, body: unknown): readonly Write[] {
+  if (foundAsIssued === undefined) return writes;
+  const pointer = keyOf("issued-token", (body as { access_token: string }).access_token);
+  return writes.map((write) => (write.op === "put" && write.key === foundAsIssued ? { ...write, pointer } : write));
 }
 
 /** What goes on of a session that ends with this request, or that an application leaves: its uid, and the grants that survive. */

@@ -52,7 +52,7 @@ export function adaptersOn(store: RecordStore): Adapters {
     store,
     sealer,
     userCodeKeys: [Buffer.alloc(32, 9)],
-    verifyAccessToken: async (jwt) => (jwt.startsWith("complete.") ? jwt.slice("complete.".length) : undefined),
+    verifyAccessToken: async (jwt) => (jwt.startsWith("complete.") ? { jti: jwt.slice("complete.".length), aud: ISSUER } : undefined),
     issuer: ISSUER,
     refreshGrace: 0,
     grantTtl: HOUR,
@@ -305,10 +305,12 @@ export function engineRecordsContract(open: () => Promise<Opened>): void {
     for (const { jti, lost } of given) expect((await of("RefreshToken").find(jti)) !== undefined).toBe(lost === undefined);
   });
 
-  test("an assertion that was seen is found", async () => {
+  test("an assertion that was seen is refused by the claim, not by a look before it", async () => {
     const jti = id();
-    await of("ReplayDetection").upsert(jti, { jti, iss: "somebody" }, HOUR);
-    expect(await of("ReplayDetection").find(jti)).toBeDefined();
+    const seen = { jti, iss: "somebody" };
+    await of("ReplayDetection").upsert(jti, seen, HOUR);
+    expect(await of("ReplayDetection").find(jti)).toBeUndefined();
+    await expect(of("ReplayDetection").upsert(jti, seen, HOUR)).rejects.toThrow();
   });
 
   test("an assertion counts for the first comer alone, until it has expired", async () => {
