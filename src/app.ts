@@ -93,7 +93,13 @@ export async function createApp(config: Config, secrets: Secrets, services: Serv
   };
   const accessTokens = new EngineAdapter("AccessToken", adapterOptions);
   const uriOf = (list: string) => `${issuer}${STATUS_LISTS_PATH}/${list}`;
-  const statusPlaces = new StatusPlaces({ registry: services.statusLists, bits: records, now: Date.now });
+  const statusPlaces = new StatusPlaces({
+    registry: services.statusLists,
+    bits: records,
+    now: Date.now,
+    onLost: (list) =>
+      log.warn({ list }, "Redis has lost a status list: its tokens cannot be verified any more; new ones go to another list"),
+  });
   const statusLists = new StatusLists({
     registry: services.statusLists,
     bits: records,

@@ -25,6 +25,8 @@ export interface StatusPlacesOptions {
   bits: Pick<StatusBits, "listVersion">;
   /** Milliseconds since the epoch. */
   now(): number;
+  /** Told once of a list that the store has lost. */
+  onLost(list: string): void;
 }
 
 export class StatusPlaces {
@@ -61,7 +63,13 @@ export class StatusPlaces {
 
   /** Hands out nothing more of a list that the store has lost; every other process finds that out for itself. */
   async forsake(list: string): Promise<void> {
-    for (const supply of this.#supplies.values()) supply.blocks = supply.blocks.filter((block) => block.list !== list);
+    let held = false;
+    for (const supply of this.#supplies.values()) {
+      held ||= supply.blocks.some((block) => block.list === list);
+      supply.blocks = supply.blocks.filter((block) => block.list !== list);
+    }
+    if (!held) return;
+    this.#options.onLost(list);
     await this.#options.registry.close(list);
   }
 

@@ -55,7 +55,7 @@ describe.each(stores)("status lists on $name", ({ open, redis: withRedis }) => {
   });
 
   const text = ({ list, idx }: StatusPlace) => `${list} ${idx}`;
-  const places = ({ registry, store }: Process) => new StatusPlaces({ registry, bits: store, now: Date.now });
+  const places = ({ registry, store }: Process) => new StatusPlaces({ registry, bits: store, now: Date.now, onLost: () => {} });
   /** A token with a place, as the engine's adapter puts it. */
   async function token(status: StatusPlace, ties: { grant?: `grant:${string}`; clientId?: string } = {}, expiresAt = Date.now() + HOUR) {
     const key = `access-token:${randomBytes(16).toString("base64url")}` as const;

@@ -39,6 +39,7 @@ test("an empty environment gives the documented defaults", () => {
     keyPublishAhead: 3600,
     keyRotationAge: 2_592_000,
     statusListTtl: 10,
+    statusListOutage: 300,
     refreshGrace: 10,
     fetchAllow: [],
     opsPort: undefined,
@@ -168,6 +169,7 @@ test.each([
   ["REFRESH_TOKEN_TTL", "999999999999"],
   ["REFRESH_GRACE", "301"],
   ["STATUS_LIST_TTL", "0"],
+  ["STATUS_LIST_OUTAGE", "86401"],
 ])("%s=%s is out of bounds", (name, value) => {
   expect(faultsOf({ [name]: value, ISSUER: "http://localhost" })).toEqual([
     expect.stringMatching(new RegExp(`^${name}: set .*whole number.* from \\d+ to \\d+`)),

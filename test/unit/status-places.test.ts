@@ -86,7 +86,10 @@ describe("handing out", () => {
         fc.array(fc.tuple(fc.nat(3), fc.integer({ min: 1, max: 400 })), { minLength: 1, maxLength: 25 }),
         async (processes, takings) => {
           const shared = registry({ blocksPerList: 5 });
-          const all = Array.from({ length: processes }, () => new StatusPlaces({ registry: shared, bits: whole, now: () => 0 }));
+          const all = Array.from(
+            { length: processes },
+            () => new StatusPlaces({ registry: shared, bits: whole, now: () => 0, onLost: () => {} }),
+          );
           const taken = await Promise.all(
             takings.map(([by, count]) => Promise.all(Array.from({ length: count }, () => (all[by % processes] as StatusPlaces).take(900)))),
           );
@@ -101,7 +104,7 @@ describe("handing out", () => {
 
   test("a whole list of 2^20 indices, each once, and then the next list", async () => {
     const shared = registry();
-    const places = new StatusPlaces({ registry: shared, bits: whole, now: () => 0 });
+    const places = new StatusPlaces({ registry: shared, bits: whole, now: () => 0, onLost: () => {} });
     const seen = new Uint8Array(LIST_CAPACITY);
     let twice = 0;
     for (let taken = 0; taken < LIST_CAPACITY; taken++) {
@@ -115,7 +118,7 @@ describe("handing out", () => {
 
   test("blocks are taken ahead of need: one for each 256 tokens, and nobody waits for it", async () => {
     const shared = registry();
-    const places = new StatusPlaces({ registry: shared, bits: whole, now: () => 0 });
+    const places = new StatusPlaces({ registry: shared, bits: whole, now: () => 0, onLost: () => {} });
     await places.take(900);
     expect(shared.calls.reserve).toBe(1);
     for (let taken = 1; taken < 200; taken++) await places.take(900);
@@ -131,7 +134,7 @@ describe("handing out", () => {
   test("nothing of a list that has closed meanwhile", async () => {
     let now = 1_000;
     const shared = registry({ openFor: 5_000, now: () => now });
-    const places = new StatusPlaces({ registry: shared, bits: whole, now: () => now });
+    const places = new StatusPlaces({ registry: shared, bits: whole, now: () => now, onLost: () => {} });
     expect((await places.take(900)).list).toBe("list-0");
     now += 5_000;
     expect((await places.take(900)).list).toBe("list-1");
@@ -149,7 +152,7 @@ describe("handing out", () => {
       },
     };
     const shared = registry({ now: () => now });
-    const places = new StatusPlaces({ registry: shared, bits, now: () => now });
+    const places = new StatusPlaces({ registry: shared, bits, now: () => now, onLost: () => {} });
     const several = async () => new Set((await Promise.all(Array.from({ length: 10 }, () => places.take(900)))).map(({ list }) => list));
     expect([await several(), asked]).toEqual([new Set(["list-0"]), ["list-0"]]);
     state.fail = true;
@@ -171,7 +174,7 @@ describe("handing out", () => {
       classes.push(longestLife);
       return shared.reserve(longestLife);
     };
-    const places = new StatusPlaces({ registry: { ...shared, reserve }, bits: whole, now: () => 0 });
+    const places = new StatusPlaces({ registry: { ...shared, reserve }, bits: whole, now: () => 0, onLost: () => {} });
     for (const lifetime of [1, 60, 64, 900, 1024, 1025, 86_400]) await places.take(lifetime);
     expect(classes).toEqual([64, 1024, 2048, 131_072]);
     fc.assert(
