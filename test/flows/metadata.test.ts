@@ -48,7 +48,8 @@ describeFlows("metadata", (flow) => {
       response_modes_supported: ["form_post", "fragment", "query"],
       grant_types_supported: expect.toSatisfy(
         (grants: string[]) =>
-          [...grants].sort().join() === "authorization_code,client_credentials,refresh_token,urn:ietf:params:oauth:grant-type:device_code",
+          [...grants].sort().join() ===
+          "authorization_code,client_credentials,refresh_token,urn:ietf:params:oauth:grant-type:device_code,urn:ietf:params:oauth:grant-type:token-exchange",
       ),
       code_challenge_methods_supported: ["S256"],
       scopes_supported: expect.toSatisfy(
@@ -244,7 +245,7 @@ describeFlows("metadata", (flow) => {
       unsupported,
     );
     expect(await token({ grant_type: "implicit" })).toMatchObject(unsupported);
-    for (const grant of ["token-exchange", "jwt-bearer", "saml2-bearer"]) {
+    for (const grant of ["jwt-bearer", "saml2-bearer"]) {
       expect(await token({ grant_type: `urn:ietf:params:oauth:grant-type:${grant}`, assertion: "x", subject_token: "x" })).toMatchObject(
         unsupported,
       );
