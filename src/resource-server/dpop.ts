@@ -1,5 +1,6 @@
 /** DPoP (RFC 9449): whoever presents a bound token proves that it has the key. */
 import { base64url, calculateJwkThumbprint, EmbeddedJWK, type JWK, jwtVerify } from "jose";
+import { hmacKey } from "./hmac.ts";
 import { headerOf, type RequestLike, urlOf } from "./presented.ts";
 import { Refusal, Unavailable } from "./refusal.ts";
 
@@ -130,18 +131,13 @@ class MemoryReplays implements ReplayStore {
   }
 }
 
-const hmacKey = (bytes: Uint8Array) =>
-  crypto.subtle.importKey("raw", bytes as Uint8Array<ArrayBuffer>, { name: "HMAC", hash: "SHA-256" }, false, ["sign"]);
-
 /** Made of the time, so that nothing need be kept. */
 class Nonces {
   readonly #key: ReturnType<typeof hmacKey>;
   readonly #now: () => number;
 
   constructor(secret: string | Uint8Array, now: () => number) {
-    const bytes = typeof secret === "string" ? utf8.encode(secret) : secret;
-    if (bytes.length < 32) throw new TypeError("dpop.nonceSecret: 32 bytes or more");
-    this.#key = hmacKey(bytes);
+    this.#key = hmacKey("dpop.nonceSecret", secret, "sign");
     this.#now = now;
   }
 

@@ -16,7 +16,7 @@ const METADATA_AGE = 3_600_000;
 /** Bytes of a document. */
 const LIMIT = 512 * 1024;
 
-type Key = Awaited<ReturnType<ReturnType<typeof createLocalJWKSet>>>;
+export type Key = Awaited<ReturnType<ReturnType<typeof createLocalJWKSet>>>;
 
 interface Keys {
   readonly find: ReturnType<typeof createLocalJWKSet>;
@@ -59,11 +59,22 @@ export class Issuer {
    * @throws UnknownKey, or Unavailable when the keys cannot be had
    */
   key(header: JWSHeaderParameters | undefined): Key | Promise<Key> {
+    const keys = this.#current();
+    if (keys === undefined || header === undefined) return this.#keyAfterFetch(header);
+    return keys.found.get(`${header.alg} ${header.kid}`) ?? this.#search(keys, header);
+  }
+
+  /** The key that a header names, when it was asked for since the keys were fetched, and they are not old. */
+  knownKey(header: JWSHeaderParameters): Key | undefined {
+    return this.#current()?.found.get(`${header.alg} ${header.kid}`);
+  }
+
+  #current(): Keys | undefined {
     const keys = this.#keys;
     const now = this.#now();
-    if (keys === undefined || now >= keys.endAt || header === undefined) return this.#keyAfterFetch(header);
+    if (keys === undefined || now >= keys.endAt) return undefined;
     if (now >= keys.refreshAt) this.#refresh.runInBackground();
-    return keys.found.get(`${header.alg} ${header.kid}`) ?? this.#search(keys, header);
+    return keys;
   }
 
   /** As `key`, but of keys that could not be fetched again when they had to be. */

@@ -3,17 +3,20 @@
  * (RFC 9068 §4, draft-ietf-oauth-status-list-21). This room is packed as a package of its own (tools/pack-resource-server.ts), for Node, Deno,
  * Bun and edge runtimes: it imports jose alone, and knows nothing of the server.
  */
-import { errors, type JWTHeaderParameters, jwtVerify } from "jose";
+import { errors, type JWK, type JWTHeaderParameters, jwtVerify } from "jose";
 import type { AccessTokenClaims } from "./access-token-claims.ts";
 import { AccessTokenError } from "./access-token-error.ts";
 import { challenge } from "./challenge.ts";
+import { createDecryption } from "./decryption.ts";
 import { createDocuments, type Fetch } from "./documents.ts";
 import { createProofCheck, type DpopOptions } from "./dpop.ts";
-import { Issuer } from "./issuer.ts";
+import { hmacKey } from "./hmac.ts";
+import { Issuer, type Key } from "./issuer.ts";
 import { type Presented, presentedIn, type RequestLike } from "./presented.ts";
 import { Refusal, Unavailable } from "./refusal.ts";
 import { check, type PreparedRequirements, prepare, type Requirements } from "./requirements.ts";
 import { StatusLists } from "./status-lists.ts";
+import { type StatusPlace, type VerifiedToken, VerifiedTokens } from "./verified-tokens.ts";
 
 export interface VerifierOptions {
   /** The issuer identifier, exactly as it stands in `iss`: https, except on this machine. */
@@ -32,6 +35,10 @@ export interface VerifierOptions {
   readonly onStatusOutage?: "fail" | "use-last-until-exp";
   /** Algorithms of access tokens; by default RS256, PS256, ES256 and EdDSA. Never `none`, never one with a shared secret. */
   readonly algorithms?: readonly string[];
+  /** For a resource whose tokens are signed with HS256: its secret, as the server showed it. Then no other token is taken. */
+  readonly secret?: string | Uint8Array;
+  /** For a resource whose tokens are encrypted: its private key, or several while it changes. Tokens that are only signed are taken too. */
+  readonly decryptionKey?: JWK | readonly JWK[];
   /** Seconds by which the clocks of issuer and resource server may differ; 5 by default. */
   readonly clockTolerance?: number;
   /** `realm` of challenges; the audience by default. */
@@ -45,6 +52,11 @@ export interface VerifierOptions {
   readonly maxStatusLists?: number;
   /** Bytes of one status list in memory; 2 MiB by default. Grantor's have 128 KiB. */
   readonly maxStatusListBytes?: number;
+  /**
+   * Tokens whose signature is not verified again while the keys are the same; 1000 by default, 0 verifies each time. Their times, status and
+   * binding, and what the request needs, are checked each time.
+   */
+  readonly maxVerifiedTokens?: number;
   /** By default the runtime's. */
   readonly fetch?: Fetch;
   /** Milliseconds since the epoch; by default the runtime's clock. */
@@ -72,7 +84,10 @@ export function createVerifier(options: VerifierOptions): Verifier {
   const audience = [options.audience].flat() as string[];
   if (audience.length === 0 || audience.some((one) => typeof one !== "string" || one === ""))
     throw new TypeError("audience: the identifier of this resource server");
-  const algorithms = asymmetric("algorithms", options.algorithms ?? ALGORITHMS);
+  const secret = options.secret === undefined ? undefined : hmacKey("secret", options.secret, "verify");
+  if (secret !== undefined && options.algorithms !== undefined) throw new TypeError("algorithms: with a secret it is HS256 alone");
+  const algorithms = secret === undefined ? asymmetric("algorithms", options.algorithms ?? ALGORITHMS) : ["HS256"];
+  const decrypted = createDecryption([options.decryptionKey ?? []].flat());
   const proofAlgorithms = asymmetric("dpop.algorithms", dpop.algorithms ?? PROOF_ALGORITHMS);
   const { realm = audience[0], origin } = options;
   if (origin !== undefined && !(URL.canParse(origin) && new URL(origin).origin === origin))
@@ -92,12 +107,32 @@ export function createVerifier(options: VerifierOptions): Verifier {
     maxLists: options.maxStatusLists ?? 64,
     maxListBytes: options.maxStatusListBytes ?? 2 * 1024 * 1024,
   });
+  const verified = new VerifiedTokens(options.maxVerifiedTokens ?? 1000);
   const checkProof = createProofCheck(dpop, { algorithms: proofAlgorithms, clockTolerance, now, origin });
 
   /** @throws Refusal or Unavailable */
   async function claimsOf(token: string): Promise<AccessTokenClaims> {
+    const known = verifiedBefore(token);
+    if (known === undefined) return claimsAtFirst(token);
+    const listed = isListed(known.place);
+    if (typeof listed !== "boolean") await listed;
+    return JSON.parse(known.claims) as AccessTokenClaims;
+  }
+
+  /** With the key that counts now; and it is in its time. */
+  function verifiedBefore(token: string): VerifiedToken | undefined {
+    const known = verified.get(token);
+    if (known === undefined || issuer.knownKey(known.header) !== known.key) return undefined;
+    const seconds = Math.floor(now() / 1000);
+    if (known.exp <= seconds - clockTolerance || (known.nbf !== undefined && known.nbf > seconds + clockTolerance)) return undefined;
+    return known;
+  }
+
+  async function claimsAtFirst(token: string): Promise<AccessTokenClaims> {
     let lastKeys = false;
     const key = (header: JWTHeaderParameters) => {
+      // Which kind of key it is says the resource, never the token (RFC 8725 §3.1).
+      if (secret !== undefined) return secret;
       const found = issuer.key(header);
       if (!useLast || !(found instanceof Promise)) return found;
       return found.catch((error: unknown) => {
@@ -106,7 +141,11 @@ export function createVerifier(options: VerifierOptions): Verifier {
         return issuer.lastKey(header);
       });
     };
-    const { payload } = await jwtVerify<AccessTokenClaims>(token, key, {
+    const {
+      payload,
+      protectedHeader,
+      key: usedKey,
+    } = await jwtVerify<AccessTokenClaims>(await decrypted(token), key, {
       issuer: issuer.id,
       audience,
       algorithms,
@@ -117,23 +156,35 @@ export function createVerifier(options: VerifierOptions): Verifier {
     }).catch((cause: unknown) => {
       throw cause instanceof Unavailable ? cause : new Refusal("invalid_token", reason(cause), { cause });
     });
-    const listed = status !== "off" && (await isListed(payload));
+    const place = placeOf(payload);
+    if (!lastKeys) {
+      const { exp, nbf } = payload;
+      verified.add(token, { header: protectedHeader, key: usedKey as Key, claims: JSON.stringify(payload), exp, nbf, place });
+    }
+    const listed = await isListed(place);
     // What vouches for keys in an outage is the list, which ends.
     if (lastKeys && !listed) throw new Unavailable("the issuer's keys cannot be had");
     return payload;
   }
 
-  /** @returns whether there is a status, which then is good */
-  function isListed(claims: AccessTokenClaims): boolean | Promise<boolean> {
+  /** Where the status of a token is that has one, when statuses are asked for. */
+  function placeOf(claims: AccessTokenClaims): StatusPlace | undefined {
+    if (status === "off") return undefined;
     const reference = claims.status?.status_list as { idx?: unknown; uri?: unknown } | undefined;
     if (reference === undefined) {
       if (status === "required") throw new Refusal("invalid_token", "the access token has no status");
-      return false;
+      return undefined;
     }
     const { idx, uri } = Object(reference) as { idx?: unknown; uri?: unknown };
     if (typeof uri !== "string" || typeof idx !== "number" || !Number.isSafeInteger(idx) || idx < 0)
       throw new Refusal("invalid_token", "the access token has a malformed status");
-    const found = lists.status(uri, idx);
+    return { uri, idx };
+  }
+
+  /** @returns whether there is a status, which then is good */
+  function isListed(place: StatusPlace | undefined): boolean | Promise<boolean> {
+    if (place === undefined) return false;
+    const found = lists.status(place.uri, place.idx);
     return typeof found === "number" ? isValid(found) : found.then(isValid);
   }
 

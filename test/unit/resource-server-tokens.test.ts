@@ -61,6 +61,25 @@ describe("a good token", () => {
   });
 });
 
+describe("a token that comes again", () => {
+  it("is checked again for all that may have changed, and gives claims that nobody else has changed", async () => {
+    for (const options of [{}, { maxVerifiedTokens: 0 }, { maxVerifiedTokens: 2 }]) {
+      const { verify } = verifier(options);
+      const token = await issuer.token({ exp: issuer.seconds() + 20, roles: ["clerk"] });
+      const claims = await verify(token);
+      claims.roles?.push("admin");
+      await verify(token, { roles: "clerk" });
+      expect(await refusal(verify(token, { roles: "admin" }))).toMatchObject({ status: 403 });
+      for (const other of ["a", "b", "c"]) await verify(await issuer.token({ jti: other }));
+      const [header, payload, signature] = token.split(".") as [string, string, string];
+      const forged = `${header}.${payload}.${signature.slice(0, -8)}AAAAAAAA`;
+      expect(await refusal(verify(forged))).toMatchObject({ code: "invalid_token" });
+      issuer.ahead += 27_000;
+      expect((await refusal(verify(token))).message).toBe("the access token has expired");
+    }
+  });
+});
+
 describe("refused by 401 invalid_token", () => {
   const wrong: Record<string, (good: JWTPayload) => Promise<string>> = {
     "no JWT": async () => "abc",
