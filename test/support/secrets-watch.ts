@@ -64,6 +64,7 @@ export function noteSecret(value: unknown): void {
 function noteRequest(headers: Headers, body: unknown): void {
   const [scheme, credentials] = (headers.get("Authorization") ?? "").split(" ");
   noteSecret(credentials);
+  noteSecret(headers.get("DPoP"));
   if (scheme === "Basic")
     noteSecret(
       decodeURIComponent(
