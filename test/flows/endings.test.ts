@@ -60,4 +60,12 @@ describe.each(stores)("what ends when, on $name", ({ open }) => {
     await EVENTS[event]?.(grantor, landscape);
     expect(await landscape.look(elsewhere)).toEqual(expected);
   });
+
+  test("whoever leaves an application with offline access ends what it has without", async () => {
+    const landscape = await settle(grantor, monitor);
+    const { browser, offlineApp } = landscape;
+    await browser.submit(await browser.open(`${grantor.url}/oauth/logout?client_id=${offlineApp.client_id}`), {});
+    const untouched = Object.fromEntries(COLUMNS.map((column) => [column, "alive"]));
+    expect(await landscape.look(elsewhere)).toEqual({ ...untouched, "other apps": "alive and ended" });
+  });
 });

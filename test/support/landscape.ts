@@ -100,7 +100,7 @@ export async function isRevoked(at: { url: string }, token: string): Promise<boo
 /** The library makes a million numbers of each list that it reads. */
 let newest: { jwt: string; list?: ReturnType<typeof getListFromStatusListJWT> } = { jwt: "" };
 
-export async function introspected(at: { url: string }, as: SeededClient, token: string): Promise<boolean> {
+async function introspected(at: { url: string }, as: SeededClient, token: string): Promise<boolean> {
   const response = await post(`${at.url}/oauth/introspect`, as, { token });
   if (response.status !== 200) throw new Error(`introspection: ${response.status} ${await response.text()}`);
   return ((await response.json()) as { active: boolean }).active;
