@@ -11,6 +11,9 @@ export const STRANGER = "registration";
 /** Members that say nothing to a person and open nothing. */
 const HARMLESS: ReadonlySet<string> = new Set(["contacts", "software_id", "software_version"]);
 
+/** What an absent member means, where the engine writes it out in the update of a client that was registered before there was such a member. */
+const MEANT: Partial<ClientMetadata> = { dpop_bound_access_tokens: false, introspection_signed_response_alg: "RS256" };
+
 /**
  * An update never adds scopes of a resource: those come with the first registration, or from an operator, who may have taken them since. And
  * where an operator vouches for an application, it stays the application that they looked at.
@@ -19,7 +22,10 @@ const HARMLESS: ReadonlySet<string> = new Set(["contacts", "software_id", "softw
 export function refuseOwnChanges(client: ClientRecord, metadata: ClientMetadata): void {
   const before = client.metadata;
   if (client.firstParty || client.verified || client.managementScopes.length > 0 || client.tokenExchange !== undefined) {
-    const changed = METADATA_MEMBERS.filter((member) => !HARMLESS.has(member) && !isDeepStrictEqual(before[member], metadata[member]));
+    const says = (client: ClientMetadata, member: keyof ClientMetadata) => client[member] ?? MEANT[member];
+    const changed = METADATA_MEMBERS.filter(
+      (member) => !HARMLESS.has(member) && !isDeepStrictEqual(says(before, member), says(metadata, member)),
+    );
     const message = "is changed by an operator alone, who vouches for this application";
     if (changed.length > 0) {
       throw new ClientError(

@@ -7,6 +7,7 @@ import { type ClientStore, createClientStore } from "../../src/clients/client-st
 import { type ClientAdapters, clientExtras, createClientAdapters, isClientModel } from "../../src/clients/engine-client-adapter.ts";
 import { registrationConfig } from "../../src/clients/registration.ts";
 import { createRegistrationTokens, type RegistrationTokens } from "../../src/clients/registration-tokens.ts";
+import { TOKEN_EXCHANGE_GRANT } from "../../src/clients/token-exchange-policy.ts";
 import { generateSigningJwk } from "../../src/keys/algorithms.ts";
 import { type ChangeFeed, openChangeFeed } from "../../src/storage/change-feed.ts";
 import type { Database } from "../../src/storage/database.ts";
@@ -52,6 +53,7 @@ async function start(registration: "open" | "token" | "closed"): Promise<void> {
     jwks,
   } as never);
   adapters.extend(provider);
+  provider.registerGrantType(TOKEN_EXCHANGE_GRANT, () => {});
   server = createServer(provider.callback());
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   base = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
@@ -126,7 +128,16 @@ describe("open registration", () => {
   });
 
   test("takes nothing from an application that only an operator may say", async () => {
-    const operator = { require_pkce: false, first_party: true, verified: true, management_scopes: ["admin"], grantor_scopes: ["admin"] };
+    const operator = {
+      require_pkce: false,
+      first_party: true,
+      verified: true,
+      management_scopes: ["admin"],
+      grantor_scopes: ["admin"],
+      token_exchange: { audiences: ["https://api.example"], scopes: {}, impersonation: true },
+    };
+    const asked = await register({ ...WEB, grant_types: [...WEB.grant_types, TOKEN_EXCHANGE_GRANT] });
+    expect(asked).toMatchObject({ status: 400, body: { error: "invalid_client_metadata" } });
     const { body } = await register({ ...WEB, ...operator, client_id: "mine", client_secret: "mine" });
     expect(body.client_id).not.toBe("mine");
     expect(body.client_secret).not.toBe("mine");
@@ -138,6 +149,8 @@ describe("open registration", () => {
       management_scopes: [],
     });
     expect(clientExtras(client as object).grantor_scopes).toBeUndefined();
+    expect(clientExtras(client as object).token_exchange).toBeUndefined();
+    expect(client?.grantTypeAllowed(TOKEN_EXCHANGE_GRANT)).toBe(false);
     const updated = await manage("PUT", body, { client_id: body.client_id, ...WEB, ...operator });
     expect(updated.status).toBe(200);
     expect(await clients.find(String(body.client_id))).toMatchObject({
@@ -160,32 +173,49 @@ describe("open registration", () => {
     }
   });
 
-  test.each([{ firstParty: true }, { verified: true }, { managementScopes: ["m"] }])(
-    "changes nothing that people or tokens depend on while an operator vouches for it: %j",
-    async (settings) => {
-      const { body: registered } = await register({ ...WEB, scope: "openid api:read" });
-      const { client_id } = registered;
-      await clients.update(String(client_id), settings);
-      const { body } = await manage("GET", registered);
-      const changes = {
-        client_name: "Your Bank",
-        redirect_uris: ["https://evil.example/cb"],
-        logo_uri: "https://evil.example/logo.png",
-        token_endpoint_auth_method: "none",
-        scope: "openid",
-      };
-      const { registration_access_token, registration_client_uri, client_id_issued_at, client_secret_expires_at, ...own } = body;
-      for (const [member, value] of Object.entries(changes)) {
-        const refused = await manage("PUT", registered, { ...own, [member]: value });
-        expect(refused).toMatchObject({ status: 400, body: { error: "invalid_client_metadata" } });
-        expect(refused.body.error_description).toContain(member);
-      }
-      const updated = await manage("PUT", registered, { ...own, contacts: ["team@app.example"], software_version: "2" });
-      expect(updated).toMatchObject({ status: 200, body: { contacts: ["team@app.example"], client_name: "Web" } });
-      expect(await clients.find(String(client_id))).toMatchObject(settings);
-      expect((await manage("DELETE", updated.body)).status).toBe(204);
-    },
-  );
+  test.each([
+    { firstParty: true },
+    { verified: true },
+    { managementScopes: ["m"] },
+    { tokenExchange: { audiences: ["https://api.example"], scopes: {}, impersonation: false } },
+  ])("changes nothing that people or tokens depend on while an operator vouches for it: %j", async (settings) => {
+    const { body: registered } = await register({ ...WEB, scope: "openid api:read" });
+    const { client_id } = registered;
+    await clients.update(String(client_id), settings);
+    const { body } = await manage("GET", registered);
+    const changes = {
+      client_name: "Your Bank",
+      redirect_uris: ["https://evil.example/cb"],
+      logo_uri: "https://evil.example/logo.png",
+      token_endpoint_auth_method: "none",
+      scope: "openid",
+    };
+    const { registration_access_token, registration_client_uri, client_id_issued_at, client_secret_expires_at, ...own } = body;
+    for (const [member, value] of Object.entries(changes)) {
+      const refused = await manage("PUT", registered, { ...own, [member]: value });
+      expect(refused).toMatchObject({ status: 400, body: { error: "invalid_client_metadata" } });
+      expect(refused.body.error_description).toContain(member);
+    }
+    const updated = await manage("PUT", registered, { ...own, contacts: ["team@app.example"], software_version: "2" });
+    expect(updated).toMatchObject({ status: 200, body: { contacts: ["team@app.example"], client_name: "Web" } });
+    expect(await clients.find(String(client_id))).toMatchObject(settings);
+    expect((await manage("DELETE", updated.body)).status).toBe(204);
+  });
+
+  test("hears of no change that is none, when members have come since it was registered", async () => {
+    const { body: registered } = await register(WEB);
+    const id = String(registered.client_id);
+    await database.pool.query(
+      "UPDATE client SET verified = true, metadata = metadata - 'dpop_bound_access_tokens' - 'introspection_signed_response_alg' WHERE id = $1",
+      [id],
+    );
+    await clients.update(id, { firstParty: true }); // and every process forgets what it had read
+    const { body } = await manage("GET", registered);
+    const { registration_access_token, registration_client_uri, client_id_issued_at, client_secret_expires_at, ...own } = body;
+    const updated = await manage("PUT", registered, { ...own, software_version: "3" });
+    expect(updated.status).toBe(200);
+    expect((await manage("PUT", updated.body, { ...own, dpop_bound_access_tokens: true })).status).toBe(400);
+  });
 
   test("comes to no scopes of a resource without a person, in no number of steps", async () => {
     const put = async (from: Json, metadata: Json) => {
