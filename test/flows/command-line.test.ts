@@ -1,4 +1,7 @@
 /** The command line on the stores of a running server: what it does counts there at once. */
+import { generateKeyPairSync } from "node:crypto";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { grantor as command, grantorJson } from "../support/command-line.ts";
 import {
@@ -226,6 +229,79 @@ describe.each(stores)("the command line beside a server on $name", ({ open }) =>
     expect(await json("resource", "delete", audience)).toEqual({ audience, deleted: true });
     const reserved = await command(env, ["resource", "create", "--audience", audience, "--scope", "grantor:keys:read"]);
     expect(reserved).toMatchObject({ status: 1, stderr: expect.stringContaining("kept for the management API") });
+  });
+
+  it("makes and rotates the secret of a resource whose tokens it signs, shown once", async () => {
+    const audience = "https://api.example/hmac";
+    const { secret, ...made } = await json("resource", "create", "--audience", audience, "--alg", "HS256");
+    expect([secret, made.alg]).toEqual([expect.stringMatching(/^[\w-]{43}$/), "HS256"]);
+    const rotated = await json("resource", "rotate-secret", audience);
+    expect(rotated).toMatchObject({ audience, secret: expect.stringMatching(/^[\w-]{43}$/) });
+    expect(rotated.secret).not.toBe(secret);
+    expect(await json("resource", "update", audience, "--alg", "ES256")).not.toHaveProperty("secret");
+    expect(await command(env, ["resource", "rotate-secret", audience])).toMatchObject({
+      status: 1,
+      stderr: expect.stringContaining("ES256"),
+    });
+    expect(JSON.stringify(await json("resource", "list"))).not.toContain("secret");
+    await json("resource", "delete", audience);
+  });
+
+  it("encrypts the tokens of a resource to the key that it is given", async () => {
+    await using dir = tempDir("jwk");
+    const audience = "https://api.example/encrypted";
+    const pair = generateKeyPairSync("ec", { namedCurve: "P-256" });
+    const [file, secretFile, noJson] = ["jwk.json", "private.json", "key.pem"].map((name) => join(dir.path, name)) as [
+      string,
+      string,
+      string,
+    ];
+    const jwk = { ...pair.publicKey.export({ format: "jwk" }), kid: "orders-1" };
+    writeFileSync(file, JSON.stringify(jwk));
+    writeFileSync(secretFile, JSON.stringify(pair.privateKey.export({ format: "jwk" })));
+    writeFileSync(noJson, pair.privateKey.export({ format: "pem", type: "pkcs8" }));
+    const made = await json("resource", "create", "--audience", audience, "--encryption-key", file, "--encryption-alg", "ECDH-ES+A256KW");
+    expect(made).toMatchObject({ encryption_alg: "ECDH-ES+A256KW", encryption_enc: "A256GCM", encryption_key: { ...jwk, use: "enc" } });
+    const changed = await json("resource", "update", audience, "--encryption-enc", "A128CBC-HS256");
+    expect(changed).toMatchObject({ encryption_alg: "ECDH-ES+A256KW", encryption_enc: "A128CBC-HS256" });
+    for (const [wrong, status, words] of [
+      [["--encryption-key", secretFile], 1, "private"],
+      [["--encryption-key", noJson], 2, "no JSON"],
+      [["--encryption-key", join(dir.path, "absent")], 2, "ENOENT"],
+      [["--encryption-alg", "RSA-OAEP-256"], 1, "ECDH-ES"],
+      [["--no-encryption", "--encryption-enc", "A256GCM"], 2, "alone"],
+    ] as const) {
+      const answer = await command(env, ["resource", "update", audience, ...wrong]);
+      expect(answer).toMatchObject({ status, stderr: expect.stringContaining(words) });
+      expect(answer.stderr).not.toContain("PRIVATE KEY");
+    }
+    expect(await json("resource", "update", audience, "--no-encryption")).not.toHaveProperty("encryption_key");
+    await json("resource", "delete", audience);
+  });
+
+  it("says what an application may exchange", async () => {
+    const policy = ["--exchange-to", AUDIENCE, "--exchange-scope", "web:read=cli:read", "--exchange-scope", "web:write=cli:read cli:write"];
+    const scopes = { "web:read": ["cli:read"], "web:write": ["cli:read", "cli:write"] };
+    const made = await json<Registered>("client", "create", "--name", "Gateway", "--type", "service", "--scope", "cli:read", ...policy);
+    expect(made).toMatchObject({
+      token_exchange: { audiences: [AUDIENCE], scopes, impersonation: false },
+      grant_types: ["client_credentials"],
+    });
+    const update = (...args: string[]) => json("client", "update", made.client_id, ...args);
+    const more = await update("--exchange-impersonation", "--no-exchange-scope");
+    expect(more).toMatchObject({ token_exchange: { audiences: [AUDIENCE], scopes: {}, impersonation: true } });
+    const shown = await command(env, ["client", "show", made.client_id]);
+    expect(shown.stdout).toMatch(new RegExp(`exchanges tokens for +${AUDIENCE}`));
+    const unknown = await command(env, ["client", "update", made.client_id, "--exchange-to", "https://nobody.example"]);
+    expect(unknown).toMatchObject({ status: 0, stderr: expect.stringContaining("https://nobody.example") });
+    expect(await update("--no-exchange-to")).not.toHaveProperty("token_exchange");
+    for (const [wrong, status] of [
+      [["--exchange-scope", "web:read"], 2],
+      [["--exchange-impersonation"], 1],
+      [["--exchange-to", "api"], 1],
+      [["--exchange-to", AUDIENCE, "--auth-method", "none"], 1],
+    ] as const)
+      expect(await command(env, ["client", "update", made.client_id, ...wrong])).toMatchObject({ status });
   });
 
   it("makes initial access tokens that are good for so many registrations", async () => {

@@ -413,6 +413,63 @@ export function engineRecordsContract(open: () => Promise<Opened>): void {
     await ended("AccessToken", second.value);
   });
 
+  test("a token that another client got by exchange ends with its grant, and with that client, which never had the grant", async () => {
+    const [ada, shop, gateway] = [id(), id(), id()];
+    const exchanged = async () => {
+      const grantId = await grant({ accountId: ada, clientId: shop });
+      return { grantId, value: await token("AccessToken", grantId, { accountId: ada, clientId: gateway, grantClientId: shop }) };
+    };
+    const [first, second] = [await exchanged(), await exchanged()];
+    await adapters.endings.endClient(gateway);
+    await ended("AccessToken", first.value);
+    expect(await of("Grant").find(first.grantId)).toBeDefined();
+    const third = await token("AccessToken", second.grantId, { accountId: ada, clientId: gateway, grantClientId: shop });
+    expect(await of("AccessToken").find(third)).toBeDefined();
+    await adapters.endings.endConsent(ada, gateway);
+    expect(await of("AccessToken").find(third)).toBeDefined();
+    await adapters.endings.endConsent(ada, shop);
+    await ended("AccessToken", third);
+  });
+
+  test("what a request does with an access token stands only if that is still alive at its commit", async () => {
+    const { store } = opened;
+    for (const end of [
+      async (_grantId: string, jti: string) => of("AccessToken").destroy(jti),
+      async (grantId: string) => adapters.endings.endGrant(grantId),
+    ]) {
+      const grantId = await grant();
+      const value = await token("AccessToken", grantId);
+      const use = (meanwhile: () => Promise<void>) =>
+        request(store, async () => {
+          expect(await of("AccessToken").openAccessToken(value)).toBeDefined();
+          await elsewhere(meanwhile);
+        });
+      expect(await use(async () => {})).toBeUndefined();
+      expect(await use(() => end(grantId, value.slice("complete.".length)))).toMatchObject({ op: "require" });
+    }
+  });
+
+  test("an access token that counts as it was issued is found by that string alone", async () => {
+    const { store } = opened;
+    const grantId = await grant();
+    for (const issued of ["a.b.c.d.e", undefined]) {
+      const jti = id();
+      const value = issued ?? jwtOf(jti);
+      const scope = new RequestScope({ defersChecks: true });
+      await runInScope(scope, () =>
+        of("AccessToken").record({ kind: "AccessToken", jti, grantId, aud: ISSUER, exp: inSeconds(HOUR), asIssued: true }),
+      );
+      expect(scope.foundAsIssued).toBe(keyOf("access-token", jti));
+      const pointer = keyOf("issued-token", value);
+      expect(await store.commit(scope.take().map((write) => (write.op === "put" ? { ...write, pointer } : write)))).toBeUndefined();
+      expect(await of("AccessToken").openAccessToken(value)).toMatchObject({ jti, grantId });
+      for (const other of [`${value}x`, "a.b.c.d.f", ...(issued === undefined ? [] : [jwtOf(jti)])])
+        expect(await of("AccessToken").openAccessToken(other)).toBeUndefined();
+      await of("AccessToken").destroy(jti);
+      expect(await of("AccessToken").openAccessToken(value)).toBeUndefined();
+    }
+  });
+
   test("a token is put into a list that is there, and into no other", async () => {
     const { store } = opened;
     if (opened.redis === undefined) return; // lists of the database are its rows
