@@ -171,6 +171,45 @@ test("deletion can be done again when those who end its grants fail, before or a
   }
 });
 
+test("a suspension is heard of everywhere, waits for those who end its grants, and can be ordered again when they fail", async () => {
+  const { client } = await here.create(WEB);
+  const { clientId } = client;
+  expect(await there.find(clientId)).toEqual(client);
+  let calls = 0;
+  here.onEnd(async () => {
+    calls += 1;
+    if (calls === 1) throw new Error("away");
+  });
+  await expect(here.suspend(clientId)).rejects.toThrow("away");
+  const since = new Date(now);
+  now += 1_000;
+  expect(await here.suspend(clientId)).toMatchObject({ suspendedAt: since }); // it stands since the first order
+  expect(calls).toBe(2);
+  await waitFor("the other process to hear of it", async () => (await there.find(clientId))?.suspendedAt !== undefined);
+  expect(await here.resume(clientId)).not.toHaveProperty("suspendedAt");
+  expect(calls).toBe(3); // what it was given meanwhile
+  await waitFor("the other process to hear of it", async () => (await there.find(clientId))?.suspendedAt === undefined);
+  for (const order of [here.suspend, here.resume]) await expect(order("nobody")).rejects.toMatchObject({ code: "not_found" });
+});
+
+test("lifetimes are whole seconds within bounds, and go back to the settings", async () => {
+  const own = { accessTokenTtl: 60, refreshTokenTtl: 3_600, refreshTokenMaxAge: 86_400 };
+  const { client } = await here.create({ ...WEB, ...own });
+  expect(await here.find(client.clientId)).toMatchObject(own);
+  for (const [changes, fault] of [
+    [{ accessTokenTtl: 0 }, "access_token_ttl must be a whole number of seconds from 1 to 2592000"],
+    [{ accessTokenTtl: 1.5, refreshTokenTtl: 315_360_001 }, "refresh_token_ttl must be a whole number of seconds from 1 to 315360000"],
+    [{ refreshTokenMaxAge: 3_599 }, "refresh_token_ttl must not be longer than refresh_token_max_age"],
+  ] as const)
+    await expect(here.update(client.clientId, changes)).rejects.toMatchObject({
+      code: "invalid_client_metadata",
+      message: expect.stringContaining(fault),
+    });
+  expect(await here.find(client.clientId)).toMatchObject(own);
+  const { client: without } = await here.update(client.clientId, { accessTokenTtl: null, refreshTokenTtl: null, refreshTokenMaxAge: null });
+  for (const name of Object.keys(own)) expect(without).not.toHaveProperty(name);
+});
+
 test("a list is in the order of creation, page by page, whole", async () => {
   const made: string[] = [];
   for (let index = 0; index < 5; index++) {

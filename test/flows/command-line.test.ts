@@ -155,8 +155,13 @@ describe.each(stores)("the command line beside a server on $name", ({ open }) =>
     expect(await audited("account.disabled", "account_id", ada.id)).toBe("operator");
   });
 
-  it("ends everything of an account that gets another password or is deleted", async () => {
+  it("ends everything of an account that is signed out, gets another password or is deleted", async () => {
     const ada = await person();
+    const earlier = await signIn(grantor, web, ada);
+    expect(await json("account", "sign-out", ada.email)).toEqual({ sub: ada.id, email: ada.email, signed_out: true });
+    expect((await refresh(grantor, web, earlier.tokens.refresh_token as string)).status).toBe(400);
+    expect(await audited("account.signed_out", "account_id", ada.id)).toBe("operator");
+
     const first = await signIn(grantor, web, ada);
     const password = "another horse, another battery";
     await grantorJson(env, ["account", "update", ada.email, "--password", "-"], `${password}\n`);
