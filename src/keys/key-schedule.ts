@@ -35,7 +35,7 @@ export interface KeyPolicy {
 }
 
 /** Seconds: a process that missed the word of a change has read the keys again by then. */
-export const LONGEST_LAG = 7;
+const LONGEST_LAG = 7;
 
 /** Every JWKS that was handed out before a key was published, by whatever process, is out of every cache when the key begins to sign. */
 export const keyPolicy = (config: Pick<Config, "jwksMaxAge" | "keyPublishAhead" | "keyRotationAge">): KeyPolicy => ({

@@ -10,7 +10,7 @@ export const ID_TOKEN_TTL = 3_600;
  */
 export async function longestTokenLife(
   tx: Pick<Prisma.TransactionClient, "$queryRaw">,
-  config: Pick<Config, "accessTokenTtl" | "statusListTtl">,
+  config: Pick<Config, "accessTokenTtl" | "statusListTtl" | "statusListOutage">,
 ): Promise<number> {
   const [row] = await tx.$queryRaw<[{ longest: number | null }]>`
     SELECT greatest(
@@ -18,5 +18,5 @@ export async function longestTokenLife(
       (SELECT max(access_token_ttl) FROM client),
       (SELECT max(longest_life) FROM status_list)
     )::int AS longest`;
-  return Math.max(row.longest ?? 0, config.accessTokenTtl, ID_TOKEN_TTL, config.statusListTtl);
+  return Math.max(row.longest ?? 0, config.accessTokenTtl, ID_TOKEN_TTL, config.statusListTtl + config.statusListOutage);
 }

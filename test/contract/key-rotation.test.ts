@@ -120,9 +120,10 @@ describe("by age", () => {
   });
 
   test("the longest token is that of any setting, resource, client or status list", async () => {
-    const settings = { accessTokenTtl: 900, statusListTtl: 10 };
+    const settings = { accessTokenTtl: 900, statusListTtl: 10, statusListOutage: 300 };
     expect(await longestTokenLife(database.prisma, settings)).toBe(HOUR); // an ID token's
     expect(await longestTokenLife(database.prisma, { ...settings, accessTokenTtl: 2 * HOUR })).toBe(2 * HOUR);
+    expect(await longestTokenLife(database.prisma, { ...settings, statusListOutage: 2 * HOUR })).toBe(2 * HOUR + 10);
     await database.prisma.resource.create({ data: { audience: "https://api.example", accessTokenTtl: 3 * HOUR } });
     expect(await longestTokenLife(database.prisma, settings)).toBe(3 * HOUR);
     await database.prisma.client.create({ data: { id: "c", metadata: {}, accessTokenTtl: 4 * HOUR } });
