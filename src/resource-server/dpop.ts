@@ -51,13 +51,21 @@ export interface DpopContext {
 
 /**
  * Checks proofs by RFC 9449 §4.3.
- * @returns a function that throws Refusal
+ * @returns a function that throws Refusal, and Unavailable when proofs cannot be remembered
  */
 export function createProofCheck(options: DpopOptions, context: DpopContext): (proof: DpopProof) => Promise<void> {
   const { algorithms, clockTolerance, now, origin } = context;
   const { maxAge = MAX_AGE, nonceSecret, replays = new MemoryReplays(now) } = options;
   const nonces = nonceSecret === undefined ? undefined : new Nonces(nonceSecret, now);
   const invalid = (why: string, cause?: unknown) => new Refusal("invalid_dpop_proof", why, { cause });
+
+  const first = async (proof: string, until: number): Promise<boolean> => {
+    try {
+      return await replays.remember(proof, until);
+    } catch (cause) {
+      throw new Unavailable("dpop proofs cannot be remembered", { cause });
+    }
+  };
 
   return async ({ request, token, jkt }) => {
     const header = headerOf(request, "dpop");
@@ -87,8 +95,7 @@ export function createProofCheck(options: DpopOptions, context: DpopContext): (p
     const age = now() / 1000 - iat;
     if (age > maxAge + clockTolerance || age < -clockTolerance) throw invalid("the dpop proof is not of now");
     if (typeof jti !== "string" || jti.length > LONGEST_JTI) throw invalid("the dpop proof has no usable jti");
-    if (!(await replays.remember(`${jkt}.${jti}`, Math.ceil(iat + maxAge + clockTolerance))))
-      throw invalid("the dpop proof was used before");
+    if (!(await first(`${jkt}.${jti}`, Math.ceil(iat + maxAge + clockTolerance)))) throw invalid("the dpop proof was used before");
   };
 }
 

@@ -205,6 +205,8 @@ describe("a proof", () => {
     await verify(request(await prove({ claims: { jti: "first" } })));
     expect(remembered).toEqual([[`${key.jkt}.first`, issuer.seconds() + 35]]);
     expect(await refusal(verify(request(await prove())))).toMatchObject({ code: "invalid_dpop_proof" });
+    const away = { remember: () => Promise.reject(new Error("the store is away")) };
+    expect(await refusal(verifier({ replays: away }).verify(request(await prove())))).toMatchObject({ status: 503 });
   });
 });
 
