@@ -5,7 +5,7 @@
  *   grantor:<kind>:{<hash>}            ten digits (0, or the second it was consumed), then the body
  *   grantor:<kind>:{<hash>}:answer     what a repeated refresh gets
  *   grantor:grant:{<hash>}:members     sorted set, by expiry, of the records issued under a grant; an access token's place follows its key
- *   grantor:session-uid:{<hash>}, grantor:user-code:{<hash>}   pointers: the key of the record
+ *   grantor:session-uid:{<hash>}, grantor:user-code:{<hash>}, grantor:issued-token:{<hash>}   pointers: the key of the record
  *   grantor:account:{<id>}, grantor:client:{<id>}              sorted sets, by expiry, of what belongs to them, in the same form
  *   grantor:status-list:{<id>}         redis-status-lists.ts
  *   grantor:told                       until when (ms) it knows all that was ended; on a cluster one for each master

@@ -1,7 +1,17 @@
 /** Access tokens that not everybody can verify (HS256, RFC 7515) or read (JWE, RFC 7516): their resource servers can, and this server finds them again. */
 import { createHmac, generateKeyPairSync, type KeyObject } from "node:crypto";
-import { compactDecrypt, createRemoteJWKSet, decodeJwt, decodeProtectedHeader, type JWTPayload, jwtDecrypt, jwtVerify } from "jose";
+import {
+  compactDecrypt,
+  createRemoteJWKSet,
+  decodeJwt,
+  decodeProtectedHeader,
+  type JWK,
+  type JWTPayload,
+  jwtDecrypt,
+  jwtVerify,
+} from "jose";
 import { beforeAll, expect, it } from "vitest";
+import { createVerifier } from "../../src/resource-server/verifier.ts";
 import { describeFlows } from "../support/flows.ts";
 import { introspect, type Person, post, refresh, type SeededClient, signIn, type Tokens, userinfo } from "../support/grantor.ts";
 import { waitFor } from "../support/wait-for.ts";
@@ -162,6 +172,20 @@ describeFlows("tokens that only their resource servers can check or read", (flow
     await flow.later(901, async () => expect(await introspect(flow.grantor, server, next.access_token)).toEqual(INACTIVE));
     await revoke(app, next.refresh_token as string);
     expect(await introspect(flow.grantor, server, next.access_token)).toEqual(INACTIVE);
+  });
+
+  it("is verified by grantor/resource-server with the secret or the private key, revocation included", async () => {
+    const ownKeys: Record<string, KeyObject> = { [RSA]: rsa.privateKey, [EC]: ec.privateKey, [BOTH]: ec.privateKey };
+    for (const audience of [SIGNED, RSA, EC, BOTH]) {
+      const key = ownKeys[audience]?.export({ format: "jwk" }) as JWK | undefined;
+      const secret = [SIGNED, BOTH].includes(audience) ? secrets[audience] : undefined;
+      const make = () =>
+        createVerifier({ issuer: flow.grantor.url, audience, ...(secret && { secret }), ...(key && { decryptionKey: key }) });
+      const { access_token } = await tokensFor(audience);
+      expect(await make().verify(access_token, {})).toMatchObject({ sub: ada.id, aud: audience });
+      await revoke(app, access_token);
+      await expect(make().verify(access_token, {})).rejects.toMatchObject({ status: 401 });
+    }
   });
 
   it("gives a repeated refresh the same token, which is found", async () => {
