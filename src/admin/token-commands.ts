@@ -26,8 +26,9 @@ export function addTokenCommands(token: Command, run: Run): void {
         return status.endedAt === undefined ? { state: "valid" } : { state: "revoked", since: status.endedAt };
       };
       const sources = { issuer: services.config.issuer, now, statusOf };
+      const secretOf = async (audience: string) => (await services.resources()).hmacKeyFor(audience)?.export();
       await inspectToken(jwt, { ...sources, keys: [] }); // what cannot be read needs no database
-      const inspection = await inspectToken(jwt, { ...sources, keys: await readPublicKeys(await services.database()) });
+      const inspection = await inspectToken(jwt, { ...sources, secretOf, keys: await readPublicKeys(await services.database()) });
       const description = describeInspection(inspection, now);
       return { json: inspectionJson(inspection, description), text: inspectionText(inspection, description) };
     }),

@@ -349,6 +349,13 @@ describe.each(stores)("the command line beside a server on $name", ({ open }) =>
     const revoked = await command(env, ["token", "inspect", "-"], jwt);
     expect(revoked.stdout).toMatch(/^It does not count: it was revoked\./);
     expect(revoked.stdout).toMatch(/status +REVOKED .+ \(.+ UTC\): entry \d+ of /);
+    const audience = "https://api.example/shared-secret";
+    await json("resource", "create", "--audience", audience, "--alg", "HS256");
+    const answer = await post(`${grantor.url}/oauth/token`, service, { grant_type: "client_credentials", resource: audience });
+    const { access_token: shared } = (await answer.json()) as { access_token: string };
+    const known = await command(env, ["token", "inspect", "-"], shared);
+    expect(known.stdout).toMatch(/^It counts: /);
+    expect(known.stdout).toMatch(/^signed by +the secret of its resource \(HS256\)$/m);
     expect(await command(env, ["token", "inspect", "opaque"])).toMatchObject({
       status: 1,
       stdout: "",

@@ -153,6 +153,13 @@ describe("inspecting a token", () => {
       .sign(new Uint8Array(32));
     expect(await inspectToken(shared, context)).toMatchObject({ signature: "shared_secret", verifies: false });
     expect(await verdict(shared)).toMatchObject({ tone: "unsure" });
+    // Whoever knows the secrets of resources can check it, by the audience.
+    const secretOf = async (audience: string) => (audience === ISSUER ? new Uint8Array(32) : undefined);
+    expect(await inspectToken(shared, { ...context, secretOf })).toMatchObject({ signature: "valid", verifies: true, key: undefined });
+    const other = async () => new Uint8Array(32).fill(1);
+    expect(await inspectToken(shared, { ...context, secretOf: other })).toMatchObject({ signature: "invalid", verifies: false });
+    const none = await inspectToken(await sign(claims), { ...context, secretOf });
+    expect(none).toMatchObject({ signature: "valid", key: { alg: "RS256" } });
     expect(await verdict(await sign({ ...claims, iss: "https://other.example" }, { kid: "theirs" }))).toMatchObject({ tone: "unsure" });
   });
 

@@ -53,6 +53,7 @@ import { claimMeaning, headerMeaning, isTime, own, TIME_CLAIMS } from "./token-w
  * @property {string} issuer
  * @property {number} now milliseconds since the epoch
  * @property {(reference: StatusReference) => Promise<StatusFinding>} statusOf asked for tokens that we signed alone, and for lists of ours
+ * @property {(audience: string) => Promise<Uint8Array | undefined>} [secretOf] of a resource whose tokens are signed with one, where it may be known
  */
 
 /** It is no token that can be read. The message is a sentence. */
@@ -70,14 +71,14 @@ const LONGEST = 65_536;
  * @returns {Promise<TokenInspection>}
  * @throws {UnreadableTokenError}
  */
-export async function inspectToken(given, { keys, issuer, now, statusOf }) {
+export async function inspectToken(given, { keys, issuer, now, statusOf, secretOf }) {
   const parts = partsOf(given);
   const [head = "", body = "", tail = ""] = parts;
   const header = decode(head, "header");
   const encrypted = parts.length === 5;
   const claims = encrypted ? undefined : decode(body, "claims");
   const named = keys?.find(({ kid }) => kid === header.kid);
-  const signature = encrypted ? "encrypted" : keys === undefined ? "no_keys" : await checkSignature(header, named, `${head}.${body}`, tail);
+  const signature = await findSignature();
   const expired = typeof claims?.exp === "number" && claims.exp * 1000 <= now;
   const notYetValid = typeof claims?.nbf === "number" && claims.nbf * 1000 > now;
   const ours = claims?.iss === issuer;
@@ -102,6 +103,15 @@ export async function inspectToken(given, { keys, issuer, now, statusOf }) {
     reference,
     status: await findStatus(),
   };
+
+  /** @returns {Promise<SignatureFinding>} */
+  async function findSignature() {
+    if (encrypted) return "encrypted";
+    // RFC 8725 §3.1: a secret is that of the resource that the token is for, and nothing that the header names.
+    const secret = header.alg === "HS256" && typeof claims?.aud === "string" ? await secretOf?.(claims.aud) : undefined;
+    if (secret !== undefined) return (await verify(HMAC, "raw", secret, `${head}.${body}`, tail)) ?? "not_supported";
+    return keys === undefined ? "no_keys" : checkSignature(header, named, `${head}.${body}`, tail);
+  }
 
   /** @returns {Promise<StatusFinding>} */
   async function findStatus() {
@@ -212,6 +222,7 @@ const ALGORITHMS = {
   ES256: { name: "ECDSA", hash: "SHA-256", namedCurve: "P-256" },
   EdDSA: { name: "Ed25519" },
 };
+const HMAC = { name: "HMAC", hash: "SHA-256" };
 
 /**
  * @param {Record<string, unknown>} header
@@ -228,19 +239,31 @@ async function checkSignature(header, key, signed, tail) {
   if (key.state === "expired") return "expired_key";
   const algorithm = own(ALGORITHMS, key.alg);
   if (algorithm === undefined || key.jwk === undefined) return "unknown_key";
+  const { kty, n, e, crv, x, y } = /** @type {Record<string, string>} */ (key.jwk);
+  const bare = Object.fromEntries(Object.entries({ kty, n, e, crv, x, y }).filter(([, value]) => value !== undefined));
+  return (await verify(algorithm, "jwk", bare, signed, tail)) ?? "not_supported";
+}
+
+/**
+ * @param {{ name: string, hash?: string }} algorithm
+ * @param {"jwk" | "raw"} format
+ * @param {any} key
+ * @param {string} signed
+ * @param {string} tail
+ * @returns {Promise<"valid" | "invalid" | undefined>} undefined: this browser cannot; Ed25519 is missing in older ones
+ */
+async function verify(algorithm, format, key, signed, tail) {
   let signature;
   try {
     signature = fromBase64url(tail);
   } catch {
     return "invalid";
   }
-  const { kty, n, e, crv, x, y } = /** @type {Record<string, string>} */ (key.jwk);
-  const bare = Object.fromEntries(Object.entries({ kty, n, e, crv, x, y }).filter(([, value]) => value !== undefined));
   let imported;
   try {
-    imported = await crypto.subtle.importKey("jwk", bare, algorithm, false, ["verify"]);
+    imported = await crypto.subtle.importKey(/** @type {any} */ (format), key, algorithm, false, ["verify"]);
   } catch {
-    return "not_supported"; // Ed25519 is missing in older browsers
+    return undefined;
   }
   return (await crypto.subtle.verify(algorithm, imported, signature, new TextEncoder().encode(signed))) ? "valid" : "invalid";
 }

@@ -167,7 +167,14 @@ export function describeInspection(inspection, now) {
   const facts = [
     ["this is", `${/^[aeio]/i.test(kind) ? "an" : "a"} ${kind}`],
     ["signature", SIGNATURES[signature]],
-    ["signed by", key && `${key.kid} (${key.alg}, ${key.state}: ${own(KEY_STATES, key.state) ?? "published"})`],
+    [
+      "signed by",
+      key === undefined
+        ? signature === "valid"
+          ? "the secret of its resource (HS256)"
+          : undefined
+        : `${key.kid} (${key.alg}, ${key.state}: ${own(KEY_STATES, key.state) ?? "published"})`,
+    ],
     ...(claims === undefined
       ? []
       : /** @type {const} */ ([
