@@ -47,7 +47,8 @@ const SQL = {
       grant_key = excluded.grant_key, account_id = excluded.account_id, client_id = excluded.client_id,
       status_list = excluded.status_list, status_idx = excluded.status_idx, consumed_at = NULL, answer = NULL, answer_expires_at = NULL`,
   replace: `UPDATE engine_record SET payload = $2, expires_at = to_timestamp($3 / 1000.0), pointer = $4, grant_key = $5, account_id = $6,
-    client_id = $7, status_list = $8, status_idx = $9, consumed_at = NULL, answer = NULL, answer_expires_at = NULL WHERE key = $1 AND expires_at > now()`,
+    client_id = $7, status_list = $8, status_idx = $9, consumed_at = NULL, answer = NULL, answer_expires_at = NULL
+    WHERE key = $1 AND expires_at > now() AND ($10::text IS NULL OR payload = $10)`,
   lockPointer: "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))",
   displace: "DELETE FROM engine_record WHERE pointer = $1 AND key <> $2",
   // Grants are locked before anything under them, by whoever issues and by whoever ends: no deadlock, and nothing is issued under an ended grant.
@@ -240,7 +241,7 @@ async function carryOutOne(query: Query, write: Write, replaced: ReadonlySet<Rec
       const { grant = null, accountId = null, clientId = null } = write.ties ?? {};
       const { key, body, expiresAt, pointer = null } = write;
       const values = [key, body, expiresAt, pointer, grant, accountId, clientId, write.status?.list ?? null, write.status?.idx ?? null];
-      if (write.onlyIfThere) return (await query("replace", SQL.replace, values)).rowCount === 1;
+      if (write.onlyIfThere) return (await query("replace", SQL.replace, [...values, write.replaces ?? null])).rowCount === 1;
       if (pointer !== null) {
         await query("lock-pointer", SQL.lockPointer, [pointer]); // of two that take its place at once, the later one sees the other
         await query("displace", SQL.displace, [pointer, key]);

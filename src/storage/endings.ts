@@ -112,6 +112,7 @@ export async function forgetCopies(store: RecordStore, sealer: Sealer, sessionKe
       key: sessionKey,
       body: JSON.stringify(body),
       onlyIfThere: true,
+      replaces: record.body,
       expiresAt: (payload.exp as number) * 1000,
       pointer: keyOf("session-uid", payload.uid as string),
       ...(accountId && { ties: { accountId } }),

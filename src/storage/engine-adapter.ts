@@ -109,6 +109,8 @@ export class EngineAdapter {
       ...(pointer && { pointer }),
       ...(ties && { ties }),
       ...(onlyIfThere && { onlyIfThere }),
+      // Two tabs that begin at one application at once share one grant: the second is asked again and finds the first one's.
+      ...(onlyIfThere && scope?.defersChecks && scope.sessionAsRead?.key === key && { replaces: scope.sessionAsRead.body }),
       ...placeIn(kind, payload),
     };
     if (scope !== undefined) scope.add(put);
@@ -256,7 +258,7 @@ export class EngineAdapter {
         const lasting = lastingGrants(payload);
         // One that an older secret has sealed is written again, so that the secret can go.
         const form = this.#options.sealer.isCurrent(body.s as string) ? sessionForm(payload, body.g) : undefined;
-        scope.sessionAsRead = { key, uid: payload.uid as string, exp: payload.exp as number, form, lasting };
+        scope.sessionAsRead = { key, body: stored.body, uid: payload.uid as string, exp: payload.exp as number, form, lasting };
       }
       if (scope.defersChecks) carry(scope, body);
     }

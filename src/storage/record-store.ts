@@ -51,6 +51,7 @@ export type Write =
   /**
    * Stores or replaces. `expiresAt` in milliseconds since the epoch. `pointer` is a second key that finds this one record: another record
    * that it found before is removed. `onlyIfThere`: MUST fail unless the record is there, so that nothing that was ended comes back.
+   * `replaces`: with it, MUST also fail unless the record there has exactly this body, so that of two that changed it at once none is forgotten.
    * `status`: the place of an access token; MUST fail, as a requirement of `status-list:<id>`, unless that list is there and whole.
    */
   | {
@@ -61,6 +62,7 @@ export type Write =
       pointer?: RecordKey;
       ties?: Ties;
       onlyIfThere?: boolean;
+      replaces?: string;
       status?: StatusPlace;
     }
   /**

@@ -139,7 +139,10 @@ export class RedisRecords implements RecordStore {
     for (const write of writes) {
       if (write.op === "put") {
         const value = FRESH + write.body;
-        if (write.onlyIfThere) settle(write, redis.set(name(write.key), value, "PXAT", write.expiresAt, "XX"), (reply) => reply === "OK");
+        if (write.replaces !== undefined)
+          settle(write, redis.grantorReplace(name(write.key), FRESH + write.replaces, value, write.expiresAt), (reply) => reply === 1);
+        else if (write.onlyIfThere)
+          settle(write, redis.set(name(write.key), value, "PXAT", write.expiresAt, "XX"), (reply) => reply === "OK");
         else send(redis.set(name(write.key), value, "PXAT", write.expiresAt));
         if (write.pointer !== undefined) send(this.#point(redis, write.pointer, write.key, write.expiresAt, removed));
         const { grant, accountId, clientId } = write.ties ?? {};

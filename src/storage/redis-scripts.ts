@@ -36,6 +36,13 @@ redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', ARGV[1])
 if tonumber(ARGV[2]) > redis.call('PEXPIRETIME', KEYS[1]) then redis.call('PEXPIREAT', KEYS[1], ARGV[2]) end
 return 1`,
   },
+  /** KEYS record; ARGV what it has to be, what it shall be, expiry in ms → 1 it is now, 0 it was something else or is gone */
+  grantorReplace: {
+    numberOfKeys: 1,
+    lua: `if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[2], 'PXAT', ARGV[3])
+return 1`,
+  },
   /** KEYS grant, members; ARGV now → the members that are alive, which go with it */
   grantorRemove: {
     numberOfKeys: 2,

@@ -26,7 +26,9 @@ export class RequestScope {
   /** An access token that others could sign or that nobody here can read: only the string that is issued, known when the request is done, finds it. */
   foundAsIssued: RecordKey | undefined;
   /** The session that this request found by its cookie; `exp` in seconds, `form` what it said then, if it need not be written again, `lasting` its grants that survive sign-out. */
-  sessionAsRead: { key: RecordKey; uid: string; exp: number; form: string | undefined; lasting: readonly string[] } | undefined;
+  sessionAsRead:
+    | { key: RecordKey; body: string; uid: string; exp: number; form: string | undefined; lasting: readonly string[] }
+    | undefined;
   /** Copies may be used and checked at commit. Otherwise they are checked as they are read. */
   readonly defersChecks: boolean;
   #writes = new Map<string, Write>();

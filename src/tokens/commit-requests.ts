@@ -111,7 +111,9 @@ export function commitRequests(options: CommitOptions): Middleware {
   async function commitAuthorization(ctx: Context, scope: RequestScope): Promise<void> {
     const lost = await store.commit(scope.take());
     if (lost === undefined) return;
-    if (scope.sessionAsRead !== undefined) await forgetCopies(store, sealer, scope.sessionAsRead.key);
+    const { sessionAsRead } = scope;
+    // The session itself was changed meanwhile: what it says now is read with the same request.
+    if (sessionAsRead !== undefined && lost.key !== sessionAsRead.key) await forgetCopies(store, sealer, sessionAsRead.key);
     seeOther(ctx, ctx.url);
   }
 

@@ -3,7 +3,7 @@ import { StatusList } from "@sd-jwt/jwt-status-list";
 import { createRemoteJWKSet, decodeJwt, decodeProtectedHeader, jwtVerify } from "jose";
 import { beforeAll, expect, it } from "vitest";
 import { describeFlows } from "../support/flows.ts";
-import { post, redeem, refresh, type SeededClient, signIn, type Tokens } from "../support/grantor.ts";
+import { authorizationUrl, pkce, post, redeem, refresh, type SeededClient, signIn, type Tokens } from "../support/grantor.ts";
 
 const AUDIENCE = "https://api.example/things";
 const TTL = 10;
@@ -98,6 +98,29 @@ describeFlows("status lists", (flow) => {
     expect(await read(...three)).toEqual([1, 0, 0]);
     expect((await redeem(flow.grantor, client, code, proof)).status).toBe(400); // the code again
     expect(await read(...three)).toEqual([1, 1, 0]);
+  });
+
+  it("say at sign-out that the tokens of every tab have ended, also of tabs that began at one application at once", async () => {
+    const { url } = flow.grantor;
+    const { agent } = await signIn(flow.grantor, await flow.grantor.client(), await flow.grantor.person());
+    const client = await flow.grantor.client({ firstParty: true });
+    const cookie = Object.entries(agent.cookiesFor(`${url}/`))
+      .map(([name, value]) => `${name}=${value}`)
+      .join("; ");
+    const tokens = await Promise.all(
+      Array.from({ length: 4 }, async () => {
+        const proof = pkce();
+        let location = authorizationUrl(url, client, proof);
+        while (!location.startsWith(client.redirect_uri))
+          location = new URL((await fetch(location, { redirect: "manual", headers: { cookie } })).headers.get("location") as string, url)
+            .href;
+        const answer = await redeem(flow.grantor, client, new URL(location).searchParams.get("code") as string, proof);
+        return ((await answer.json()) as Tokens).access_token;
+      }),
+    );
+    expect(await read(...tokens)).toEqual([0, 0, 0, 0]);
+    await agent.submit(await agent.open(`${url}/oauth/logout`), { logout: "yes" });
+    expect(await read(...tokens)).toEqual([1, 1, 1, 1]);
   });
 
   it("are the same for all who ask until something changes or their time is over; caches do not add up", async () => {
