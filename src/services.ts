@@ -96,6 +96,10 @@ export async function openServices(config: Config, secrets: Secrets, log: Logger
 
     const sweeper = setInterval(() => {
       opened.sweep().catch((err: unknown) => log.warn({ err }, "expired records could not be removed yet"));
+      // One that a process with another first SECRET_KEY made, after this one had started.
+      sealResourceSecretsAgain(database.prisma, resourceSealer).catch((err: unknown) =>
+        log.warn({ err }, "secrets of resources keep their seal"),
+      );
     }, SWEEP_INTERVAL).unref();
     closers.push(() => clearInterval(sweeper));
 
