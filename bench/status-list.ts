@@ -4,8 +4,6 @@
  */
 import { randomInt } from "node:crypto";
 import { parseArgs } from "node:util";
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
 import { decodeJwt, exportJWK, generateKeyPair, SignJWT } from "jose";
 import { createLogger } from "../src/observability/logger.ts";
 import { createVerifier } from "../src/resource-server/resource-server.ts";
@@ -14,14 +12,12 @@ import { RedisStatusLists } from "../src/storage/redis-status-lists.ts";
 import { LIST_BYTES } from "../src/storage/status-bits.ts";
 import { encodeBits } from "../src/tokens/status-lists.ts";
 import { Gauges } from "./gauges.ts";
-import { quantile, startSurroundings } from "./surroundings.ts";
+import { collectGarbage, quantile, startSurroundings } from "./surroundings.ts";
 
 const { values } = parseArgs({ options: { rounds: { type: "string", default: "20" }, revoked: { type: "string", default: "10000" } } });
 const [rounds, revoked] = [Number(values.rounds), Number(values.revoked)];
 const TOKENS = 1_000_000;
 const API = "https://api.example";
-setFlagsFromString("--expose-gc");
-const collectGarbage = runInNewContext("gc") as () => void;
 
 const indices = new Set<number>();
 while (indices.size < revoked) indices.add(randomInt(TOKENS));

@@ -1,8 +1,13 @@
 /** Stores and servers for benches that are about resource servers. */
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { type Instances, startInstances } from "../test/support/instances.ts";
 import { startPostgres } from "../test/support/postgres.ts";
 import { startRedis } from "../test/support/redis.ts";
 import { TEST_SECRET_KEY } from "../test/support/secret-key.ts";
+
+setFlagsFromString("--expose-gc");
+export const collectGarbage = runInNewContext("gc") as () => void;
 
 export interface Surroundings extends AsyncDisposable {
   readonly instances: Instances;
