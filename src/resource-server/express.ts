@@ -1,7 +1,7 @@
 /** `grantor/resource-server/express`, for Express 5. */
 import type { AccessTokenClaims } from "./access-token-claims.ts";
 import { AccessTokenError } from "./access-token-error.ts";
-import type { Requirements } from "./requirements.ts";
+import { prepare, type Requirements } from "./requirements.ts";
 import type { Verifier } from "./verifier.ts";
 
 /** What is used of Express's request and response. */
@@ -22,8 +22,10 @@ export interface ExpressResponse {
 /**
  * Middleware that lets a request through when its access token allows it, and answers it otherwise. The claims are in `res.locals.accessToken`.
  * Behind a proxy Express wants `trust proxy`, or the verifier its `origin`, for DPoP.
+ * @throws TypeError at once, when the requirements make no sense
  */
 export function requireAccess(verifier: Verifier, requirements: Requirements = {}) {
+  prepare(requirements);
   return async (req: ExpressRequest, res: ExpressResponse, next: (error?: unknown) => void): Promise<void> => {
     try {
       const { method, headers, protocol, host, originalUrl } = req;

@@ -1,7 +1,7 @@
 /** `grantor/resource-server/fastify`, for Fastify 5. */
 import type { AccessTokenClaims } from "./access-token-claims.ts";
 import { AccessTokenError } from "./access-token-error.ts";
-import type { Requirements } from "./requirements.ts";
+import { prepare, type Requirements } from "./requirements.ts";
 import type { Verifier } from "./verifier.ts";
 
 /** What is used of Fastify's request and reply. */
@@ -23,8 +23,10 @@ const claims = new WeakMap<object, AccessTokenClaims>();
 /**
  * A hook, for `onRequest` of a route, that lets a request through when its access token allows it, and answers it otherwise.
  * Behind a proxy Fastify wants `trustProxy`, or the verifier its `origin`, for DPoP.
+ * @throws TypeError at once, when the requirements make no sense
  */
 export function requireAccess(verifier: Verifier, requirements: Requirements = {}) {
+  prepare(requirements);
   return async (request: FastifyRequest, reply: FastifyReply): Promise<unknown> => {
     try {
       const { method, headers, protocol, host, originalUrl } = request;

@@ -2,7 +2,7 @@
 import type { AccessTokenClaims } from "./access-token-claims.ts";
 import { AccessTokenError } from "./access-token-error.ts";
 import type { RequestLike } from "./presented.ts";
-import type { Requirements } from "./requirements.ts";
+import { prepare, type Requirements } from "./requirements.ts";
 import type { Verifier } from "./verifier.ts";
 
 /** What is used of Hono's context. */
@@ -15,8 +15,10 @@ const claims = new WeakMap<object, AccessTokenClaims>();
 /**
  * Middleware that lets a request through when its access token allows it, and answers it otherwise.
  * Behind a proxy that ends TLS the verifier wants its `origin`, for DPoP.
+ * @throws TypeError at once, when the requirements make no sense
  */
 export function requireAccess(verifier: Verifier, requirements: Requirements = {}) {
+  prepare(requirements);
   return async (c: HonoContext, next: () => Promise<void>): Promise<Response | undefined> => {
     try {
       claims.set(c, await verifier.verify(c.req.raw, requirements));

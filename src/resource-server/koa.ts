@@ -1,7 +1,7 @@
 /** `grantor/resource-server/koa` */
 import type { AccessTokenClaims } from "./access-token-claims.ts";
 import { AccessTokenError } from "./access-token-error.ts";
-import type { Requirements } from "./requirements.ts";
+import { prepare, type Requirements } from "./requirements.ts";
 import type { Verifier } from "./verifier.ts";
 
 /** What is used of Koa's context. */
@@ -21,8 +21,10 @@ export interface KoaContext {
 /**
  * Middleware that lets a request through when its access token allows it, and answers it otherwise. The claims are in `ctx.state.accessToken`.
  * Behind a proxy Koa wants `app.proxy`, or the verifier its `origin`, for DPoP.
+ * @throws TypeError at once, when the requirements make no sense
  */
 export function requireAccess(verifier: Verifier, requirements: Requirements = {}) {
+  prepare(requirements);
   return async (ctx: KoaContext, next: () => Promise<unknown>): Promise<void> => {
     try {
       const { method, headers, protocol, host, originalUrl } = ctx;

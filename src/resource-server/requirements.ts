@@ -1,6 +1,6 @@
 /** What a route asks of an access token. */
 import type { AccessTokenClaims } from "./access-token-claims.ts";
-import { values } from "./challenge.ts";
+import { amounts, onlyKnown, texts, values } from "./given.ts";
 import { Refusal } from "./refusal.ts";
 
 /** All that are given must be met. */
@@ -30,19 +30,13 @@ const NAMES = ["scope", "roles", "acr", "maxAge", "dpop"];
 
 /** @throws TypeError when they could never be met, or are not understood: a misspelt one would let everybody through */
 export function prepare(requirements: Requirements): PreparedRequirements {
-  const known = prepared.get(requirements);
-  if (known !== undefined) return known;
-  const { scope, roles = [], acr, maxAge, dpop = false } = requirements;
-  const unknown = Object.keys(requirements).filter((name) => !NAMES.includes(name));
-  if (unknown.length > 0) throw new TypeError(`there is no requirement named ${unknown.join(", ")}: only ${NAMES.join(", ")}`);
-  if (maxAge !== undefined && !(maxAge >= 0)) throw new TypeError("maxAge: seconds");
-  const made = {
-    scope: values("scope", scope),
-    roles: typeof roles === "string" ? [roles] : roles,
-    acr: values("acr", acr),
-    maxAge,
-    dpop,
-  };
+  const before = prepared.get(requirements);
+  if (before !== undefined) return before;
+  const { scope, roles, acr, maxAge, dpop = false } = requirements;
+  onlyKnown("requirement", requirements, NAMES);
+  amounts({ maxAge });
+  if (typeof dpop !== "boolean") throw new TypeError("dpop: true or false");
+  const made = { scope: values("scope", scope), roles: texts("roles", roles), acr: values("acr", acr), maxAge, dpop };
   prepared.set(requirements, made);
   return made;
 }

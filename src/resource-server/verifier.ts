@@ -10,6 +10,7 @@ import { challenge } from "./challenge.ts";
 import { createDecryption } from "./decryption.ts";
 import { createDocuments, type Fetch } from "./documents.ts";
 import { createProofCheck, type DpopOptions } from "./dpop.ts";
+import { amounts, onlyKnown } from "./given.ts";
 import { hmacKey } from "./hmac.ts";
 import { Issuer, type Key } from "./issuer.ts";
 import { type Presented, presentedIn, type RequestLike } from "./presented.ts";
@@ -75,10 +76,34 @@ export interface Verifier {
 const ALGORITHMS = ["RS256", "PS256", "ES256", "EdDSA", "Ed25519"];
 const PROOF_ALGORITHMS = ["ES256", "EdDSA", "Ed25519", "PS256", "RS256", "ES384", "ES512", "PS384", "PS512", "RS384", "RS512"];
 const NOTHING: Requirements = {};
+/** A record, so that the compiler misses none. */
+const OPTIONS: Record<keyof VerifierOptions, true> = {
+  issuer: true,
+  audience: true,
+  status: true,
+  onStatusOutage: true,
+  algorithms: true,
+  secret: true,
+  decryptionKey: true,
+  clockTolerance: true,
+  realm: true,
+  origin: true,
+  dpop: true,
+  timeout: true,
+  maxStatusLists: true,
+  maxStatusListBytes: true,
+  maxVerifiedTokens: true,
+  fetch: true,
+  now: true,
+};
 
-/** @throws TypeError when an option makes no sense */
+/** @throws TypeError when an option makes no sense, or is none */
 export function createVerifier(options: VerifierOptions): Verifier {
   const { status = "required", onStatusOutage = "fail", clockTolerance = 5, timeout = 5000, now = Date.now, dpop = {} } = options;
+  const { maxStatusLists = 64, maxStatusListBytes = 2 * 1024 * 1024, maxVerifiedTokens = 1000 } = options;
+  onlyKnown("option", options, Object.keys(OPTIONS));
+  onlyKnown("option of dpop", dpop, ["algorithms", "maxAge", "nonceSecret", "replays"]);
+  amounts({ clockTolerance, timeout, maxStatusLists, maxStatusListBytes, maxVerifiedTokens, "dpop.maxAge": dpop.maxAge });
   oneOf("status", status, ["required", "if-present", "off"]);
   oneOf("onStatusOutage", onStatusOutage, ["fail", "use-last-until-exp"]);
   const audience = [options.audience].flat() as string[];
@@ -104,10 +129,10 @@ export function createVerifier(options: VerifierOptions): Verifier {
     algorithms: ALGORITHMS,
     clockTolerance,
     useLast,
-    maxLists: options.maxStatusLists ?? 64,
-    maxListBytes: options.maxStatusListBytes ?? 2 * 1024 * 1024,
+    maxLists: maxStatusLists,
+    maxListBytes: maxStatusListBytes,
   });
-  const verified = new VerifiedTokens(options.maxVerifiedTokens ?? 1000);
+  const verified = new VerifiedTokens(maxVerifiedTokens);
   const checkProof = createProofCheck(dpop, { algorithms: proofAlgorithms, clockTolerance, now, origin });
 
   /** @throws Refusal or Unavailable */

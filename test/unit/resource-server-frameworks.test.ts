@@ -16,11 +16,12 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type ProofKey, proofKey } from "../support/dpop.ts";
 import { AUDIENCE, TestIssuer, testKey } from "../support/issuer.ts";
 
-/** Under `/api`: `/things` for things:read, `/bound` for bound tokens, `/broken` where a programmer erred, `/open` without a check. */
+/** Under `/api`: `/things` for things:read, `/bound` for bound tokens, `/broken` where something fails, `/open` without a check. */
 type App = (verifier: Verifier) => RequestListener | Promise<RequestListener>;
 
 const NEEDS = { scope: "things:read" };
-const BROKEN = { scopes: "things:read" } as object;
+const BROKEN: Verifier = { verify: () => Promise.reject(new Error("broken")) };
+const MISSPELT = { scopes: "things:read" } as object;
 
 const apps: Record<string, App> = {
   Koa: (verifier) => {
@@ -31,7 +32,7 @@ const apps: Record<string, App> = {
     };
     router.get("/things", requireAccess(verifier, NEEDS), show);
     router.get("/bound", requireAccess(verifier, { dpop: true }), show);
-    router.get("/broken", requireAccess(verifier, BROKEN), show);
+    router.get("/broken", requireAccess(BROKEN), show);
     router.get("/open", show);
     const app = new Koa();
     app.silent = true;
@@ -43,7 +44,7 @@ const apps: Record<string, App> = {
     const router = express.Router();
     router.get("/things", requireAccess(verifier, NEEDS), show);
     router.get("/bound", requireAccess(verifier, { dpop: true }), show);
-    router.get("/broken", requireAccess(verifier, BROKEN), show);
+    router.get("/broken", requireAccess(BROKEN), show);
     router.get("/open", show);
     return express().set("env", "test").use("/api", router);
   },
@@ -55,7 +56,7 @@ const apps: Record<string, App> = {
       async (api) => {
         api.get("/things", { onRequest: requireAccess(verifier, NEEDS) }, show);
         api.get("/bound", { onRequest: requireAccess(verifier, { dpop: true }) }, show);
-        api.get("/broken", { onRequest: requireAccess(verifier, BROKEN) }, show);
+        api.get("/broken", { onRequest: requireAccess(BROKEN) }, show);
         api.get("/open", show);
       },
       { prefix: "/api" },
@@ -68,7 +69,7 @@ const apps: Record<string, App> = {
     const api = new Hono();
     api.get("/things", requireAccess(verifier, NEEDS), (c) => c.json({ sub: accessTokenOf(c).sub }));
     api.get("/bound", requireAccess(verifier, { dpop: true }), (c) => c.json({ sub: accessTokenOf(c).sub }));
-    api.get("/broken", requireAccess(verifier, BROKEN), (c) => c.json({ sub: accessTokenOf(c).sub }));
+    api.get("/broken", requireAccess(BROKEN), (c) => c.json({ sub: accessTokenOf(c).sub }));
     api.get("/open", (c) => c.json({ sub: accessTokenOf(c).sub }));
     const app = new Hono().route("/api", api).onError((_error, c) => c.text("error", 500));
     return getRequestListener(app.fetch);
@@ -155,9 +156,13 @@ describe.each(Object.entries(apps))("%s", (_, make) => {
     expect(status).toBe(401);
   });
 
-  it("leaves the programmer's errors to the framework", async () => {
+  it("leaves other errors to the framework", async () => {
     const Authorization = `Bearer ${await issuer.token()}`;
     expect((await get("/api/broken", { Authorization })).status).toBe(500);
     expect((await get("/api/open", { Authorization })).status).toBe(500);
   });
+});
+
+it.each([forKoa, forExpress, forFastify, forHono])("a slip in what a route needs is an error at once", ({ requireAccess }) => {
+  expect(() => requireAccess(BROKEN, MISSPELT)).toThrow(/no requirement named scopes/);
 });

@@ -234,13 +234,26 @@ describe("requirements", () => {
       { acr: "ü" },
       { maxAge: -1 },
       { maxAge: "x" },
+      { maxAge: "5" },
+      { scope: 5 },
+      { scope: ["a", 5] },
+      { acr: {} },
+      { roles: [undefined] },
+      { dpop: "false" },
     ])
       await expect(verify(token, needs as never), JSON.stringify(needs)).rejects.toThrow(TypeError);
   });
 });
 
 test("options that make no sense are refused at once", () => {
-  const wrong: Partial<Record<keyof VerifierOptions, unknown>>[] = [
+  const wrong: (Partial<Record<keyof VerifierOptions, unknown>> | { statsu: string })[] = [
+    { statsu: "off" },
+    { clockTolerance: "5" },
+    { clockTolerance: -1 },
+    { maxVerifiedTokens: "1000" },
+    { timeout: Number.NaN },
+    { dpop: { maxAge: "60" } },
+    { dpop: { nonce: "x" } },
     { issuer: "http://id.example" },
     { issuer: "id.example" },
     { issuer: "https://id.example/?a" },
