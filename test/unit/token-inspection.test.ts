@@ -58,6 +58,20 @@ describe("inspecting a token", () => {
     expect(seen.claims).toEqual(claims);
   });
 
+  test("a status list is ours by its address; what says of no issuer is not called another server's", async () => {
+    const list = (content: object) =>
+      sign({ sub: LIST, iat: seconds, status_list: { bits: 1, lst: "eJw" }, ...content }, { typ: "statuslist+jwt" });
+    const mine = await inspectToken(await list({ exp: seconds + 60 }), context);
+    expect(mine).toMatchObject({ kind: "status list token (Token Status List)", ours: true, verifies: true });
+    expect(mine.explained.find(({ name }) => name === "sub")?.meaning).toContain("address");
+    const facts = describeInspection(await inspectToken(await list({}), context), NOW).facts;
+    expect(facts).toEqual(expect.arrayContaining([["status", "not published"]]));
+    for (const other of [{ sub: `${ISSUER}.evil.example/oauth/status-lists/x` }, { iss: "https://other.example" }, { sub: 1 }])
+      expect(await inspectToken(await list(other), context), JSON.stringify(other)).toMatchObject({ ours: false, verifies: false });
+    const { iss: _, ...anonymous } = claims;
+    expect(await verdict(await sign(anonymous))).toEqual({ tone: "unsure", text: expect.stringMatching(/^It does not say who issued it/) });
+  });
+
   test("says in words what claims mean, and when times are", async () => {
     const { explained } = await inspectToken(await sign({ ...claims, exp: 1e300, mystery: 1 }), context);
     const of = (name: string) => explained.find((claim) => claim.name === name);

@@ -43,7 +43,7 @@ import { claimMeaning, headerMeaning, isTime, own, TIME_CLAIMS } from "./token-w
  * @property {Pick<InspectedKey, "kid" | "alg" | "state"> | undefined} key the one of ours that the header names
  * @property {boolean} expired
  * @property {boolean} notYetValid
- * @property {boolean} ours the issuer is this server
+ * @property {boolean} ours the issuer is this server; of a status list, whose address is here
  * @property {boolean} verifies signed by one of our unrevoked keys, of this issuer and in its time; whether it was revoked is another question
  * @property {StatusReference | undefined} reference
  * @property {StatusFinding} status
@@ -81,7 +81,7 @@ export async function inspectToken(given, { keys, issuer, now, statusOf, secretO
   const signature = await findSignature();
   const expired = typeof claims?.exp === "number" && claims.exp * 1000 <= now;
   const notYetValid = typeof claims?.nbf === "number" && claims.nbf * 1000 > now;
-  const ours = claims?.iss === issuer;
+  const ours = claims?.iss === issuer || isListOf(issuer, header, claims);
   const reference = referenceIn(claims);
   return {
     kind: kindOf(header, claims),
@@ -212,6 +212,15 @@ function kindOf({ typ, cty }, claims) {
   const looksLikeIdToken = ["iss", "sub", "aud", "exp", "iat"].every((name) => name in claims) && !("scope" in claims);
   return known(typ) ?? (looksLikeIdToken ? "ID token (OpenID Connect)" : "JWT");
 }
+
+/**
+ * A status list token has no `iss`: its `sub` is the address that it is fetched from (draft-ietf-oauth-status-list §5.1).
+ * @param {string} issuer
+ * @param {Record<string, unknown>} header
+ * @param {Record<string, unknown> | undefined} claims
+ */
+const isListOf = (issuer, { typ }, claims) =>
+  typ === "statuslist+jwt" && claims !== undefined && !("iss" in claims) && String(claims.sub).startsWith(`${issuer}/`);
 
 // --- signatures
 

@@ -104,6 +104,7 @@ const MEANINGS = {
  */
 export function claimMeaning(name, claims, issuer) {
   if (name === "sub" && claims.sub === claims.client_id) return "subject: the application itself; there is no person behind this token";
+  if (name === "sub" && "status_list" in claims) return "subject: the address of the list";
   if (name === "iss" && claims.iss === issuer) return "issuer: this server";
   if (name === "aud" && claims.aud === issuer) return "audience: this server itself, for userinfo";
   if (name === "aud" && claims.aud === claims.client_id) return "audience: the application";
@@ -161,7 +162,7 @@ export function describeInspection(inspection, now) {
     valid: `valid: ${place}${asOf}`,
     revoked: `REVOKED${since}: ${place}${asOf}`,
     unknown: `not known: ${status.reason ?? "nobody says"}`,
-    none: "not published: it counts until it expires",
+    none: `not published${exp ? ": it counts until it expires" : ""}`,
   };
   /** @type {(readonly [label: string, text: string | undefined])[]} */
   const facts = [
@@ -226,6 +227,8 @@ function verdictOf({ claims, ours, signature, expired, notYetValid, status }) {
     ours && signature === "unknown_key" && "its key is none of this server's",
   ].filter((fault) => typeof fault === "string");
   if (faults.length > 0) return { tone: "bad", text: `It does not count: ${faults.join(", and ")}.` };
+  if (!ours && claims.iss === undefined)
+    return { tone: "unsure", text: "It does not say who issued it: whether it counts cannot be told here." };
   if (!ours) return { tone: "unsure", text: "Another server issued it: neither its signature nor its status can be checked here." };
   if (signature !== "valid") return { tone: "unsure", text: "Nothing speaks against it, but its signature cannot be checked here." };
   if (status.state === "unknown") return { tone: "unsure", text: "It verifies. Whether it was revoked is not known." };
