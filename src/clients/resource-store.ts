@@ -126,6 +126,14 @@ const members = {
   encryption: z.object({ alg: z.string().optional(), enc: z.string().optional(), jwk: z.unknown().optional() }).nullable(),
 };
 
+/** What operators know them by, where it is another name. */
+const SHOWN: Readonly<Record<string, string>> = {
+  accessTokenTtl: "access_token_ttl",
+  signingAlg: "alg",
+  includeRoles: "roles",
+  introspectors: "introspected_by",
+};
+
 const WITH_INTROSPECTORS = { introspectors: { orderBy: { clientId: "asc" } } } as const;
 type Row = Prisma.ResourceGetPayload<{ include: typeof WITH_INTROSPECTORS }>;
 
@@ -344,7 +352,7 @@ function parse(input: ResourceInput, faults: Fault[] = []): Columns {
     if (parsed.success) given[member] = parsed.data;
     else
       for (const { path, message } of parsed.error.issues)
-        found.push({ member: member + path.map((part) => `[${String(part)}]`).join(""), message });
+        found.push({ member: (SHOWN[member] ?? member) + path.map((part) => `[${String(part)}]`).join(""), message });
   }
   const { scopes } = given as Columns;
   if (scopes !== undefined && new Set(scopes.map(({ name }) => name)).size < scopes.length)
@@ -359,7 +367,7 @@ async function asClientError<T>(work: Promise<T>): Promise<T> {
   } catch (error) {
     const code = error instanceof Prisma.PrismaClientKnownRequestError ? error.code : undefined;
     if (code === "P2002") throw new ClientError("conflict", "there is a resource with this audience already", { cause: error });
-    if (code === "P2003") throw new ClientError("invalid_resource", "introspectors names a client that does not exist", { cause: error });
+    if (code === "P2003") throw new ClientError("invalid_resource", "introspected_by names a client that does not exist", { cause: error });
     if (code === "P2025") throw new ClientError("not_found", "there is no such resource", { cause: error });
     throw error;
   }

@@ -95,7 +95,7 @@ describe("a resource", () => {
     const error = await here.create("not a uri", wrong).catch((reason) => reason);
     expect(error).toMatchObject({ code: "invalid_resource" });
     const members = error.faults.map(({ member }: { member: string }) => member);
-    expect(members).toEqual(expect.arrayContaining(["audience", "scopes[0]", "scopes[1]", "accessTokenTtl", "signingAlg", "name"]));
+    expect(members).toEqual(expect.arrayContaining(["audience", "scopes[0]", "scopes[1]", "access_token_ttl", "alg", "name"]));
     await expect(here.create(API, { scopes: ["x", "x"] })).rejects.toThrow(/once/);
     await expect(here.create(API, { introspectors: ["nobody"] })).rejects.toMatchObject({ code: "invalid_resource" });
   });
