@@ -133,9 +133,9 @@ export class DatabaseRecords implements RecordStore {
   async tiedTo(owner: Owner): Promise<Tied[]> {
     const [[whose, id]] = Object.entries(owner) as [[keyof typeof OWNER_COLUMNS, string]];
     const column = OWNER_COLUMNS[whose];
-    const { rows } = await this.#ask(`tied-to-${column}`, `SELECT key FROM engine_record WHERE ${column} = $1 AND expires_at > now()`, [
-      id,
-    ]);
+    // In one order, grants first: several processes may end the same at once, while tokens are issued under it.
+    const text = `SELECT key FROM engine_record WHERE ${column} = $1 AND expires_at > now() ORDER BY key LIKE 'grant:%' DESC, key`;
+    const { rows } = await this.#ask(`tied-to-${column}`, text, [id]);
     return rows; // the table knows the places of tokens by itself
   }
 

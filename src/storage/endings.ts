@@ -2,8 +2,11 @@
 
 import { authorizationsOf, lastingGrants } from "./engine-adapter.ts";
 import { decodeBody, keyOf } from "./record-body.ts";
-import type { RecordKey, RecordStore, Tied, Write } from "./record-store.ts";
+import type { RecordKey, RecordKind, RecordStore, Tied, Write } from "./record-store.ts";
 import type { Sealer } from "./seal.ts";
+
+/** Records that one commit ends at most: an application may hold as many tokens as it likes, and must not be safe by their number. */
+const BATCH = 1_000;
 
 export interface EndingsOptions {
   store: RecordStore;
@@ -48,21 +51,28 @@ export class Endings {
   }
 
   /**
-   * The access tokens that end with a session although their grants go on: those that the application got there without offline access.
+   * What ends with a session although its grant goes on: the codes and tokens that the application got there without offline access.
    * @param grantIds of the session, of applications that have offline access
    */
   async boundTo(uid: string, grantIds: readonly string[]): Promise<Tied[]> {
     const { store, sealer } = this.#options;
     const members = (await Promise.all(grantIds.map((id) => store.tiedTo({ grant: keyOf("grant", id) })))).flat();
-    const tokens = members.filter(({ key }) => key.startsWith("access-token:"));
     const ends = await Promise.all(
-      tokens.map(async ({ key }) => {
+      members.map(async ({ key }) => {
         const record = await store.read(key);
-        const payload = record && decodeBody("access-token", key, record.body, undefined, sealer).payload;
+        const kind = key.slice(0, key.indexOf(":")) as RecordKind;
+        const payload = record && decodeBody(kind, key, record.body, undefined, sealer).payload;
         return payload?.expiresWithSession === true && payload.sessionUid === uid;
       }),
     );
-    return tokens.filter((_, index) => ends[index]);
+    return members.filter((_, index) => ends[index]);
+  }
+
+  /** Ends what is bound to a session: also what came of a code or token that was being used while it was ended. */
+  async endBoundTo(uid: string, grantIds: readonly string[]): Promise<void> {
+    if (grantIds.length === 0) return;
+    for (let bound = await this.boundTo(uid, grantIds); bound.length > 0; bound = await this.boundTo(uid, grantIds))
+      await this.#remove(bound);
   }
 
   /** The end of records, for a commit. */
@@ -86,13 +96,15 @@ export class Endings {
     const grants = authorizationsOf(payload).flatMap(({ grantId, persistsLogout }) =>
       grantId && !persistsLogout ? [{ key: keyOf("grant", grantId) }] : [],
     );
-    const bound = await this.boundTo(payload.uid as string, lastingGrants(payload));
-    await this.#remove([...grants, ...bound, { key }], keyOf("session-uid", payload.uid as string));
+    const [uid, lasting] = [payload.uid as string, lastingGrants(payload)];
+    await this.#remove([...grants, ...(await this.boundTo(uid, lasting)), { key }], keyOf("session-uid", uid));
+    await this.endBoundTo(uid, lasting);
   }
 
   async #remove(ended: readonly Tied[], pointer?: RecordKey): Promise<void> {
     const withPointer = (write: Write): Write => (pointer && write.key.startsWith("session:") ? ({ ...write, pointer } as Write) : write);
-    await this.#options.store.commit(this.removals(ended).map(withPointer));
+    for (let at = 0; at < ended.length; at += BATCH)
+      await this.#options.store.commit(this.removals(ended.slice(at, at + BATCH)).map(withPointer));
   }
 }
 

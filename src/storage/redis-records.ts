@@ -215,7 +215,7 @@ export class RedisRecords implements RecordStore {
       return count;
     }
     const members = ((await redis.grantorRemove(record, `${record}:members`, Date.now())) as string[]).map(parseMember);
-    gone.push(...members.flatMap(({ status }) => status ?? []));
+    for (const { status } of members) if (status !== undefined) gone.push(status);
     await Promise.all(members.map((member) => this.#remove(redis, member.key, gone)));
     return 1;
   }

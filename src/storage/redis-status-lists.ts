@@ -71,12 +71,20 @@ export class RedisStatusLists {
   }
 
   async setBits(places: readonly StatusPlace[]): Promise<void> {
-    const set = [...byList(places)].map(([list, indices]) =>
-      this.#redis.grantorSetBits(listName(list), LENGTH, MARKER, newVersion(), ...indices.map(bitOffset)),
+    const set = [...byList(places)].flatMap(([list, indices]) =>
+      batches(indices.map(bitOffset)).map((offsets) =>
+        this.#redis.grantorSetBits(listName(list), LENGTH, MARKER, newVersion(), ...offsets),
+      ),
     );
     await Promise.all(set);
   }
 }
+
+/** Arguments of one script: a grant may have more tokens than a call can take. */
+const BATCH = 1_000;
+
+const batches = (offsets: readonly number[]): number[][] =>
+  Array.from({ length: Math.ceil(offsets.length / BATCH) }, (_, i) => offsets.slice(i * BATCH, (i + 1) * BATCH));
 
 const newVersion = (): string => randomBytes(VERSION_BYTES).toString("base64url");
 

@@ -33,6 +33,7 @@ export interface CommitOptions {
 interface EngineContext {
   params?: Record<string, unknown>;
   client?: { clientId: string };
+  provider?: { Client: { find(clientId: string): Promise<unknown> } };
 }
 
 export function commitRequests(options: CommitOptions): Middleware {
@@ -61,6 +62,16 @@ export function commitRequests(options: CommitOptions): Middleware {
     }
     const lost = await store.commit(findableAsIssued(writes, scope, ctx.body));
     if (lost !== undefined) await refuse(ctx, lost, consumed);
+    else await refuseClientGone(ctx);
+  }
+
+  /** Whoever ends all that a client has cannot see what it is just getting: who gives it looks at the client once more. */
+  async function refuseClientGone(ctx: Context): Promise<void> {
+    const { client, provider } = (ctx.oidc ?? {}) as EngineContext;
+    if (client === undefined || provider === undefined || (await provider.Client.find(client.clientId)) !== undefined) return;
+    await endings.endClient(client.clientId);
+    ctx.status = 401;
+    ctx.body = { error: "invalid_client", error_description: "client authentication failed" };
   }
 
   /** A request that failed uses nothing up: only what it ended stands. The engine ends a grant when it sees a code or token for the second time. */
@@ -119,10 +130,13 @@ export function commitRequests(options: CommitOptions): Middleware {
 
   /** A session or grant that was ended meanwhile does not come back: what this request itself ended stays ended, and the page is asked for again. */
   async function commitPage(ctx: Context, scope: RequestScope): Promise<void> {
-    const bound = endings.removals(await endings.boundTo(...leftBehind(scope)));
+    const left = leftBehind(scope);
+    const bound = endings.removals(await endings.boundTo(...left));
     const writes = [...scope.take(), ...bound];
-    if ((await store.commit(writes)) === undefined) return;
-    await store.commit(writes.filter((write) => write.op === "remove" && write.until !== undefined));
+    const lost = await store.commit(writes);
+    if (lost !== undefined) await store.commit(writes.filter((write) => write.op === "remove" && write.until !== undefined));
+    await endings.endBoundTo(...left);
+    if (lost === undefined) return;
     if (ctx.path.startsWith(paths.logout)) return; // signed out, by whichever request
     seeOther(ctx, ctx.method === "GET" ? ctx.url : ctx.path);
   }

@@ -5,10 +5,13 @@ import { pino } from "pino";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Database, openDatabase } from "../../src/storage/database.ts";
 import { DatabaseRecords } from "../../src/storage/database-records.ts";
-import type { RecordStore } from "../../src/storage/record-store.ts";
+import { Endings } from "../../src/storage/endings.ts";
+import type { RecordStore, Write } from "../../src/storage/record-store.ts";
 import { connectRedis } from "../../src/storage/redis-client.ts";
 import { RedisRecords } from "../../src/storage/redis-records.ts";
+import { RedisStatusLists } from "../../src/storage/redis-status-lists.ts";
 import { RevocationJournal } from "../../src/storage/revocation-journal.ts";
+import { createSealer } from "../../src/storage/seal.ts";
 import { LIST_BYTES, LIST_CAPACITY, type StatusPlace } from "../../src/storage/status-bits.ts";
 import { BLOCK_SIZE, StatusListRegistry } from "../../src/storage/status-list-registry.ts";
 import { StatusPlaces } from "../../src/tokens/status-places.ts";
@@ -160,6 +163,32 @@ describe.each(stores)("status lists on $name", ({ open, redis: withRedis }) => {
     expect(await Promise.all([others, ofClient].map((each) => isSet(each)))).toEqual([false, true]);
   });
 
+  test("an application ends with all its tokens, however many they are", async () => {
+    const clientId = randomBytes(8).toString("hex");
+    const { list } = await places(one).take(100_000);
+    const all = Array.from({ length: 2_001 }, (_, idx) => ({ list, idx }));
+    await one.store.commit(
+      all.map((status) => ({
+        op: "put",
+        key: `access-token:${clientId}${status.idx}`,
+        body: "{}",
+        expiresAt: until(),
+        status,
+        ties: { clientId },
+      })),
+    );
+    const sealer = createSealer([randomBytes(32)]);
+    const sizes: number[] = [];
+    const commit = (writes: readonly Write[]) => {
+      sizes.push(writes.length);
+      return one.store.commit(writes);
+    };
+    const store = new Proxy(one.store, { get: (target, name) => (name === "commit" ? commit : Reflect.get(target, name).bind(target)) });
+    await new Endings({ store, sealer, longestLife: 3600 }).endClient(clientId);
+    expect(sizes).toEqual([1000, 1000, 1]);
+    expect(await Promise.all([0, 1000, 2000, 2001].map((idx) => isSet({ list, idx })))).toEqual([true, true, true, false]);
+  });
+
   test("every ending is in the journal before it is acknowledged", async () => {
     const hand = places(one);
     const [status, grantKey] = [await hand.take(900), await grant()];
@@ -235,6 +264,14 @@ describe.each(stores)("status lists on $name", ({ open, redis: withRedis }) => {
         expect(await one.store.listVersion(kept.list), what).toBeUndefined();
         await hand.forsake(kept.list);
       }
+    });
+
+    test("bits are set of as many tokens at once as one grant may have", async () => {
+      const { list } = await places(one).take(200_000);
+      const client = connectRedis(backing.redisUrl as string, log);
+      await new RedisStatusLists(client).setBits(Array.from({ length: 150_000 }, (_, idx) => ({ list, idx })));
+      expect(await Promise.all([0, 149_999, 150_000].map((idx) => isSet({ list, idx })))).toEqual([true, true, false]);
+      client.disconnect();
     });
 
     test("bits lie as the draft counts them, behind a header, with an expiry", async () => {

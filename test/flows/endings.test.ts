@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { EVENTS } from "../support/ending-events.ts";
-import type { Grantor, SeededClient } from "../support/grantor.ts";
+import { answerOf, authorizationUrl, type Grantor, pkce, redeem, refresh, type SeededClient, signIn } from "../support/grantor.ts";
 import { type Instances, startInstances } from "../support/instances.ts";
 import { COLUMNS, type Column, prepareWorld, type State, settle } from "../support/landscape.ts";
 import { type Stores, stores } from "../support/stores.ts";
@@ -67,5 +67,17 @@ describe.each(stores)("what ends when, on $name", ({ open }) => {
     await browser.submit(await browser.open(`${grantor.url}/oauth/logout?client_id=${offlineApp.client_id}`), {});
     const untouched = Object.fromEntries(COLUMNS.map((column) => [column, "alive"]));
     expect(await landscape.look(elsewhere)).toEqual({ ...untouched, "other apps": "alive and ended" });
+  });
+
+  test("nor does what it has without go on by a refresh token, once it is left", async () => {
+    const client = await grantor.client({ metadata: { scope: "openid offline_access" } });
+    const parameters = { scope: "openid offline_access", prompt: "consent" };
+    const { agent, tokens: offline } = await signIn(grantor, client, await grantor.person(), { parameters });
+    const proof = pkce();
+    const page = await agent.open(authorizationUrl(grantor.url, client, proof));
+    const { body: bound } = await answerOf(redeem(grantor, client, new URL(page.url).searchParams.get("code") as string, proof));
+    await agent.submit(await agent.open(`${grantor.url}/oauth/logout?client_id=${client.client_id}`), {});
+    expect((await refresh(grantor, client, bound.refresh_token as string)).status).toBe(400);
+    expect((await refresh(grantor, client, offline.refresh_token as string)).status).toBe(200);
   });
 });

@@ -540,8 +540,18 @@ export function engineRecordsContract(open: () => Promise<Opened>): void {
     const bound = await token("AccessToken", grantId, { accountId, clientId, sessionUid: uid, expiresWithSession: true });
     const elsewhere = await token("AccessToken", grantId, { accountId, clientId, sessionUid: another, expiresWithSession: true });
     const lasting = await token("AccessToken", grantId, { accountId, clientId, sessionUid: uid });
+    const others = { accountId, clientId, sessionUid: uid, expiresWithSession: true };
+    const [code, refreshToken] = [await token("AuthorizationCode", grantId, others), await token("RefreshToken", grantId, others)];
+    await adapters.endings.endBoundTo(uid, [grantId]); // as for an application that is left while the session goes on
+    const gone = [
+      keyOf("access-token", bound.replace("complete.", "")),
+      keyOf("authorization-code", code),
+      keyOf("refresh-token", refreshToken),
+    ];
+    expect(await Promise.all(gone.map((key) => opened.store.read(key)))).toEqual([undefined, undefined, undefined]);
+    const next = await token("AccessToken", grantId, others);
     await adapters.endings.endSession(uid);
-    expect(await opened.store.read(keyOf("access-token", bound.replace("complete.", "")))).toBeUndefined();
+    expect(await opened.store.read(keyOf("access-token", next.replace("complete.", "")))).toBeUndefined();
     for (const each of [elsewhere, lasting]) expect(await of("AccessToken").find(each)).toBeDefined();
   });
 
