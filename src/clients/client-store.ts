@@ -109,7 +109,12 @@ export function createClientStore(
     now,
     load: async (id) => fromRow(await prisma.client.findUnique({ where: { id } })),
   });
-  const unsubscribe = feed.subscribe(CLIENT_TOPIC, cache.forget);
+  const unsubscribe = feed.subscribe(CLIENT_TOPIC, (clientId) => {
+    cache.forget(clientId);
+    if (clientId !== undefined && !tellsOthers) endIfGone(clientId).catch(() => {}); // `resume` and a second `delete` do it again
+  });
+  /** The feed delivers what it is told here before it tells others. */
+  let tellsOthers = false;
   const endListeners: ((clientId: string) => Promise<void>)[] = [];
 
   async function find(clientId: string): Promise<ClientRecord | undefined> {
@@ -120,9 +125,17 @@ export function createClientStore(
     for (const listener of endListeners) await listener(clientId);
   }
 
+  /** Ends what this process gave a client before it heard from another one that it is to get nothing any more. */
+  async function endIfGone(clientId: string): Promise<void> {
+    const client = await find(clientId);
+    if (client === undefined || client.suspendedAt !== undefined) await endGrants(clientId);
+  }
+
   async function changed(clientId: string): Promise<void> {
-    cache.forget(clientId);
-    await feed.publish(CLIENT_TOPIC, clientId);
+    tellsOthers = true;
+    const told = feed.publish(CLIENT_TOPIC, clientId);
+    tellsOthers = false;
+    await told;
   }
 
   /** Reads, decides and writes under a lock on the row, so that parallel changes do not undo each other. */

@@ -175,17 +175,19 @@ test("a suspension is heard of everywhere, waits for those who end its grants, a
   const { client } = await here.create(WEB);
   const { clientId } = client;
   expect(await there.find(clientId)).toEqual(client);
-  let calls = 0;
+  let [calls, callsThere] = [0, 0];
   here.onEnd(async () => {
     calls += 1;
     if (calls === 1) throw new Error("away");
   });
+  there.onEnd(async () => void callsThere++);
   await expect(here.suspend(clientId)).rejects.toThrow("away");
   const since = new Date(now);
   now += 1_000;
   expect(await here.suspend(clientId)).toMatchObject({ suspendedAt: since }); // it stands since the first order
   expect(calls).toBe(2);
   await waitFor("the other process to hear of it", async () => (await there.find(clientId))?.suspendedAt !== undefined);
+  await waitFor("it to end what it gave before", () => callsThere > 0);
   expect(await here.resume(clientId)).not.toHaveProperty("suspendedAt");
   expect(calls).toBe(3); // what it was given meanwhile
   await waitFor("the other process to hear of it", async () => (await there.find(clientId))?.suspendedAt === undefined);

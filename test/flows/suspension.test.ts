@@ -1,4 +1,5 @@
 /** An application that an operator has suspended is as good as not registered, until it is resumed. The order comes from another process. */
+import { decodeJwt } from "jose";
 import { expect, it } from "vitest";
 import { Agent } from "../support/agent.ts";
 import { grantorJson } from "../support/command-line.ts";
@@ -70,6 +71,32 @@ describeFlows("suspension", (flow) => {
       { event: "client.suspended", actor: "operator" },
       { event: "client.resumed", actor: "operator" },
     ]);
+  });
+
+  it("ends what the server was just giving when the order came", async () => {
+    const { grantor } = flow;
+    const { pool } = grantor.services.database;
+    for (let round = 0; round < 3; round++) {
+      const client = await grantor.client({ type: "service", metadata: { scope: "openid" } });
+      const tokens: string[] = [];
+      const ask = async (): Promise<void> => {
+        const { status, body } = await answerOf(post(`${grantor.url}/oauth/token`, client, { grant_type: "client_credentials" }));
+        if (status !== 200) return void expect(body.error).toBe("invalid_client");
+        tokens.push(body.access_token as string);
+        await ask();
+      };
+      const askers = Promise.all(Array.from({ length: 8 }, ask));
+      await waitFor("tokens", () => tokens.length > 8);
+      await grantor.services.clients.suspend(client.client_id);
+      await askers;
+      const places = tokens.map((token) => (decodeJwt(token).status as { status_list: { idx: number; uri: string } }).status_list);
+      const isEnded = async () => {
+        const { rows } = await pool.query("SELECT list_id, idx FROM status_entry");
+        const ended = new Set(rows.map(({ list_id, idx }) => `${list_id} ${idx}`));
+        return places.every(({ uri, idx }) => ended.has(`${uri.slice(uri.lastIndexOf("/") + 1)} ${idx}`));
+      };
+      await waitFor("all of them to be ended", isEnded);
+    }
   });
 
   it("comes too late for nothing: what was given while the order was under way ends when it is given again", async () => {
