@@ -134,6 +134,8 @@ export class Issuer {
 }
 
 async function find(keys: Keys, header: JWSHeaderParameters | undefined): Promise<Key> {
+  // RFC 7515 §4.1.4. A stranger may write anything else there, which names no key, and of which none is to be remembered.
+  if (header?.kid !== undefined && typeof header.kid !== "string") throw new UnknownKey("the name of a key is a string");
   try {
     const key = await keys.find(header as Parameters<Keys["find"]>[0]);
     keys.found.set(`${header?.alg} ${header?.kid}`, key);

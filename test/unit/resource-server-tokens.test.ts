@@ -54,6 +54,17 @@ describe("a good token", () => {
     expect(await refusal(verifier({ algorithms: ["ES384"] }).verify(await issuer.token({}, { by: key })))).toMatchObject({ status: 401 });
   });
 
+  it("names its key by a string, or not at all", async () => {
+    const key = await testKey("only", "ES256");
+    issuer.keys = [...keys, key];
+    const { verify } = verifier();
+    const signed = (header: object) =>
+      new SignJWT(issuer.claims()).setProtectedHeader({ alg: "ES256", typ: "at+jwt", ...header }).sign(key.privateKey);
+    expect(await verify(await signed({}))).toMatchObject({ sub: "ada" });
+    for (const kid of [5, ["only"], { only: true }, null])
+      expect(await refusal(verify(await signed({ kid })))).toMatchObject({ status: 401, code: "invalid_token" });
+  });
+
   it("may have several audiences, and the clocks may differ by the tolerance", async () => {
     const { verify } = verifier({ audience: ["https://other.example", AUDIENCE] });
     await verify(await issuer.token({ aud: ["https://x.example", AUDIENCE] }));
