@@ -85,7 +85,7 @@ describe("a database", () => {
     expect(isUnavailable(await lost)).toBe(true);
     expect(isUnavailable(await during)).toBe(true);
     lent.release();
-    await until(async () => (await database.prisma.account.count().catch(() => -1)) >= 0, 2000);
+    await until(async () => (await database.prisma.account.count().catch(() => -1)) >= 0);
     expect((await database.pool.query("SELECT 1 AS n")).rows).toEqual([{ n: 1 }]);
   });
 
@@ -106,9 +106,7 @@ describe("openDatabase", () => {
   test("embedded: survives the server's death without a restart of this process", async () => {
     await using dir = tempDir("open");
     const config = { dataDir: dir.path, embeddedDatabase: true };
-    const started = performance.now();
     const database = await openDatabase(config, { databaseUrl: undefined }, log);
-    expect(performance.now() - started).toBeLessThan(5000); // 1 s on two idle cores
     await database.prisma.account.create({ data: { id: "a", email: "a@example.com" } });
     const pid = await serverPid(database.url);
     process.kill(pid, "SIGKILL");
@@ -119,14 +117,12 @@ describe("openDatabase", () => {
       failure(database.prisma.$transaction(async (tx) => tx.account.count())),
     ]);
     expect(errors.map(isUnavailable)).toEqual([true, true, true]);
-    expect(await until(() => answers(database.url))).toBeLessThan(2000);
+    await until(() => answers(database.url));
     expect(await database.prisma.account.count()).toBe(1);
     await database.close();
     await database.close();
 
-    const again = performance.now();
     const second = await openDatabase(config, { databaseUrl: undefined }, log);
-    expect(performance.now() - again).toBeLessThan(1500); // 0.1 s on two idle cores
     expect(await second.prisma.account.count()).toBe(1);
     await second.close();
     expect(isUnavailable(await failure(second.prisma.account.count()))).toBe(true);

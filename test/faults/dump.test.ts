@@ -348,8 +348,9 @@ async function dumpRedis(url: string | undefined): Promise<string[]> {
   return values;
 }
 
-/** The value itself, what remains without a record's marker, and whatever stands between punctuation. */
+/** The value itself, what remains without a record's marker, and whatever stands between punctuation. Of bits, such as a status list's, what is text. */
 function partsOf(value: string): string[] {
+  if (value.includes("\0")) return (value.match(/[\x20-\x7e]+/g) ?? []).flatMap(partsOf);
   const unmarked = /^\d{10}\{/.test(value) ? value.slice(10) : value;
   return [value, unmarked, ...unmarked.split(/[\s"'{}[\],:]+/), ...unmarked.split(/[\s"'{}[\],:.;=$/]+/)];
 }
