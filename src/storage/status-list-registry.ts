@@ -42,7 +42,7 @@ const TAKE_BLOCK = `UPDATE status_list SET next_block = next_block + 1
   RETURNING id, seed, next_block - 1 AS block, closes_at`;
 
 /** The longest life, in seconds, of the tokens beside which one of this life is listed. */
-export const lifeClass = (lifetime: number): number => Math.max(SHORTEST_CLASS, 2 ** Math.ceil(Math.log2(lifetime)));
+export const lifeClass = (lifetime: number): number => Math.max(SHORTEST_CLASS, 2 ** Math.ceil(Math.log2(Math.max(1, lifetime))));
 
 export class StatusListRegistry {
   readonly #pool: pg.Pool;
