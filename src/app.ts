@@ -32,6 +32,7 @@ import { interactionRoutes } from "./interactions/interaction-routes.ts";
 import { OWN_CLIENT_ID, ownClient, ownPages } from "./interactions/own-pages.ts";
 import { userCodeThrottle } from "./interactions/user-code-throttle.ts";
 import { earlierKeys, publicJwks, signingJwks } from "./keys/jwks.ts";
+import { createTokenVerifier } from "./keys/key-set.ts";
 import { Health, healthRoutes } from "./observability/health.ts";
 import type { Logger } from "./observability/logger.ts";
 import { provedKey } from "./oidc/dpop.ts";
@@ -92,6 +93,8 @@ export async function createApp(config: Config, secrets: Secrets, services: Serv
     lostRace,
   };
   const accessTokens = new EngineAdapter("AccessToken", adapterOptions);
+  /** Of tokens that only this server can have signed: a resource's secret is shared, and could name any place in a list. */
+  const ownSignatures = createTokenVerifier(() => keys.snapshot(), Date.now);
   const uriOf = (list: string) => `${issuer}${STATUS_LISTS_PATH}/${list}`;
   const statusPlaces = new StatusPlaces({
     registry: services.statusLists,
@@ -201,6 +204,12 @@ export async function createApp(config: Config, secrets: Secrets, services: Serv
     const present = presentAccessTokens({
       paths: { introspection: ENGINE_ROUTES.introspection, revocation: ENGINE_ROUTES.revocation },
       openAccessToken: (jwt) => accessTokens.openAccessToken(jwt),
+      endForgotten: async (jwt, clientId) => {
+        const { jti, client_id, status } = ownSignatures.verify(jwt, { issuer, typ: "at+jwt" }) ?? {};
+        const { idx, uri } = (status as { status_list?: { idx: number; uri: string } } | undefined)?.status_list ?? {};
+        if (client_id !== clientId || idx === undefined || uri === undefined) return;
+        await accessTokens.endForgotten(jti as string, { list: uri.slice(uriOf("").length), idx });
+      },
     });
     const userCodes = userCodeThrottle({ path: ENGINE_ROUTES.code_verification, throttle: people.throttle });
     const exchanges = reportExchanges((ctx, event) => audit.record({ ...event, ...facts(ctx) }));

@@ -211,6 +211,12 @@ export class EngineAdapter {
     return this.upsert(token.jti, token, token.exp - this.#now() / 1000);
   }
 
+  /** Ends an access token of which the store has lost the record, by the place that the token itself names. */
+  async endForgotten(jti: string, status: StatusPlace): Promise<void> {
+    const until = this.#now() + this.#options.grantTtl * 1000;
+    await write(this.#options.store, { op: "remove", key: keyOf("access-token", jti), until, status });
+  }
+
   /** Opens a complete access token, for this request alone. A bare `jti` opens nothing. */
   async openAccessToken(token: string): Promise<Payload | undefined> {
     const payload = isEncrypted(token) ? await this.#openIssued(token) : await this.#openSigned(token);

@@ -15,25 +15,37 @@ export interface PresentOptions {
   paths: { introspection: string; revocation: string };
   /** The record of a complete access token that is still alive. */
   openAccessToken(jwt: string): Promise<Payload | undefined>;
+  /** Ends an access token of a client of which the store has lost the record, if it is one. */
+  endForgotten(jwt: string, clientId: string): Promise<void>;
 }
 
-export function presentAccessTokens({ paths, openAccessToken }: PresentOptions): Middleware {
+export function presentAccessTokens({ paths, openAccessToken, endForgotten }: PresentOptions): Middleware {
   return async (ctx, next) => {
     if (ctx.method !== "POST" || !Object.values(paths).includes(ctx.path) || !ctx.is("urlencoded")) return next();
     const body = await readBody(ctx);
     if (body === undefined) return;
     const { token } = body;
+    let forgotten: string | undefined;
     if (typeof token === "string" && token.includes(".")) {
       const standIn = `stand-in-${randomUUID()}`;
       const record = await openAccessToken(token);
       // Without a record the stand-in finds nothing, and the engine answers as it does for any unknown token.
       currentScope()?.handles.set(standIn, record === undefined ? NOTHING : alone(record));
       body.token = standIn;
+      if (record === undefined) forgotten = token;
     }
     (ctx.request as { body?: unknown }).body = body;
     await next();
+    const { client } = (ctx.oidc ?? {}) as EngineContext;
+    if (forgotten !== undefined && client !== undefined && ctx.path === paths.revocation && ctx.status === 200)
+      await endForgotten(forgotten, client.clientId);
     refusePublicClients(ctx, paths.introspection);
   };
+}
+
+/** What the engine knows of a request: the part that this file reads. */
+interface EngineContext {
+  client?: { clientId: string; clientAuthMethod: string };
 }
 
 /** Of a kind that no model of the engine takes. */
@@ -57,7 +69,7 @@ async function readBody(ctx: Context): Promise<Record<string, unknown> | undefin
 
 /** RFC 7662 §2.1: whoever asks must be known; a public client is whoever says so. */
 function refusePublicClients(ctx: Context, introspection: string): void {
-  const client = (ctx.oidc as { client?: { clientAuthMethod: string } } | undefined)?.client;
+  const { client } = (ctx.oidc ?? {}) as EngineContext;
   if (ctx.path !== introspection || ctx.status !== 200 || client?.clientAuthMethod !== "none") return;
   ctx.status = 401;
   ctx.body = { error: "invalid_client", error_description: "public clients may not introspect tokens" };

@@ -81,6 +81,19 @@ test("a bit that one server sets is seen at the other by whoever asks next, also
   expect(await read(other, token)).toBe(0);
 });
 
+test("a token whose record Redis has lost is ended by its own application, and by no other", async () => {
+  const [one, other] = instances.urls as [string, string];
+  const token = await tokenOf(one);
+  const records = await control.keys("grantor:access-token:*");
+  await control.del(...records);
+  const stranger = await instances.grantor.client({ type: "service" });
+  expect((await post(`${one}/oauth/revoke`, stranger, { token })).status).toBe(200);
+  expect((await post(`${one}/oauth/introspect`, service, { token })).status).toBe(200);
+  expect(await read(other, token)).toBe(0);
+  await revoke(one, token);
+  expect(await read(other, token)).toBe(1);
+});
+
 test("a key that was replaced at once signs no list any more", async () => {
   const [one, other] = instances.urls as [string, string];
   const token = await tokenOf(one);
