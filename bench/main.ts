@@ -11,5 +11,9 @@ const BENCHES: Record<string, () => Promise<unknown>> = {
 
 const named = process.argv[2]?.startsWith("-") === false ? process.argv.splice(2, 1)[0] : "flows";
 const bench = BENCHES[named ?? ""];
-if (bench === undefined) throw new Error(`no bench ${named}: ${Object.keys(BENCHES).join(", ")}`);
-await bench();
+if (bench === undefined || process.argv.includes("--help")) {
+  console.error(`usage: npm run bench [-- ${Object.keys(BENCHES).join("|")}] [-- OPTIONS]; options of flows stand in bench/flows.ts`);
+  process.exitCode = 2;
+} else {
+  await bench();
+}
