@@ -1,5 +1,7 @@
 /** WORKERS > 1: one port, workers that are replaced when they die, one orderly end. */
+import { once } from "node:events";
 import { existsSync, readFileSync } from "node:fs";
+import { get, type IncomingMessage } from "node:http";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { startServer, type TestServer } from "../support/server.ts";
 import { waitFor } from "../support/wait-for.ts";
@@ -28,7 +30,12 @@ function commandOf(pid: number): string {
   }
 }
 
-const isReady = async () => (await fetch(`${server.url}/health/ready`)).status === 200;
+/** On a connection of its own: one that is kept may be the dying worker's. */
+async function isReady(): Promise<boolean> {
+  const [response] = (await once(get(`${server.url}/health/ready`, { agent: false }), "response")) as [IncomingMessage];
+  response.resume();
+  return response.statusCode === 200;
+}
 
 it("replaces a worker that dies, while the other goes on answering", async () => {
   const before = await waitFor("two workers", () => workers().length === 2 && workers(), 20_000);
