@@ -18,15 +18,15 @@ const mayImport = {
   // The engine and what surrounds it. Stores and pages are handed to oidc.
   oidc: ["observability", "http/document", "http/cors", "keys", "clients", "accounts", "tokens"],
   interactions: ["observability", "http", "clients", "accounts", "oidc"],
-  admin: ["services", "observability", "storage", "http", "keys", "clients", "accounts", "tokens"],
+  admin: ["open-services", "observability", "storage", "http", "keys", "clients", "accounts", "tokens"],
   // For others, packed on its own.
   "resource-server": [],
   // From the program to the composition root, whose part below HTTP the command line shares.
   main: ["run-server", "admin"],
   "run-server": ["cluster", "server", "observability"],
   cluster: ["server", "storage", "observability"],
-  server: ["app", "services", "observability"],
-  services: ["observability", "storage", "keys", "clients", "accounts", "tokens"],
+  server: ["app", "open-services", "observability"],
+  "open-services": ["observability", "storage", "keys", "clients", "accounts", "tokens"],
 };
 
 /** The files that see a Koa context. Everything else of a domain room is logic, which does not. */

@@ -4,7 +4,7 @@ import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { ADMIN_ROLE } from "../src/accounts/roles.ts";
 import type { Config } from "../src/config.ts";
-import type { Services } from "../src/services.ts";
+import type { Services } from "../src/open-services.ts";
 import { BACKCHANNEL_LOGOUT_PATH, POST_LOGOUT_PATH, REDIRECT_PATH } from "./relying-party/app.ts";
 
 const EMAIL = "demo@example.org";

@@ -6,8 +6,8 @@ import { setImmediate, setTimeout as sleep } from "node:timers/promises";
 import { createApp } from "./app.ts";
 import type { Config } from "./config.ts";
 import type { Logger } from "./observability/logger.ts";
+import { openServices } from "./open-services.ts";
 import type { Secrets } from "./secrets.ts";
-import { openServices } from "./services.ts";
 
 /** What a worker tells its primary. */
 export const LISTENS = "listens";

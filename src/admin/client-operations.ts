@@ -2,7 +2,8 @@
 import { ClientError } from "../clients/client-error.ts";
 import { type ClientType, DEVICE_CODE_GRANT, TYPE_DEFAULTS } from "../clients/client-metadata.ts";
 import type { ClientRecord } from "../clients/client-record.ts";
-import type { ClientStore, ClientWithSecret, OperatorSettings } from "../clients/client-store.ts";
+import type { ClientStore, ClientWithSecret } from "../clients/client-store.ts";
+import type { OperatorSettings } from "../clients/operator-settings.ts";
 import type { RegistrationTokens } from "../clients/registration-tokens.ts";
 import { isManagementScope, isOpenIdScope, joinScope, splitScope } from "../clients/scopes.ts";
 import type { TokenExchangePolicy } from "../clients/token-exchange-policy.ts";

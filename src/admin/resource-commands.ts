@@ -1,7 +1,9 @@
 /** `grantor resource …` */
 import { readFileSync } from "node:fs";
 import { type Command, InvalidArgumentError, Option } from "commander";
-import type { Resource, ResourceInput, ResourceWithSecret } from "../clients/resource-store.ts";
+import type { Resource } from "../clients/resource.ts";
+import type { ResourceInput } from "../clients/resource-input.ts";
+import type { ResourceWithSecret } from "../clients/resource-store.ts";
 import { splitScope } from "../clients/scopes.ts";
 import { type Answer, leaf, moreNote, type PageOptions, paged, positiveInteger, type Run, repeatable, UsageError } from "./commands.ts";
 import { COMMAND_LINE } from "./operator.ts";

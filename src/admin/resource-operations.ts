@@ -1,6 +1,7 @@
 /** What an operator does with resources: the APIs that tokens are for. */
 import { ClientError } from "../clients/client-error.ts";
-import type { ResourceInput, ResourceStore, ResourceWithSecret } from "../clients/resource-store.ts";
+import type { ResourceInput } from "../clients/resource-input.ts";
+import type { ResourceStore, ResourceWithSecret } from "../clients/resource-store.ts";
 import type { AuditLog } from "../observability/audit-log.ts";
 import type { Operator } from "./operator.ts";
 

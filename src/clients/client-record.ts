@@ -27,3 +27,6 @@ export interface ClientRecord {
   readonly createdAt: Date;
   readonly updatedAt: Date;
 }
+
+/** RFC 6749 §2.2, VSCHAR; anything else never reaches the database. */
+export const isClientId = (id: string): boolean => /^[\x21-\x7E]{1,200}$/.test(id);

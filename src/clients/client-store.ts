@@ -1,14 +1,18 @@
+/**
+ * Applications: made, found, changed, suspended and deleted, with a cache that a change on any process empties. What may be said of one is checked
+ * elsewhere (client-metadata.ts, operator-settings.ts, own-changes.ts).
+ */
 import type { ChangeFeed } from "../storage/change-feed.ts";
 import { Prisma, type PrismaClient } from "../storage/generated/client.ts";
 import { createLookupCache } from "../storage/lookup-cache.ts";
-import { ClientError, type Fault, refuseFaults } from "./client-error.ts";
+import { ClientError } from "./client-error.ts";
 import { type ClientMetadata, type ClientType, needsSecret, parseClientMetadata, TYPE_DEFAULTS } from "./client-metadata.ts";
-import type { ClientRecord } from "./client-record.ts";
+import { type ClientRecord, isClientId } from "./client-record.ts";
+import { fromRow, readCursor, secretColumn, toColumns, toJson, writeCursor } from "./client-rows.ts";
 import { generateSecret, hashSecret, newClientId, secretMatches } from "./client-secrets.ts";
+import { checkSettings, type OperatorSettings } from "./operator-settings.ts";
 import { refuseOwnChanges, STRANGER } from "./own-changes.ts";
 import { takeInitialAccessToken } from "./registration-tokens.ts";
-import { isScopeToken } from "./scopes.ts";
-import { policyFaults, type TokenExchangePolicy } from "./token-exchange-policy.ts";
 
 /** The topic under which other processes hear of a change. */
 const CLIENT_TOPIC = "client";
@@ -20,25 +24,6 @@ const ABSENT_TTL = 5_000;
 const CACHED_CLIENTS = 5_000;
 const PAGE = 50;
 const LARGEST_PAGE = 500;
-/** RFC 6749 §2.2, VSCHAR; anything else never reaches the database. */
-const CLIENT_ID = /^[\x21-\x7E]{1,200}$/;
-
-/** What only an operator decides. */
-export interface OperatorSettings {
-  requirePkce?: boolean;
-  firstParty?: boolean;
-  verified?: boolean;
-  managementScopes?: readonly string[];
-  /** `null`: it exchanges nothing. */
-  tokenExchange?: TokenExchangePolicy | null;
-  /** Seconds; `null`: what its resource or ACCESS_TOKEN_TTL says. */
-  accessTokenTtl?: number | null;
-  /** Seconds; `null`: REFRESH_TOKEN_TTL. */
-  refreshTokenTtl?: number | null;
-  /** Seconds; `null`: REFRESH_TOKEN_MAX_AGE. */
-  refreshTokenMaxAge?: number | null;
-}
-
 export interface NewClient extends OperatorSettings {
   /** RFC 7591 members; what is missing comes from the type. */
   metadata: Readonly<Record<string, unknown>>;
@@ -109,16 +94,16 @@ export function createClientStore(
     now,
     load: async (id) => fromRow(await prisma.client.findUnique({ where: { id } })),
   });
+  /** The feed delivers what it is told here before it tells others. */
+  let tellsOthers = false;
   const unsubscribe = feed.subscribe(CLIENT_TOPIC, (clientId) => {
     cache.forget(clientId);
     if (clientId !== undefined && !tellsOthers) endIfGone(clientId).catch(() => {}); // `resume` and a second `delete` do it again
   });
-  /** The feed delivers what it is told here before it tells others. */
-  let tellsOthers = false;
   const endListeners: ((clientId: string) => Promise<void>)[] = [];
 
   async function find(clientId: string): Promise<ClientRecord | undefined> {
-    return CLIENT_ID.test(clientId) ? cache.get(clientId) : undefined;
+    return isClientId(clientId) ? cache.get(clientId) : undefined;
   }
 
   async function endGrants(clientId: string): Promise<void> {
@@ -158,8 +143,7 @@ export function createClientStore(
     find,
 
     async create({ metadata: given, type, clientId = newClientId(), createdBy = "operator", ...settings }) {
-      if (!CLIENT_ID.test(clientId))
-        throw new ClientError("invalid_client_metadata", "client_id must be printable characters without spaces");
+      if (!isClientId(clientId)) throw new ClientError("invalid_client_metadata", "client_id must be printable characters without spaces");
       const metadata = parseClientMetadata({ ...(type !== undefined && TYPE_DEFAULTS[type]), ...given });
       checkSettings(metadata, { requirePkce: true, ...settings });
       const secret = needsSecret(metadata) ? generateSecret() : undefined;
@@ -296,96 +280,4 @@ export function registrationResponse({ client, secret }: ClientWithSecret): Reco
     ...(secret !== undefined && { client_secret: secret, client_secret_expires_at: 0 }),
     ...client.metadata,
   };
-}
-
-function checkSettings(metadata: ClientMetadata, settings: OperatorSettings): void {
-  const { requirePkce, managementScopes = [], tokenExchange } = settings;
-  if (requirePkce === false && metadata.token_endpoint_auth_method === "none") {
-    throw new ClientError("invalid_client_metadata", "require_pkce cannot be false for a client without authentication");
-  }
-  if (!managementScopes.every(isScopeToken)) throw new ClientError("invalid_client_metadata", "management_scopes must be scope names");
-  refuseFaults(lifetimeFaults(settings));
-  if (tokenExchange === undefined || tokenExchange === null) return;
-  const message = "is for clients that authenticate: a public client is whoever says so";
-  refuseFaults([
-    ...policyFaults(tokenExchange),
-    ...(metadata.token_endpoint_auth_method === "none" ? [{ member: "token_exchange", message }] : []),
-  ]);
-}
-
-/** Seconds: a month, as for resources; and ten years. */
-const LONGEST_ACCESS_TOKEN_TTL = 2_592_000;
-const LONGEST_REFRESH = 315_360_000;
-
-function lifetimeFaults({ accessTokenTtl, refreshTokenTtl, refreshTokenMaxAge }: OperatorSettings): Fault[] {
-  const limits = [
-    ["access_token_ttl", accessTokenTtl, LONGEST_ACCESS_TOKEN_TTL],
-    ["refresh_token_ttl", refreshTokenTtl, LONGEST_REFRESH],
-    ["refresh_token_max_age", refreshTokenMaxAge, LONGEST_REFRESH],
-  ] as const;
-  const faults = limits.flatMap(([member, value, longest]): Fault[] => {
-    if (value === undefined || value === null || (Number.isSafeInteger(value) && value >= 1 && value <= longest)) return [];
-    return [{ member, message: `must be a whole number of seconds from 1 to ${longest}` }];
-  });
-  if (faults.length === 0 && refreshTokenTtl && refreshTokenMaxAge && refreshTokenTtl > refreshTokenMaxAge)
-    faults.push({ member: "refresh_token_ttl", message: "must not be longer than refresh_token_max_age" });
-  return faults;
-}
-
-const toJson = (metadata: ClientMetadata) => metadata as unknown as Prisma.InputJsonObject;
-
-function toColumns({ requirePkce, firstParty, verified, managementScopes, tokenExchange, ...lifetimes }: OperatorSettings) {
-  const { accessTokenTtl, refreshTokenTtl, refreshTokenMaxAge } = lifetimes;
-  return {
-    ...(accessTokenTtl !== undefined && { accessTokenTtl }),
-    ...(refreshTokenTtl !== undefined && { refreshTokenTtl }),
-    ...(refreshTokenMaxAge !== undefined && { refreshTokenMaxAge }),
-    ...(requirePkce !== undefined && { requirePkce }),
-    ...(firstParty !== undefined && { firstParty }),
-    ...(verified !== undefined && { verified }),
-    ...(managementScopes !== undefined && { managementScopes: [...managementScopes] }),
-    ...(tokenExchange !== undefined && {
-      tokenExchange: tokenExchange === null ? Prisma.DbNull : (tokenExchange as unknown as Prisma.InputJsonObject),
-    }),
-  };
-}
-
-/** A new secret replaces, an authentication method without one removes, otherwise it stays. */
-function secretColumn(metadata: ClientMetadata, secret: string | undefined): { secretHash?: string | null } {
-  if (!needsSecret(metadata)) return { secretHash: null };
-  return secret === undefined ? {} : { secretHash: hashSecret(secret) };
-}
-
-type Row = Prisma.ClientGetPayload<object>;
-
-function fromRow(row: Row): ClientRecord;
-function fromRow(row: Row | null): ClientRecord | undefined;
-function fromRow(row: Row | null): ClientRecord | undefined {
-  if (row === null) return undefined;
-  const { id, metadata, secretHash, tokenExchange, suspendedAt, accessTokenTtl, refreshTokenTtl, refreshTokenMaxAge, ...columns } = row;
-  return {
-    clientId: id,
-    metadata: metadata as unknown as ClientMetadata,
-    ...(secretHash !== null && { secretHash }),
-    ...(tokenExchange !== null && { tokenExchange: tokenExchange as unknown as TokenExchangePolicy }),
-    ...(suspendedAt !== null && { suspendedAt }),
-    ...(accessTokenTtl !== null && { accessTokenTtl }),
-    ...(refreshTokenTtl !== null && { refreshTokenTtl }),
-    ...(refreshTokenMaxAge !== null && { refreshTokenMaxAge }),
-    ...columns,
-  };
-}
-
-const writeCursor = ({ createdAt, clientId }: ClientRecord): string =>
-  Buffer.from(JSON.stringify([createdAt.getTime(), clientId])).toString("base64url");
-
-function readCursor(cursor: string): { at: Date; id: string } {
-  try {
-    const [at, id] = JSON.parse(Buffer.from(cursor, "base64url").toString()) as [unknown, unknown];
-    if (typeof at === "number" && !Number.isNaN(new Date(at).getTime()) && typeof id === "string" && CLIENT_ID.test(id))
-      return { at: new Date(at), id };
-  } catch {
-    // answered below
-  }
-  throw new ClientError("invalid_client_metadata", "cursor is not one of ours");
 }

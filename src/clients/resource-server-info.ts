@@ -2,8 +2,8 @@
 import type { KeyObject } from "node:crypto";
 import type { ResourceServer } from "oidc-provider";
 import type { ClientExtras } from "./engine-client-adapter.ts";
+import { managementAudience, type Resource } from "./resource.ts";
 import { encryptionKey } from "./resource-encryption.ts";
-import { managementAudience, type Resource } from "./resource-store.ts";
 import { joinScope, OPENID_SCOPES } from "./scopes.ts";
 
 /** What a token needs to know of where it goes. Scopes at the issuer are the OpenID ones, for userinfo. */

@@ -1,13 +1,15 @@
+/** Resources: made, found, changed and deleted, with what this process last heard of them at hand. */
 import type { KeyObject } from "node:crypto";
-import { z } from "zod";
 import type { ChangeFeed } from "../storage/change-feed.ts";
 import { Prisma, type PrismaClient } from "../storage/generated/client.ts";
 import { createLookupCache } from "../storage/lookup-cache.ts";
 import type { Sealer } from "../storage/seal.ts";
-import { ClientError, describeFaults, type Fault } from "./client-error.ts";
-import { type EncryptionInput, type ResourceEncryption, resourceEncryption } from "./resource-encryption.ts";
+import { ClientError } from "./client-error.ts";
+import type { Resource } from "./resource.ts";
+import { audienceFault, parseResource, type ResourceColumns, type ResourceInput } from "./resource-input.ts";
+import { encryptionColumns, fromRow, type Row, WITH_INTROSPECTORS } from "./resource-rows.ts";
 import { newResourceSecret, openResourceSecret, sealResourceSecret } from "./resource-secrets.ts";
-import { isManagementScope, isOpenIdScope, isScopeToken, OPENID_SCOPES } from "./scopes.ts";
+import { OPENID_SCOPES } from "./scopes.ts";
 
 /** The topic under which other processes hear of a change. */
 const RESOURCE_TOPIC = "resource";
@@ -17,55 +19,9 @@ const ABSENT_TTL = 5_000; // ms
 const CACHED_RESOURCES = 1_000;
 const PAGE = 50;
 const LARGEST_PAGE = 500;
-/** Seconds: a month. An access token that lives longer is a refresh token without rotation. */
-const LONGEST_TOKEN_TTL = 2_592_000;
-const LONGEST_AUDIENCE = 500;
-const RESOURCE_ALGS = ["RS256", "ES256", "PS256", "EdDSA", "HS256"] as const;
-
-/** The management API: a resource of its own, never the default, and not kept here. */
-export const managementAudience = (issuer: string): string => `${issuer}/api/v1`;
-
-export interface ResourceScope {
-  readonly name: string;
-  /** What a person reads when they are asked to allow it. */
-  readonly description: string;
-}
-
-/** A resource server's API. @see RFC 8707 */
-export interface Resource {
-  /** What a client names as `resource`, and `aud` of its tokens. */
-  readonly audience: string;
-  readonly name: string;
-  readonly scopes: readonly ResourceScope[];
-  /** Seconds; absent: ACCESS_TOKEN_TTL. */
-  readonly accessTokenTtl?: number;
-  readonly signingAlg: (typeof RESOURCE_ALGS)[number];
-  /** With HS256: what signs its tokens, sealed. */
-  readonly sealedSecret?: string;
-  /** Absent: its tokens are signed, and everybody can read them. */
-  readonly encryption?: ResourceEncryption;
-  /** Every token for it tells the person's roles. */
-  readonly includeRoles: boolean;
-  /** Clients that may introspect its tokens. */
-  readonly introspectors: readonly string[];
-  readonly createdAt: Date;
-}
 
 /** A resource with the secret that was just made for it, which is never shown again. */
 export type ResourceWithSecret = Resource & { readonly secret?: string };
-
-export interface ResourceInput {
-  name?: string;
-  /** A name alone stands for one without a description. */
-  scopes?: readonly (string | { name: string; description?: string })[];
-  /** `null`: ACCESS_TOKEN_TTL. */
-  accessTokenTtl?: number | null;
-  signingAlg?: string;
-  /** `null`: they are only signed. */
-  encryption?: EncryptionInput | null;
-  includeRoles?: boolean;
-  introspectors?: readonly string[];
-}
 
 export interface ResourceStore {
   /** From the cache when it is warm. */
@@ -102,40 +58,6 @@ export interface ResourceStoreOptions {
   /** Hears when resources could not be read again after a change; the earlier ones stay in use. */
   onReadError?: (error: unknown) => void;
 }
-
-const scopeInput = z
-  .union([
-    z.string().transform((name) => ({ name, description: "" })),
-    z.object({ name: z.string(), description: z.string().max(500).default("") }),
-  ])
-  .refine(({ name }) => isScopeToken(name), "must be a scope name without spaces or quotes")
-  .refine(({ name }) => !isOpenIdScope(name), "must not be a scope of the issuer itself")
-  .refine(({ name }) => !isManagementScope(name), "must not hold a name that is kept for the management API");
-const members = {
-  name: z.string().max(100, "must not be longer than 100 characters"),
-  scopes: z.array(scopeInput).max(200, "must not hold more than 200 scopes"),
-  accessTokenTtl: z
-    .int()
-    .min(1, "must be a whole number of seconds above 0")
-    .max(LONGEST_TOKEN_TTL, `must be at most ${LONGEST_TOKEN_TTL} seconds`)
-    .nullable(),
-  signingAlg: z.enum(RESOURCE_ALGS, `must be one of ${RESOURCE_ALGS.join(", ")}`),
-  includeRoles: z.boolean(),
-  introspectors: z.array(z.string()).transform((ids) => [...new Set(ids)]),
-  // What it says depends on the key: resource-encryption.ts
-  encryption: z.object({ alg: z.string().optional(), enc: z.string().optional(), jwk: z.unknown().optional() }).nullable(),
-};
-
-/** What operators know them by, where it is another name. */
-const SHOWN: Readonly<Record<string, string>> = {
-  accessTokenTtl: "access_token_ttl",
-  signingAlg: "alg",
-  includeRoles: "roles",
-  introspectors: "introspected_by",
-};
-
-const WITH_INTROSPECTORS = { introspectors: { orderBy: { clientId: "asc" } } } as const;
-type Row = Prisma.ResourceGetPayload<{ include: typeof WITH_INTROSPECTORS }>;
 
 export async function openResourceStore({
   prisma,
@@ -175,7 +97,11 @@ export async function openResourceStore({
    * Makes a change while no other one is made, if none of its scopes is another resource's: a client is registered for names alone, and must
    * not get at one resource what it was registered for at another. Names that two resources share from earlier on they keep.
    */
-  async function write(audience: string, { scopes = [] }: Columns, work: (tx: Prisma.TransactionClient) => Promise<Row>): Promise<Row> {
+  async function write(
+    audience: string,
+    { scopes = [] }: ResourceColumns,
+    work: (tx: Prisma.TransactionClient) => Promise<Row>,
+  ): Promise<Row> {
     return prisma.$transaction(async (tx) => {
       await tx.$executeRaw`SELECT pg_advisory_xact_lock(hashtext('grantor/resources'))`;
       const rows = scopes.length === 0 ? [] : await tx.resource.findMany({ include: WITH_INTROSPECTORS });
@@ -226,7 +152,11 @@ export async function openResourceStore({
 
     async create(audience, input) {
       const fault = audienceFault(audience, issuer);
-      const { introspectors = [], encryption, ...data } = parse(input, fault === undefined ? [] : [{ member: "audience", message: fault }]);
+      const {
+        introspectors = [],
+        encryption,
+        ...data
+      } = parseResource(input, fault === undefined ? [] : [{ member: "audience", message: fault }]);
       const { secret, ...sealed } = secretColumn(audience, data.signingAlg);
       const row = await asClientError(
         write(audience, data, (tx) =>
@@ -248,7 +178,7 @@ export async function openResourceStore({
     },
 
     async update(audience, changes) {
-      const { introspectors, encryption, ...data } = parse(changes);
+      const { introspectors, encryption, ...data } = parseResource(changes);
       let made: string | undefined;
       const row = await asClientError(
         write(audience, data, async (tx) => {
@@ -315,52 +245,6 @@ export async function openResourceStore({
   };
 }
 
-/** RFC 8707 §2: an absolute URI without a fragment. */
-function audienceFault(audience: string, issuer?: string): string | undefined {
-  if (audience.length > LONGEST_AUDIENCE) return `must not be longer than ${LONGEST_AUDIENCE} characters`;
-  if (!/^[\x21-\x7E]+$/.test(audience) || !URL.canParse(audience)) return "must be an absolute URI, such as https://api.example.com";
-  if (audience.includes("#")) return "must not have a fragment";
-  if (issuer !== undefined && [issuer, `${issuer}/`, managementAudience(issuer)].includes(audience))
-    return "is a resource of the issuer itself";
-  return undefined;
-}
-
-interface Columns {
-  name?: string;
-  scopes?: { name: string; description: string }[];
-  accessTokenTtl?: number | null;
-  signingAlg?: string;
-  encryption?: EncryptionInput | null;
-  includeRoles?: boolean;
-  introspectors?: string[];
-}
-
-function encryptionColumns(given: EncryptionInput | null | undefined, before?: ResourceEncryption) {
-  if (given === undefined) return {};
-  if (given === null) return { encryptionAlg: null, encryptionEnc: null, encryptionJwk: Prisma.DbNull };
-  const { alg, enc, jwk } = resourceEncryption(given, before);
-  return { encryptionAlg: alg, encryptionEnc: enc, encryptionJwk: jwk as Prisma.InputJsonObject };
-}
-
-function parse(input: ResourceInput, faults: Fault[] = []): Columns {
-  const given: Record<string, unknown> = {};
-  const found = [...faults];
-  for (const [member, schema] of Object.entries(members)) {
-    const value = input[member as keyof ResourceInput];
-    if (value === undefined) continue;
-    const parsed = schema.safeParse(value);
-    if (parsed.success) given[member] = parsed.data;
-    else
-      for (const { path, message } of parsed.error.issues)
-        found.push({ member: (SHOWN[member] ?? member) + path.map((part) => `[${String(part)}]`).join(""), message });
-  }
-  const { scopes } = given as Columns;
-  if (scopes !== undefined && new Set(scopes.map(({ name }) => name)).size < scopes.length)
-    found.push({ member: "scopes", message: "must name each scope once" });
-  if (found.length > 0) throw new ClientError("invalid_resource", describeFaults(found), { faults: found });
-  return given;
-}
-
 async function asClientError<T>(work: Promise<T>): Promise<T> {
   try {
     return await work;
@@ -371,24 +255,4 @@ async function asClientError<T>(work: Promise<T>): Promise<T> {
     if (code === "P2025") throw new ClientError("not_found", "there is no such resource", { cause: error });
     throw error;
   }
-}
-
-function fromRow(row: Row): Resource;
-function fromRow(row: Row | null): Resource | undefined;
-function fromRow(row: Row | null): Resource | undefined {
-  if (row === null) return undefined;
-  const { audience, name, scopes, accessTokenTtl, signingAlg, hmacSecret, includeRoles, introspectors, createdAt } = row;
-  const { encryptionAlg: alg, encryptionEnc: enc, encryptionJwk: jwk } = row;
-  return {
-    audience,
-    name,
-    scopes: scopes as unknown as ResourceScope[],
-    ...(accessTokenTtl !== null && { accessTokenTtl }),
-    signingAlg: signingAlg as Resource["signingAlg"],
-    ...(hmacSecret !== null && { sealedSecret: hmacSecret }),
-    ...(alg !== null && enc !== null && jwk !== null && { encryption: { alg, enc, jwk: jwk as unknown as ResourceEncryption["jwk"] } }),
-    includeRoles,
-    introspectors: introspectors.map(({ clientId }) => clientId),
-    createdAt,
-  };
 }

@@ -8,7 +8,7 @@
 import type { Context, Middleware } from "koa";
 import { type Client, errors, type KoaContextWithOIDC, Provider } from "oidc-provider";
 import { clientExtras } from "../clients/engine-client-adapter.ts";
-import { managementAudience } from "../clients/resource-store.ts";
+import { managementAudience } from "../clients/resource.ts";
 import { joinScope, splitScope } from "../clients/scopes.ts";
 import { standsFor, TOKEN_EXCHANGE_GRANT, type TokenExchangePolicy } from "../clients/token-exchange-policy.ts";
 import type { AuditEvent } from "../observability/audit-log.ts";

@@ -1,6 +1,5 @@
 /** Ending what a person or an application holds: one grant, one session, everything of an account or a client. All of it outside the engine. */
-
-import { authorizationsOf, lastingGrants } from "./engine-adapter.ts";
+import { authorizationsOf, lastingGrants } from "./engine-payload.ts";
 import { decodeBody, keyOf } from "./record-body.ts";
 import type { RecordKey, RecordKind, RecordStore, Tied, Write } from "./record-store.ts";
 import type { Sealer } from "./seal.ts";

@@ -3,8 +3,9 @@
  * The engine reads `consumed`, calls `consume` and goes on without looking at the answer: so `consume` throws to every loser.
  */
 import { createHmac } from "node:crypto";
+import { authorizationsOf, backingOf, lastingGrants, placeIn, sessionForm, tiesOf, UNDER_A_GRANT } from "./engine-payload.ts";
 import { type Body, decodeBody, encodeBody, isEncrypted, keyOf } from "./record-body.ts";
-import type { RecordKey, RecordKind, RecordStore, StoredRecord, Ties, Write } from "./record-store.ts";
+import type { RecordKey, RecordKind, RecordStore, StoredRecord, Write } from "./record-store.ts";
 import { currentScope, type Payload, type RequestScope, write } from "./request-scope.ts";
 import type { Sealer } from "./seal.ts";
 import type { StatusPlace } from "./status-bits.ts";
@@ -33,9 +34,6 @@ const KINDS: Record<EngineModel, RecordKind> = {
   Interaction: "interaction",
   ReplayDetection: "replay",
 };
-
-/** Kinds that are issued under a grant: they carry a copy of it. */
-const UNDER_A_GRANT: ReadonlySet<RecordKind> = new Set(["authorization-code", "refresh-token", "access-token"]);
 
 /** Kinds that a token request uses up when it commits. */
 const CONSUMED_AT_COMMIT: ReadonlySet<RecordKind> = new Set(["authorization-code", "refresh-token", "device-code"]);
@@ -96,7 +94,7 @@ export class EngineAdapter {
     if (kind === "grant") delete payload.exp; // the record's own expiry counts: it moves with the tokens issued under it
     const expiresAt = Math.ceil(this.#now() + expiresIn * 1000) + (KEPT_AFTER_EXPIRY[kind] ?? 0);
     const pointer = this.#pointerOf(payload);
-    const ties = this.#tiesOf(payload);
+    const ties = tiesOf(kind, payload);
     const onlyIfThere = scope !== undefined && this.#mustBeThere(scope, key);
     scope?.seen.set(key, payload);
     if (kind === "session" && scope !== undefined && pointer !== undefined) this.#replaceSession(scope, pointer, payload);
@@ -314,26 +312,6 @@ export class EngineAdapter {
     return { ...(Object.keys(grants).length > 0 && { g: grants }), ...(follows && from && { f: from }) };
   }
 
-  #tiesOf(payload: Payload): Ties | undefined {
-    const { grantId, accountId, clientId, grantClientId } = payload as Record<string, string | undefined>;
-    if (UNDER_A_GRANT.has(this.#kind)) {
-      const own = clientId === undefined ? {} : { clientId };
-      if (grantId === undefined) return own;
-      // A token that another client got by exchange ends with that client too; the grant is not that client's.
-      const exchanged = grantClientId !== undefined && grantClientId !== clientId;
-      const grantOf = { ...(accountId && { accountId }), ...(exchanged ? { clientId: grantClientId } : own) };
-      return { grant: keyOf("grant", grantId), grantOf, ...(exchanged && own) };
-    }
-    if (this.#kind === "interaction") {
-      // Whoever has just signed in here, and has not gone on yet: ending all that a person has ends this too.
-      const signedIn = (payload.result as { login?: { accountId?: string } } | undefined)?.login?.accountId;
-      return signedIn === undefined ? undefined : { accountId: signedIn };
-    }
-    if (this.#kind === "session") return accountId === undefined ? undefined : { accountId };
-    if (this.#kind === "grant") return { ...(accountId && { accountId }), ...(clientId && { clientId }) };
-    return undefined;
-  }
-
   #pointerOf(payload: Payload): RecordKey | undefined {
     if (this.#kind === "session") return keyOf("session-uid", payload.uid as string);
     if (this.#kind === "device-code") return userCodePointer(payload.userCode as string, this.#options.userCodeKeys[0]);
@@ -392,35 +370,7 @@ const userCodePointer = (userCode: string, key: Buffer): RecordKey =>
 /** Not enumerable, so it never reaches a model of the engine or a record. */
 const PREDECESSOR = "predecessor";
 
-/** What must be alive for what was issued under a grant. */
-function backingOf({ grantId, sessionUid, expiresWithSession }: Payload): RecordKey[] {
-  return [
-    ...(typeof grantId === "string" ? [keyOf("grant", grantId)] : []),
-    ...(expiresWithSession === true && typeof sessionUid === "string" ? [keyOf("session-uid", sessionUid)] : []),
-  ];
-}
-
-/** The place of an access token in a status list, as `status` of its payload. */
-const placeIn = (kind: RecordKind, payload: Payload | undefined): { status?: StatusPlace } =>
-  kind === "access-token" && payload?.status !== undefined ? { status: payload.status as StatusPlace } : {};
-
 const withoutId = ({ jti: _, ...rest }: Payload): Payload => rest;
-
-/** A session without what moves by itself, in one form for the same content: the engine changes what it was given in place. */
-const sessionForm = ({ iat: _, exp: __, ...rest }: Payload, grants: Body["g"]): string =>
-  JSON.stringify([Object.entries(rest).sort(([a], [b]) => (a < b ? -1 : 1)), grants]);
-
-interface Authorization {
-  grantId?: string;
-  /** With offline access: its grant goes on when the session ends. */
-  persistsLogout?: boolean;
-}
-
-export const authorizationsOf = (session: Payload): Authorization[] =>
-  Object.values((session.authorizations ?? {}) as Record<string, Authorization>);
-
-export const lastingGrants = (session: Payload): string[] =>
-  authorizationsOf(session).flatMap(({ grantId, persistsLogout }) => (grantId && persistsLogout ? [grantId] : []));
 
 function carry(scope: RequestScope, body: Body): void {
   for (const [key, grant] of Object.entries(body.g ?? {})) scope.copies.set(key as RecordKey, grant);

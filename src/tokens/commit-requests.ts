@@ -5,7 +5,7 @@
 import type { Context, Middleware } from "koa";
 import { TOKEN_EXCHANGE_GRANT } from "../clients/token-exchange-policy.ts";
 import { type Endings, forgetCopies } from "../storage/endings.ts";
-import { lastingGrants } from "../storage/engine-adapter.ts";
+import { lastingGrants } from "../storage/engine-payload.ts";
 import { keyOf } from "../storage/record-body.ts";
 import { type Lost, type RecordKey, type RecordStore, StoreUnavailableError, type Write } from "../storage/record-store.ts";
 import { type Payload, RequestScope, runInScope } from "../storage/request-scope.ts";

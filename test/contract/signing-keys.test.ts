@@ -190,7 +190,7 @@ describe("a change of the keys", () => {
     await store.reload();
     expect(store.snapshot()).toBe(before);
     await database.prisma.signingKey.create({
-      data: { kid: "foreign", alg: "RS256", state: "next", publicJwk: {}, privateKey: "xxxxxx.AAAA" },
+      data: { kid: "foreign", alg: "RS256", state: "next", publicJwk: {}, privateKey: "sealed-elsewhere.AAAA" },
     });
     await expect(store.reload()).rejects.toThrow(SigningKeyError);
     expect(store.snapshot()).toBe(before);

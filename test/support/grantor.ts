@@ -1,11 +1,11 @@
 /** A running Grantor with people and applications in it, for flow tests: everything after the seeds happens over HTTP. */
 import { createHash, randomBytes } from "node:crypto";
 import type { NewClient } from "../../src/clients/client-store.ts";
-import type { ResourceInput } from "../../src/clients/resource-store.ts";
+import type { ResourceInput } from "../../src/clients/resource-input.ts";
 import { loadConfig } from "../../src/config.ts";
 import { createLogger } from "../../src/observability/logger.ts";
+import { openServices, type Services } from "../../src/open-services.ts";
 import { loadSecrets } from "../../src/secrets.ts";
-import { openServices, type Services } from "../../src/services.ts";
 import { Agent, type Page } from "./agent.ts";
 import { startServer, type TestServer } from "./server.ts";
 import type { Stores } from "./stores.ts";
