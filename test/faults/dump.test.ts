@@ -11,7 +11,6 @@ import { PreparedKeygrip } from "../../src/http/cookies.ts";
 import { deriveKeys, loadSecrets } from "../../src/secrets.ts";
 import { connectRedis } from "../../src/storage/redis-client.ts";
 import { Agent } from "../support/agent.ts";
-import { allKeys } from "../support/engine-records.ts";
 import {
   answerOf,
   authorizationUrl,
@@ -28,6 +27,7 @@ import {
   type Tokens,
   userinfo,
 } from "../support/grantor.ts";
+import { allKeys } from "../support/redis-watch.ts";
 import { type Stores, stores } from "../support/stores.ts";
 import { waitFor } from "../support/wait-for.ts";
 
