@@ -1,8 +1,11 @@
 /** An issuer of access tokens with status lists, in memory, that can be told to misbehave; and a clock of its own. */
+
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { deflateSync } from "node:zlib";
 import { exportJWK, type GenerateKeyPairResult, generateKeyPair, type JWK, type JWTPayload, SignJWT } from "jose";
+import type { AccessTokenClaims } from "../../src/resource-server/access-token-claims.ts";
+import { AccessTokenError } from "../../src/resource-server/access-token-error.ts";
 
 export interface TestKey {
   readonly jwk: JWK;
@@ -152,4 +155,14 @@ export async function listeningIssuer(): Promise<ListeningIssuer> {
       server.close();
     },
   });
+}
+
+/** What a verifier says when it refuses. Fails when it lets the request through. */
+export async function refusal(verified: Promise<AccessTokenClaims>): Promise<AccessTokenError> {
+  const error = await verified.then(
+    () => new Error("it was let through"),
+    (error: unknown) => error,
+  );
+  if (!(error instanceof AccessTokenError)) throw error;
+  return error;
 }

@@ -1,15 +1,8 @@
 /** `grantor/resource-server`: tokens that are bound to a key (RFC 9449). */
-import {
-  type AccessTokenClaims,
-  AccessTokenError,
-  createVerifier,
-  type DpopOptions,
-  type RequestLike,
-  type VerifierOptions,
-} from "grantor/resource-server";
+import { createVerifier, type DpopOptions, type RequestLike, type VerifierOptions } from "grantor/resource-server";
 import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { type ProofKey, type ProofOptions, proofKey } from "../support/dpop.ts";
-import { AUDIENCE, TestIssuer, type TestKey, testKey } from "../support/issuer.ts";
+import { AUDIENCE, refusal, TestIssuer, type TestKey, testKey } from "../support/issuer.ts";
 
 const URL_OF_THINGS = "https://api.example/things";
 
@@ -41,15 +34,6 @@ const verifier = (dpop?: DpopOptions, options: Partial<VerifierOptions> = {}) =>
     ...(dpop && { dpop }),
     ...options,
   });
-
-async function refusal(verified: Promise<AccessTokenClaims>): Promise<AccessTokenError> {
-  const error = await verified.then(
-    () => new Error("it was let through"),
-    (error: unknown) => error,
-  );
-  if (!(error instanceof AccessTokenError)) throw error;
-  return error;
-}
 
 const prove = (options: ProofOptions = {}, method = "GET", url = URL_OF_THINGS, by = key) =>
   by.prove(method, url, { accessToken: token, ...options });

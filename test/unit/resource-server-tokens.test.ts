@@ -1,9 +1,9 @@
 /** `grantor/resource-server`: which tokens it takes, and how it says no. */
-import { type AccessTokenClaims, AccessTokenError, createVerifier, type RequestLike, type VerifierOptions } from "grantor/resource-server";
+import { createVerifier, type RequestLike, type VerifierOptions } from "grantor/resource-server";
 import type { JWTPayload } from "jose";
 import { SignJWT, UnsecuredJWT } from "jose";
 import { beforeAll, beforeEach, describe, expect, it, test } from "vitest";
-import { AUDIENCE, TestIssuer, type TestKey, testKey } from "../support/issuer.ts";
+import { AUDIENCE, refusal, TestIssuer, type TestKey, testKey } from "../support/issuer.ts";
 
 let keys: TestKey[];
 let issuer: TestIssuer;
@@ -16,15 +16,6 @@ beforeEach(() => {
 
 const verifier = (options: Partial<VerifierOptions> = {}) =>
   createVerifier({ issuer: issuer.url, audience: AUDIENCE, fetch: issuer.fetch, now: issuer.now, ...options });
-
-async function refusal(verified: Promise<AccessTokenClaims>): Promise<AccessTokenError> {
-  const error = await verified.then(
-    () => new Error("it was let through"),
-    (error: unknown) => error,
-  );
-  if (!(error instanceof AccessTokenError)) throw error;
-  return error;
-}
 
 const request = (authorization?: string): RequestLike => ({
   method: "GET",
