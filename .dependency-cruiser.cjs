@@ -9,16 +9,21 @@ const mayImport = {
   // Without a domain: they know requests, stores and logs, not people, clients or tokens.
   observability: [],
   storage: ["observability"],
-  http: ["observability"],
+  i18n: [],
+  http: ["observability", "i18n"],
+  mail: ["observability", "i18n"],
   // The domain.
   keys: ["storage", "observability"],
   clients: ["storage", "observability", "http"],
-  accounts: ["storage", "observability", "http"],
+  accounts: ["storage", "observability", "http", "i18n", "mail"],
+  factors: ["storage", "observability", "http", "i18n", "accounts"],
+  federation: ["storage", "observability", "http", "i18n", "accounts"],
   tokens: ["storage", "observability", "keys", "clients", "accounts"],
   // The engine and what surrounds it. Stores and pages are handed to oidc.
   oidc: ["observability", "http/document", "http/cors", "keys", "clients", "accounts", "tokens"],
-  interactions: ["observability", "http", "clients", "accounts", "oidc"],
-  admin: ["open-services", "observability", "storage", "http", "keys", "clients", "accounts", "tokens"],
+  interactions: ["observability", "http", "i18n", "clients", "accounts", "factors", "federation", "oidc"],
+  "account-pages": ["observability", "http", "i18n", "clients", "accounts", "factors", "federation", "interactions"],
+  admin: ["open-services", "observability", "storage", "http", "i18n", "keys", "clients", "accounts", "factors", "federation", "tokens"],
   // For others, packed on its own.
   "resource-server": [],
   // From the program to the composition root, whose part below HTTP the command line shares.
@@ -26,13 +31,13 @@ const mayImport = {
   "run-server": ["cluster", "server", "observability"],
   cluster: ["server", "storage", "observability"],
   server: ["app", "open-services", "observability"],
-  "open-services": ["observability", "storage", "keys", "clients", "accounts", "tokens"],
+  "open-services": ["observability", "storage", "keys", "clients", "accounts", "factors", "federation", "tokens"],
 };
 
 /** The files that see a Koa context. Everything else of a domain room is logic, which does not. */
 const routeFiles = [
-  "^src/(http|interactions)/",
-  "^src/(accounts|clients|keys|admin)/.*(routes|pages|middleware)[.]ts$",
+  "^src/(http|interactions|account-pages)/",
+  "^src/(accounts|factors|federation|clients|keys|admin)/.*(routes|pages|middleware)[.]ts$",
   "^src/observability/health[.]ts$",
 ];
 const packageOf = (names) => `(^|/)node_modules/(${names.join("|")})/`;
@@ -79,7 +84,7 @@ module.exports = {
       name: "logic-sees-no-koa",
       comment: "account, client and key logic never sees a Koa context; that is what route files are for",
       severity: "error",
-      from: { path: "^src/(accounts|clients|keys|admin|storage|observability)/", pathNot: routeFiles },
+      from: { path: "^src/(accounts|factors|federation|mail|i18n|clients|keys|admin|storage|observability)/", pathNot: routeFiles },
       to: { path: [packageOf(["koa", "@koa/router", "@types/koa", "@types/koa__router"]), "^src/http/"] },
     },
     {

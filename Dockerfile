@@ -24,6 +24,7 @@ COPY package.json ./
 COPY --from=build /app/node_modules ./node_modules
 COPY prisma/migrations ./prisma/migrations
 COPY views ./views
+COPY locales ./locales
 COPY src ./src
 COPY --from=build /app/src/storage/generated ./src/storage/generated
 USER node

@@ -36,6 +36,35 @@ export interface Config {
   readonly sessionTtl: number;
   /** Since the person signed in. */
   readonly sessionMaxAge: number;
+  /** Of a session that ends with the browser and that nobody uses. */
+  readonly browserSessionTtl: number;
+  /** For how long after a sign-in its person may change what protects the account. */
+  readonly recentSignIn: number;
+  readonly brand: {
+    readonly name: string;
+    /** `#rrggbb`; undefined: ours. */
+    readonly color: string | undefined;
+    /** An absolute path of an image. */
+    readonly logo: string | undefined;
+    readonly privacyUrl: string | undefined;
+    readonly termsUrl: string | undefined;
+    readonly supportUrl: string | undefined;
+  };
+  /** An absolute path: templates and assets in it take the place of ours. */
+  readonly viewsDir: string | undefined;
+  /** An absolute path. */
+  readonly identityProvidersFile: string | undefined;
+  readonly password: {
+    /** Characters of one that is the only factor. */
+    readonly minLength: number;
+    readonly minLengthWithSecondFactor: number;
+    /** KiB. */
+    readonly hashMemory: number;
+    readonly hashPasses: number;
+    /** Where leaked passwords are asked for, by k-anonymity; undefined: nowhere. */
+    readonly breachUrl: string | undefined;
+  };
+  readonly accountDeletionDelay: number;
   readonly jwksMaxAge: number;
   readonly keyPublishAhead: number;
   readonly keyRotationAge: number;
@@ -98,7 +127,8 @@ export function loadConfig(env: NodeJS.ProcessEnv): Config {
     embeddedDatabase: values.DATABASE_URL === undefined,
     workers: values.WORKERS,
     trustProxy: Object.freeze([...values.TRUST_PROXY]),
-    mailFrom: values.MAIL_FROM ?? `Grantor <no-reply@${isIP(withoutBrackets(hostname)) === 0 ? hostname : "localhost"}>`,
+    mailFrom:
+      values.MAIL_FROM ?? `${quoted(values.BRAND_NAME)} <no-reply@${isIP(withoutBrackets(hostname)) === 0 ? hostname : "localhost"}>`,
     signUp: values.SIGN_UP,
     registration: values.REGISTRATION,
     accessTokenTtl: values.ACCESS_TOKEN_TTL,
@@ -106,6 +136,26 @@ export function loadConfig(env: NodeJS.ProcessEnv): Config {
     refreshTokenMaxAge: values.REFRESH_TOKEN_MAX_AGE,
     sessionTtl: values.SESSION_TTL,
     sessionMaxAge: values.SESSION_MAX_AGE,
+    browserSessionTtl: values.BROWSER_SESSION_TTL,
+    recentSignIn: values.RECENT_SIGN_IN,
+    brand: Object.freeze({
+      name: values.BRAND_NAME,
+      color: values.BRAND_COLOR?.toLowerCase(),
+      logo: values.BRAND_LOGO === undefined ? undefined : resolve(values.BRAND_LOGO),
+      privacyUrl: values.BRAND_PRIVACY_URL,
+      termsUrl: values.BRAND_TERMS_URL,
+      supportUrl: values.BRAND_SUPPORT_URL,
+    }),
+    viewsDir: values.VIEWS_DIR === undefined ? undefined : resolve(values.VIEWS_DIR),
+    identityProvidersFile: values.IDENTITY_PROVIDERS_FILE === undefined ? undefined : resolve(values.IDENTITY_PROVIDERS_FILE),
+    password: Object.freeze({
+      minLength: values.PASSWORD_MIN_LENGTH,
+      minLengthWithSecondFactor: values.PASSWORD_MIN_LENGTH_WITH_SECOND_FACTOR,
+      hashMemory: values.PASSWORD_HASH_MEMORY,
+      hashPasses: values.PASSWORD_HASH_PASSES,
+      breachUrl: values.PASSWORD_BREACH_URL,
+    }),
+    accountDeletionDelay: values.ACCOUNT_DELETION_DELAY,
     jwksMaxAge: values.JWKS_MAX_AGE,
     keyPublishAhead: values.KEY_PUBLISH_AHEAD,
     keyRotationAge: values.KEY_ROTATION_AGE,
@@ -151,6 +201,7 @@ function faultsBetween(values: Partial<Settings>, env: NodeJS.ProcessEnv): strin
   for (const [sliding, absolute] of [
     ["REFRESH_TOKEN_TTL", "REFRESH_TOKEN_MAX_AGE"],
     ["SESSION_TTL", "SESSION_MAX_AGE"],
+    ["PASSWORD_MIN_LENGTH_WITH_SECOND_FACTOR", "PASSWORD_MIN_LENGTH"],
   ] as const) {
     const [life = 0, limit = life] = [values[sliding], values[absolute]];
     if (limit < life) faults.push(`${absolute}: set at least ${sliding} (${life}), or set that one lower`);
@@ -162,6 +213,9 @@ function faultsBetween(values: Partial<Settings>, env: NodeJS.ProcessEnv): strin
     faults.push("OPS_PORT: set another port than PORT: metrics are never served on the public one");
   return faults;
 }
+
+/** RFC 5322 §3.2.4: a name of other than letters, digits and spaces stands in quotes. */
+const quoted = (name: string): string => (/^[a-z\d ]+$/i.test(name) ? name : `"${name.replace(/["\\]/g, "\\$&")}"`);
 
 /** `localhost` is 127.0.0.1; an address that the issuer names is the one where it has to answer. */
 function listenAddress(hostname: string): string {

@@ -76,6 +76,9 @@ export function isLoopback(hostname: string): boolean {
 /** The host name of a URL as the address that it is. */
 export const withoutBrackets = (hostname: string): string => hostname.replace(/^\[|\]$/g, "");
 
+const webAddress = () =>
+  text((value) => hasScheme(value, ["https:", "http:"]), "set an address such as https://example.com/page").optional();
+
 const MAIL_ADDRESS = /^(?:[^<>\r\n]*<[^<>@\s]+@[^<>@\s]+>|[^<>@\s]+@[^<>@\s]+)$/;
 
 const isListenHost = (host: string) => isIP(host) !== 0 || isHostName(host);
@@ -139,6 +142,23 @@ export const settings = z.object({
     (value) => MAIL_ADDRESS.test(value),
     'set an address such as no-reply@example.com or "Example <no-reply@example.com>"',
   ).optional(),
+  BRAND_NAME: text((value) => value.length <= 60 && !/\p{Cc}/u.test(value), "set a name of at most 60 characters").default("Grantor"),
+  BRAND_COLOR: text((value) => /^#[0-9a-f]{6}$/i.test(value), "set a colour such as #3152c8").optional(),
+  BRAND_LOGO: text((value) => /\.(?:svg|png|webp|jpe?g)$/i.test(value), "set the path of an SVG, PNG, WebP or JPEG file").optional(),
+  BRAND_PRIVACY_URL: webAddress(),
+  BRAND_TERMS_URL: webAddress(),
+  BRAND_SUPPORT_URL: webAddress(),
+  VIEWS_DIR: text((value) => !value.includes("\0"), "set a directory").optional(),
+  IDENTITY_PROVIDERS_FILE: text((value) => !value.includes("\0"), "set the path of a JSON file").optional(),
+  PASSWORD_MIN_LENGTH: wholeNumber(" of characters", 8, 64).default(15),
+  PASSWORD_MIN_LENGTH_WITH_SECOND_FACTOR: wholeNumber(" of characters", 8, 64).default(8),
+  PASSWORD_HASH_MEMORY: wholeNumber(" of KiB", 7_168, 1_048_576).default(19_456),
+  PASSWORD_HASH_PASSES: wholeNumber("", 1, 20).default(2),
+  PASSWORD_BREACH_URL: text(
+    (value) => hasScheme(value, ["https:", "http:"]),
+    "set an address such as https://api.pwnedpasswords.com/range/, or unset it to ask nobody",
+  ).optional(),
+  ACCOUNT_DELETION_DELAY: seconds(14 * DAY, 0, YEAR),
   SIGN_UP: oneOf(["open", "invite", "closed"], "open"),
   REGISTRATION: oneOf(["open", "token", "closed"], "token"),
   ACCESS_TOKEN_TTL: seconds(900, 1, DAY),
@@ -146,6 +166,8 @@ export const settings = z.object({
   REFRESH_TOKEN_MAX_AGE: seconds(90 * DAY, 1, 10 * YEAR),
   SESSION_TTL: seconds(14 * DAY, 1, YEAR),
   SESSION_MAX_AGE: seconds(30 * DAY, 1, YEAR),
+  BROWSER_SESSION_TTL: seconds(DAY / 2, 60, YEAR),
+  RECENT_SIGN_IN: seconds(600, 30, DAY),
   JWKS_MAX_AGE: seconds(300, 0, DAY),
   KEY_PUBLISH_AHEAD: seconds(3600, 0, 30 * DAY),
   KEY_ROTATION_AGE: seconds(30 * DAY, 1, 10 * YEAR),

@@ -2,10 +2,12 @@
 // It does not own sessions, grants or tokens (oidc/, tokens/), nor the sign-in and consent pages (interactions/). Logic here never sees
 // Koa's ctx; only `*-routes.ts` does.
 
+import { english, type Words } from "../i18n/messages.ts";
+
 /** One thing that is wrong with one field of a form or option of a command; `message` is a sentence to show beside it. */
 export interface Fault {
   readonly field: string;
-  readonly message: string;
+  readonly message: Words;
 }
 
 export type AccountErrorCode =
@@ -43,10 +45,13 @@ export class AccountError extends Error {
   readonly faults: readonly Fault[];
   /** Whole seconds after which another try makes sense, for 429 and 503. */
   readonly retryAfter: number | undefined;
+  /** What `message` says, for whoever reads another language. */
+  readonly words: Words;
 
-  constructor(code: AccountErrorCode, message: string, options: { cause?: unknown; faults?: readonly Fault[]; retryAfter?: number } = {}) {
-    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+  constructor(code: AccountErrorCode, words: Words, options: { cause?: unknown; faults?: readonly Fault[]; retryAfter?: number } = {}) {
+    super(english(words), options.cause === undefined ? undefined : { cause: options.cause });
     this.name = "AccountError";
+    this.words = words;
     this.code = code;
     this.status = STATUS[code];
     this.faults = options.faults ?? [];
@@ -61,5 +66,5 @@ export class AccountError extends Error {
 
 /** @throws AccountError `invalid_input` naming every fault, unless there is none. */
 export function refuseFaults(faults: readonly Fault[]): void {
-  if (faults.length > 0) throw new AccountError("invalid_input", faults.map((fault) => fault.message).join(" "), { faults });
+  if (faults.length > 0) throw new AccountError("invalid_input", faults.map((fault) => english(fault.message)).join(" "), { faults });
 }

@@ -1,8 +1,9 @@
 import type { Middleware } from "koa";
 import { HttpProblem } from "../http/errors.ts";
+import type { Words } from "../i18n/messages.ts";
 import { AccountError, type AccountErrorCode } from "./account-error.ts";
 
-const TITLES: Partial<Record<AccountErrorCode, { title: string; advice: string }>> = {
+const TITLES: Partial<Record<AccountErrorCode, { title: Words; advice: Words }>> = {
   link_invalid: { title: "This link does not work any more", advice: "Nothing was changed." },
   sign_up_closed: { title: "Signing up is not open to everybody here", advice: "If you have an account, sign in." },
   too_many_attempts: { title: "Too many tries", advice: "Nothing was changed." },
@@ -15,8 +16,8 @@ export function accountErrors(): Middleware {
       await next();
     } catch (error) {
       if (!(error instanceof AccountError)) throw error;
-      const { status, code, message, headers, cause } = error;
-      throw new HttpProblem(status, code, message, { ...TITLES[code], headers, ...(cause === undefined ? {} : { cause }) });
+      const { status, code, words, headers, cause } = error;
+      throw new HttpProblem(status, code, words, { ...TITLES[code], headers, ...(cause === undefined ? {} : { cause }) });
     }
   };
 }

@@ -2,6 +2,7 @@ import Router from "@koa/router";
 import type { Context } from "koa";
 import { cookieAttributes, cookieName } from "../http/cookies.ts";
 import type { Forms } from "../http/forms.ts";
+import { languageOf } from "../http/language.ts";
 import type { ClientView, FormErrors } from "../http/pages.ts";
 import type { Render } from "../http/rendering.ts";
 import { AccountError } from "./account-error.ts";
@@ -99,7 +100,16 @@ export function createAccountRoutes({ people, forms, render, https, loopback, ap
     const browser = browserOf(ctx) ?? makeToken().token;
     const { address } = ctx.state.client;
     try {
-      const { email } = await signUp.begin({ email: typed, password, name, invitation, interaction, browser, address });
+      const { email } = await signUp.begin({
+        email: typed,
+        password,
+        name,
+        invitation,
+        interaction,
+        browser,
+        address,
+        language: languageOf(ctx),
+      });
       onEvent?.(ctx, { event: "sign_up.requested" });
       ctx.cookies.set(signUpCookie, browser, { ...signUpAttributes, maxAge: SIGN_UP_MS });
       render(ctx, "check-your-mail", {
@@ -172,11 +182,11 @@ export function createAccountRoutes({ people, forms, render, https, loopback, ap
 /** What the person can put right in the form; anything else is thrown on. Sets the status. */
 function showBesideForm(ctx: Context, error: unknown): FormErrors {
   if (!(error instanceof AccountError)) throw error;
-  const { code, message, faults, headers, status } = error;
+  const { code, words, faults, headers, status } = error;
   if (code !== "invalid_input" && code !== "email_taken" && code !== "too_many_attempts") throw error;
   ctx.status = status;
   ctx.set(headers);
-  if (faults.length === 0) return code === "email_taken" ? { fields: { email: message } } : { form: message };
+  if (faults.length === 0) return code === "email_taken" ? { fields: { email: words } } : { form: words };
   return { fields: Object.fromEntries(faults.map((fault) => [fault.field, fault.message])) };
 }
 

@@ -1,4 +1,5 @@
 import type { Config } from "../config.ts";
+import { createMailer, type Mailer } from "../mail/mailer.ts";
 import type { Logger } from "../observability/logger.ts";
 import { deriveKeys, type Secrets } from "../secrets.ts";
 import type { ChangeFeed } from "../storage/change-feed.ts";
@@ -9,7 +10,6 @@ import { type Bootstrap, createBootstrap } from "./bootstrap.ts";
 import { type ConsentStore, createConsentStore } from "./consent-store.ts";
 import { createInteractionState, type InteractionState } from "./interaction-state.ts";
 import { createKnownDevices, type KnownDevices } from "./known-devices.ts";
-import { createMailer, type Mailer } from "./mail.ts";
 import { createOneTimeTokens } from "./one-time-tokens.ts";
 import { createPasswords, type Passwords } from "./passwords.ts";
 import { createRoles, type Roles } from "./roles.ts";

@@ -1,8 +1,10 @@
+import { LANGUAGES, type Language } from "../i18n/languages.ts";
+import type { Letterhead } from "../mail/letter.ts";
+import type { Mailer } from "../mail/mailer.ts";
 import { AccountError, refuseFaults } from "./account-error.ts";
+import { invitationMail } from "./account-mails.ts";
 import { checkDetails, tidyName } from "./account-store.ts";
 import { checkEmail, normalizeEmail } from "./email-address.ts";
-import type { Mailer } from "./mail.ts";
-import { invitationMail, type Letterhead } from "./mail-messages.ts";
 import { hashToken, type OneTimeTokens } from "./one-time-tokens.ts";
 import { checkPassword, type Passwords } from "./passwords.ts";
 import type { Throttle } from "./throttle.ts";
@@ -23,6 +25,8 @@ export interface SignUpForm {
   readonly browser: string;
   /** The client's network address. */
   readonly address: string;
+  /** In which the person reads. */
+  readonly language?: Language | undefined;
 }
 
 export interface SignUp {
@@ -86,6 +90,7 @@ export function createSignUp(options: {
         passwordHash: await passwords.hash(form.password),
         browser: hashToken(form.browser),
         ...(name === undefined ? {} : { name }),
+        ...(form.language === undefined ? {} : { language: form.language }),
         ...(form.interaction === undefined ? {} : { interaction: form.interaction }),
         ...(invited === undefined || form.invitation === undefined ? {} : { invitation: hashToken(form.invitation) }),
       };
@@ -99,7 +104,7 @@ export function createSignUp(options: {
       const ttl = INVITATION_DAYS * DAY_SECONDS;
       const expiresAt = new Date(now() + ttl * 1000);
       const link = `${letterhead.issuer}/sign-up?invitation=${await tokens.issue("invitation", { ttl, data: { email } })}`;
-      mailer.send(invitationMail(letterhead, email, link, INVITATION_DAYS));
+      mailer.send(invitationMail(letterhead, email, LANGUAGES[0], link, INVITATION_DAYS));
       return { email, link, expiresAt };
     },
   };

@@ -1,8 +1,10 @@
+import { LANGUAGES, type Language } from "../i18n/languages.ts";
+import type { Letterhead } from "../mail/letter.ts";
+import type { Mailer } from "../mail/mailer.ts";
 import type { PrismaClient } from "../storage/generated/client.ts";
 import { AccountError, refuseFaults } from "./account-error.ts";
+import { alreadyRegisteredMail, verificationMail } from "./account-mails.ts";
 import { type Account, type AccountStore, checkDetails, newAccountId, passwordLink, tidyName } from "./account-store.ts";
-import type { Mailer } from "./mail.ts";
-import { alreadyRegisteredMail, type Letterhead, verificationMail } from "./mail-messages.ts";
 import { hashToken, makeToken, type OneTimeTokens } from "./one-time-tokens.ts";
 import { checkPassword, type Passwords } from "./passwords.ts";
 import type { Throttle } from "./throttle.ts";
@@ -26,6 +28,8 @@ export interface Pending {
   readonly interaction?: string;
   /** The hash of the invitation that is used up with the link. */
   readonly invitation?: string;
+  /** Of whoever signed up, for the mails. */
+  readonly language?: Language;
 }
 
 /** What whoever opened a link brings along. */
@@ -118,7 +122,10 @@ export function createVerification(options: {
       if (!(await mayMail(email, address))) return;
       const { token, hash } = makeToken();
       const opens = await record(email, hash, pending);
-      mailer.send(opens ? verificationMail(letterhead, email, token, LINK_HOURS) : alreadyRegisteredMail(letterhead, email));
+      const language = pending.language ?? LANGUAGES[0];
+      mailer.send(
+        opens ? verificationMail(letterhead, email, language, token, LINK_HOURS) : alreadyRegisteredMail(letterhead, email, language),
+      );
     },
     async resend(accountId, address) {
       const account = await accounts.find(accountId);
@@ -126,7 +133,7 @@ export function createVerification(options: {
       if (!(await mayMail(account.email, address))) return;
       const data = { ...(await newestPending(accountId)) };
       const token = await tokens.issue("verify-email", { ttl: LINK_SECONDS, accountId, data });
-      mailer.send(verificationMail(letterhead, account.email, token, LINK_HOURS));
+      mailer.send(verificationMail(letterhead, account.email, data.language ?? LANGUAGES[0], token, LINK_HOURS));
     },
     async describe(token, browser) {
       const live = await tokens.peek("verify-email", token);

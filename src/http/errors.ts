@@ -2,13 +2,15 @@
  * How an error leaves the server: a page for a person, JSON for a program; what a stranger may read, and no more.
  */
 import type { Context, Middleware } from "koa";
+import { english, say, type Words } from "../i18n/messages.ts";
+import { languageOf } from "./language.ts";
 import type { Render } from "./pages.ts";
 
 export interface HttpProblemOptions {
   /** One sentence: what the reader can do now. */
-  advice?: string;
+  advice?: Words;
   /** The page's heading; a general one for the status without it. */
-  title?: string;
+  title?: Words;
   /** What really went wrong: for the log alone. */
   cause?: unknown;
   headers?: Readonly<Record<string, string>>;
@@ -20,13 +22,16 @@ export class HttpProblem extends Error {
   readonly status: number;
   /** For programs, in the style of OAuth's error codes: `invalid_request`, `stale_form`, … */
   readonly code: string;
-  readonly title: string | undefined;
-  readonly advice: string | undefined;
+  readonly title: Words | undefined;
+  readonly advice: Words | undefined;
+  /** What `message` says, for whoever reads another language. */
+  readonly words: Words;
   readonly headers: Readonly<Record<string, string>>;
   readonly expose = true;
 
-  constructor(status: number, code: string, message: string, options: HttpProblemOptions = {}) {
-    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+  constructor(status: number, code: string, words: Words, options: HttpProblemOptions = {}) {
+    super(english(words), options.cause === undefined ? undefined : { cause: options.cause });
+    this.words = words;
     this.status = status;
     this.code = code;
     this.title = options.title;
@@ -35,17 +40,17 @@ export class HttpProblem extends Error {
   }
 }
 
-interface Words {
+interface ErrorWords {
   code: string;
-  title: string;
-  message: string;
-  advice: string;
+  title: Words;
+  message: Words;
+  advice: Words;
 }
 
 const GO_BACK = "Go back to the application you came from and try again.";
 
 /** What is said when nobody said anything better. */
-const WORDS: Readonly<Record<number, Words>> = {
+const WORDS: Readonly<Record<number, ErrorWords>> = {
   400: {
     code: "invalid_request",
     title: "This request cannot be understood",
@@ -106,12 +111,12 @@ const WORDS: Readonly<Record<number, Words>> = {
 /** Seconds after which a client may try again when a store could not be reached: long enough to reconnect. */
 const RETRY_AFTER_SECONDS = 2;
 
-function wordsFor(status: number): Words {
-  return WORDS[status] ?? (WORDS[status >= 500 ? 500 : 400] as Words);
+function wordsFor(status: number): ErrorWords {
+  return WORDS[status] ?? (WORDS[status >= 500 ? 500 : 400] as ErrorWords);
 }
 
 /** What is shown of an error. `status` of anything that is not a client's fault or a 503 is 500. */
-export interface Shown extends Words {
+export interface Shown extends ErrorWords {
   status: number;
   headers: Readonly<Record<string, string>>;
 }
@@ -121,7 +126,7 @@ function shownError(error: unknown): Shown {
   if (error instanceof HttpProblem) {
     const words = wordsFor(error.status);
     const headers = error.status === 503 ? { "Retry-After": String(RETRY_AFTER_SECONDS), ...error.headers } : error.headers;
-    const { status, code, message } = error;
+    const { status, code, words: message } = error;
     return { status, code, message, title: error.title ?? words.title, advice: error.advice ?? words.advice, headers };
   }
   const { status, expose } = (error ?? {}) as { status?: unknown; expose?: unknown };
@@ -147,7 +152,7 @@ function answerError(ctx: Context, shown: Shown, render: Render): void {
   for (const [name, value] of Object.entries(headers)) ctx.set(name, value);
   ctx.status = status;
   if (!wantsPage(ctx)) {
-    ctx.body = { error: code, error_description: message, reference };
+    ctx.body = { error: code, error_description: english(message), reference };
     return;
   }
   try {
@@ -155,7 +160,8 @@ function answerError(ctx: Context, shown: Shown, render: Render): void {
   } catch (cause) {
     ctx.state.log?.error({ err: cause }, "the error page could not be rendered");
     ctx.type = "text/plain; charset=utf-8";
-    ctx.body = `${title}\n\n${message} ${advice}\n\nReference: ${reference}\n`;
+    const language = languageOf(ctx);
+    ctx.body = `${say(language, title)}\n\n${say(language, message)} ${say(language, advice)}\n\nReference: ${reference}\n`;
   }
 }
 

@@ -3,6 +3,7 @@
  * All URLs are either absolute or paths of this server.
  */
 import type { Context } from "koa";
+import type { Words } from "../i18n/messages.ts";
 
 /** An application that asks for something. */
 export interface ClientView {
@@ -26,9 +27,9 @@ export interface PersonView {
 /** What is wrong with a form that comes back. */
 export interface FormErrors {
   /** What is wrong with the form as a whole. */
-  form?: string | undefined;
+  form?: Words | undefined;
   /** What is wrong with a field, by the field's name. */
-  fields?: Readonly<Record<string, string>> | undefined;
+  fields?: Readonly<Record<string, Words>> | undefined;
 }
 
 /** A form: where it goes and what it carries along. The forgery token is added by the template, unless `hidden` has the engine's `xsrf`. */
@@ -124,9 +125,9 @@ export interface PageModels {
   /** With `account` the browser is signed in still, and was signed out of the client alone. */
   "signed-out": { signIn: string; account?: string | undefined; client?: ClientView | undefined };
   error: {
-    heading: string;
-    message: string;
-    advice: string;
+    heading: Words;
+    message: Words;
+    advice: Words;
     reference: string;
     client?: ClientView | undefined;
     /** An error code of the protocol, for the application's developer. */

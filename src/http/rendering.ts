@@ -7,8 +7,10 @@ import ejs from "ejs";
 import type { Context } from "koa";
 import type { Assets } from "./assets.ts";
 import { CSRF_FIELD } from "./forms.ts";
+import { languageOf } from "./language.ts";
 import type { Render, View } from "./pages.ts";
 import { type PagePolicy, pageNonce, setPagePolicy } from "./security-headers.ts";
+import { escapeHtml, wordingFor } from "./wording.ts";
 
 export interface RendererOptions {
   /** The directory of the templates: `layout.ejs`, one file per view, and `parts/`. */
@@ -41,15 +43,6 @@ const POLICIES: Partial<Record<View, PagePolicy>> = {
   error: { formMayLeave: false, popup: true },
   inspector: { ...OWN_PAGE, fetches: true },
 };
-
-/**
- * Escapes for HTML text and quoted attributes. `undefined` is a mistake in a template or its model, never an empty string.
- * @throws {TypeError} on undefined and null
- */
-function escapeHtml(value: unknown): string {
-  if (value === undefined || value === null) throw new TypeError("a template prints a value that its model does not have");
-  return String(value).replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
-}
 
 function compileAll(directory: string): Map<string, Template> {
   const templates = new Map<string, Template>();
@@ -90,7 +83,6 @@ export function createRenderer(options: RendererOptions): Render {
     /** The URL of what one page alone needs. */
     asset: (name: string) => assets.url(name),
     csrfField: CSRF_FIELD,
-    lang: "en",
     host: hostOf,
   };
 
@@ -98,6 +90,7 @@ export function createRenderer(options: RendererOptions): Render {
     let title: string | undefined;
     const shared = {
       ...constant,
+      ...wordingFor(languageOf(ctx)),
       /** Called once by each view: its title, without the operator's name. */
       title: (text: string) => {
         title = text;

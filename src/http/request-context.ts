@@ -6,6 +6,7 @@
  */
 import { randomFillSync } from "node:crypto";
 import type { Context, Middleware, Next } from "koa";
+import type { Language } from "../i18n/languages.ts";
 import type { Logger } from "../observability/logger.ts";
 import { type Client, clientResolver } from "./client-address.ts";
 
@@ -23,6 +24,8 @@ class RequestState {
   declare nonce?: string;
   /** The fields of a form that `verifyForm` let through. */
   declare form?: Record<string, string>;
+  /** In which the answer is written, once that is known. */
+  declare language?: Language;
   readonly #root: Logger;
   #log: Logger | undefined;
 

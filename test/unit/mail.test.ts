@@ -4,8 +4,8 @@ import { createServer, type Server, type Socket } from "node:net";
 import { join } from "node:path";
 import { pino } from "pino";
 import { afterEach, expect, test } from "vitest";
-import { createMailer, type MailerOptions } from "../../src/accounts/mail.ts";
-import { alreadyRegisteredMail, invitationMail, verificationMail } from "../../src/accounts/mail-messages.ts";
+import { alreadyRegisteredMail, invitationMail, verificationMail } from "../../src/accounts/account-mails.ts";
+import { createMailer, type MailerOptions } from "../../src/mail/mailer.ts";
 import { tempDir } from "../support/temp-dir.ts";
 
 const head = { issuer: "https://id.example.com", brand: "Harbour & Co" };
@@ -27,8 +27,8 @@ afterEach(() => {
 
 test("without a mail server every mail is a file that its owner alone reads, and the terminal names it", async () => {
   const mailer = createMailer(options());
-  mailer.send(verificationMail(head, "ada@example.com", "t0ken", 24));
-  mailer.send(alreadyRegisteredMail(head, "ada@example.com"));
+  mailer.send(verificationMail(head, "ada@example.com", "en", "t0ken", 24));
+  mailer.send(alreadyRegisteredMail(head, "ada@example.com", "en"));
   await new Promise((resolve) => setImmediate(resolve));
   await mailer.idle();
   const outbox = join(dir.path, "outbox");
@@ -56,13 +56,13 @@ test("without a mail server every mail is a file that its owner alone reads, and
 });
 
 test("links come from the issuer, and a brand is no markup", () => {
-  const { text, html, subject } = verificationMail(head, "ada@example.com", "abc", 24);
+  const { text, html, subject } = verificationMail(head, "ada@example.com", "en", "abc", 24);
   expect(text).toContain("\n\nhttps://id.example.com/verify-email?token=abc\n\n");
   expect(html).toContain('href="https://id.example.com/verify-email?token=abc"');
   expect(html).toContain("Harbour &#38; Co");
   expect(html).not.toContain("Harbour & Co");
   expect(subject).toContain("Harbour & Co");
-  expect(invitationMail(head, "ada@example.com", "https://id.example.com/sign-up?invitation=x", 7).text).toContain("7 days");
+  expect(invitationMail(head, "ada@example.com", "en", "https://id.example.com/sign-up?invitation=x", 7).text).toContain("7 days");
 });
 
 /** A mail server by hand: says what `answer` says to MAIL FROM, and keeps what it took. */
@@ -116,7 +116,7 @@ async function smtp(
 test("with SMTP_URL it goes out, and a server that is busy is asked again", async () => {
   const server = await smtp((attempt) => (attempt === 1 ? "451 later" : undefined));
   const mailer = createMailer(options({ smtpUrl: server.url }));
-  mailer.send(verificationMail(head, "ada@example.com", "abc", 24));
+  mailer.send(verificationMail(head, "ada@example.com", "en", "abc", 24));
   await expect.poll(() => server.mails.length, { timeout: 5000 }).toBe(1);
   expect(server.attempts()).toBe(2);
   expect(server.mails[0]).toContain("To: ada@example.com");
@@ -128,9 +128,9 @@ test("with SMTP_URL it goes out, and a server that is busy is asked again", asyn
 test("what is refused for good is given up and logged, without anybody's address; others still go", async () => {
   const server = await smtp((attempt) => (attempt === 1 ? "550 no" : undefined));
   const mailer = createMailer(options({ smtpUrl: server.url }));
-  mailer.send(verificationMail(head, "refused@example.com", "s3cret", 24));
+  mailer.send(verificationMail(head, "refused@example.com", "en", "s3cret", 24));
   await expect.poll(() => lines.length, { timeout: 5000 }).toBe(1);
-  mailer.send(verificationMail(head, "ada@example.com", "abc", 24));
+  mailer.send(verificationMail(head, "ada@example.com", "en", "abc", 24));
   await expect.poll(() => server.mails.length, { timeout: 5000 }).toBe(1);
   expect(server.attempts()).toBe(2);
   expect(lines[0]).toMatchObject({ msg: "a mail could not be sent", tries: 1 });
@@ -142,7 +142,7 @@ test("what is refused for good is given up and logged, without anybody's address
 test("a server that is away delays nobody, and closing does not wait for it long", async () => {
   const mailer = createMailer(options({ smtpUrl: "smtp://127.0.0.1:1", retryDelays: [60_000] }));
   const from = performance.now();
-  mailer.send(verificationMail(head, "ada@example.com", "abc", 24));
+  mailer.send(verificationMail(head, "ada@example.com", "en", "abc", 24));
   expect(performance.now() - from).toBeLessThan(1000);
   await expect.poll(() => lines.length, { timeout: 5000 }).toBe(1);
   await mailer.close(100);

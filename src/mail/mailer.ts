@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { createTransport } from "nodemailer";
 import type { Logger } from "../observability/logger.ts";
-import type { Message } from "./mail-messages.ts";
+import type { Message } from "./letter.ts";
 
 /** Milliseconds before each further try: a greylisting server wants minutes, a restarting one seconds. */
 const RETRY_DELAYS = [2_000, 15_000, 120_000];

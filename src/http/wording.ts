@@ -1,0 +1,71 @@
+/** What templates say words with: texts in the reader's language, escaped, with names set apart and markup that the template chooses. */
+import { directionOf, type Language } from "../i18n/languages.ts";
+import { say, text, type Values, type Words } from "../i18n/messages.ts";
+
+/** HTML before and after what a text has between `<name>` and `</name>`. */
+export type Tags = Readonly<Record<string, readonly [before: string, after: string]>>;
+
+export interface Wording {
+  readonly lang: Language;
+  readonly dir: "ltr" | "rtl";
+  /** Plain text, for titles, labels and attributes: print it with `<%= %>`. */
+  t(key: string, values?: Values): string;
+  /** Plain text of something that logic wanted said: print it with `<%= %>`. */
+  say(words: Words): string;
+  /**
+   * HTML, for `<%- %>`: the text is escaped, each value is escaped and isolated from its surroundings' direction (`<bdi>`), and what the text
+   * has between `<link>` and `</link>` gets the markup of that name.
+   */
+  rich(key: string, values?: Values, tags?: Tags): string;
+  /** A day, in words. */
+  day(date: Date): string;
+  /** A moment, in UTC, in words. */
+  moment(date: Date): string;
+}
+
+/** Stand for a value in a text that has been said and is not escaped yet; no message and no name holds them. */
+const [OPEN, CLOSE] = ["\u{F0000}", "\u{F0001}"];
+const MARKS = new RegExp(`[${OPEN}${CLOSE}]`, "gu");
+/** A value, or a tag of the message's own; one that is typed into a value is inside it and stays text. */
+const PLACE_OR_TAG = new RegExp(`${OPEN}(.*?)${CLOSE}|&#60;(/?)([a-z]\\w*)&#62;`, "gsu");
+
+export function wordingFor(language: Language): Wording {
+  const known = wordings.get(language);
+  if (known !== undefined) return known;
+  const days = new Intl.DateTimeFormat(language, { dateStyle: "long", timeZone: "UTC" });
+  const moments = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "short", timeZone: "UTC" });
+  const made: Wording = {
+    lang: language,
+    dir: directionOf(language),
+    t: (key, values) => say(language, text(key, values)),
+    say: (words) => say(language, words),
+    rich(key, values = {}, tags = {}) {
+      const marked: Record<string, string | number> = {};
+      for (const [name, value] of Object.entries(values)) {
+        marked[name] = typeof value === "number" ? value : `${OPEN}${say(language, value).replace(MARKS, "")}${CLOSE}`;
+      }
+      const html = escapeHtml(say(language, text(key, marked)));
+      return html.replace(PLACE_OR_TAG, (_match, value: string | undefined, closing: string, name: string) => {
+        if (value !== undefined) return `<bdi>${value}</bdi>`;
+        const pair = tags[name];
+        if (pair === undefined) throw new TypeError(`the text "${key}" has <${name}>, for which the template gives no markup`);
+        return closing === "" ? pair[0] : pair[1];
+      });
+    },
+    day: (date) => days.format(date),
+    moment: (date) => `${moments.format(date)} UTC`,
+  };
+  wordings.set(language, made);
+  return made;
+}
+
+const wordings = new Map<Language, Wording>();
+
+/**
+ * Escapes for HTML text and quoted attributes. `undefined` is a mistake in a template or its model, never an empty string.
+ * @throws {TypeError} on undefined and null
+ */
+export function escapeHtml(value: unknown): string {
+  if (value === undefined || value === null) throw new TypeError("a template prints a value that its model does not have");
+  return String(value).replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
+}
