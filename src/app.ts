@@ -5,6 +5,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { fileURLToPath } from "node:url";
 import Koa, { type Context } from "koa";
 import type { Provider } from "oidc-provider";
+import { accountPages } from "./account-pages/account-pages.ts";
 import type { Account } from "./accounts/account.ts";
 import { claimsFor } from "./accounts/account-claims.ts";
 import { createAccountRoutes } from "./accounts/account-routes.ts";
@@ -30,6 +31,7 @@ import { createConsents } from "./interactions/consent.ts";
 import { enginePages } from "./interactions/engine-pages.ts";
 import { interactionRoutes } from "./interactions/interaction-routes.ts";
 import { OWN_CLIENT_ID, ownClient, ownPages } from "./interactions/own-pages.ts";
+import { ownSessionReader } from "./interactions/own-session.ts";
 import { userCodeThrottle } from "./interactions/user-code-throttle.ts";
 import { earlierKeys, publicJwks, signingJwks } from "./keys/jwks.ts";
 import { createTokenVerifier } from "./keys/key-set.ts";
@@ -55,7 +57,6 @@ import { StatusLists } from "./tokens/status-lists.ts";
 import { StatusPlaces } from "./tokens/status-places.ts";
 
 const VIEWS = fileURLToPath(new URL("../views/", import.meta.url));
-const BRAND = { name: "Grantor" };
 
 export interface App {
   handle(request: IncomingMessage, response: ServerResponse): void;
@@ -71,7 +72,7 @@ export async function createApp(config: Config, secrets: Secrets, services: Serv
   const cookieKeys = new PreparedKeygrip(deriveKeys(secrets, "grantor/cookies"));
   const assets = loadAssets(`${VIEWS}assets`);
   const forms = createForms({ issuer, https, keys: deriveKeys(secrets, "grantor/forms") });
-  const render = createRenderer({ views: VIEWS, issuer, brand: BRAND, assets, csrfToken: forms.token });
+  const render = createRenderer({ views: VIEWS, issuer, brand: config.brand, assets, csrfToken: forms.token });
   const health = new Health({
     onChange: (name, state, reason) => log[state === "up" ? "info" : "error"]({ err: reason }, `${name} is ${state}`),
   });
@@ -261,19 +262,23 @@ export async function createApp(config: Config, secrets: Secrets, services: Serv
     onDecision: (ctx, { accountId, clientId, allowed }) =>
       audit.record({ event: "consent", outcome: allowed ? "success" : "failure", actor: accountId, accountId, clientId, ...facts(ctx) }),
   });
-  const own = ownPages({
-    issuer,
-    provider: () => engine.provider,
-    render,
-    verifyForm: forms.verifyForm,
-    accounts,
-    consents,
-    clients,
-    findResource: (audience) => resources.find(audience),
-    endConsent: (accountId, clientId) => endings.endConsent(accountId, clientId),
-    onWithdraw: (ctx, accountId, clientId) =>
-      audit.record({ event: "consent.withdrawn", outcome: "success", actor: accountId, accountId, clientId, ...facts(ctx) }),
-    offersSignUp: config.signUp === "open",
+  const ownSession = ownSessionReader(() => engine.provider, accounts);
+  const own = ownPages({ issuer, render, ownSession, offersSignUp: config.signUp === "open" });
+  const account = accountPages({
+    frame: {
+      render,
+      verifyForm: forms.verifyForm,
+      ownSession,
+      recentSignIn: config.recentSignIn,
+      onEvent: (ctx, accountId, event) => audit.record({ outcome: "success", ...event, actor: accountId, accountId, ...facts(ctx) }),
+    },
+    applications: {
+      issuer,
+      consents,
+      clients,
+      findResource: (audience) => resources.find(audience),
+      endConsent: (accountId, clientId) => endings.endConsent(accountId, clientId),
+    },
   });
   const joining = createAccountRoutes({
     people,
@@ -287,7 +292,7 @@ export async function createApp(config: Config, secrets: Secrets, services: Serv
   const apps = inspectorPages({ render, keys: () => keys.list(), jwks: ENGINE_ROUTES.jwks });
   for (const middleware of host) site.use(middleware);
   site.use(healthRoutes(health)).use(assets.serve).use(commit);
-  for (const router of [interactions, own, joining, apps]) site.use(router.routes()).use(router.allowedMethods());
+  for (const router of [interactions, own, account, joining, apps]) site.use(router.routes()).use(router.allowedMethods());
   const siteHandle = site.callback();
 
   return {

@@ -1,4 +1,5 @@
 import type { Config } from "../config.ts";
+import type { Letterhead } from "../mail/letter.ts";
 import { createMailer, type Mailer } from "../mail/mailer.ts";
 import type { Logger } from "../observability/logger.ts";
 import { deriveKeys, type Secrets } from "../secrets.ts";
@@ -13,6 +14,7 @@ import { createKnownDevices, type KnownDevices } from "./known-devices.ts";
 import { createOneTimeTokens } from "./one-time-tokens.ts";
 import { createPasswords, type Passwords } from "./passwords.ts";
 import { createRoles, type Roles } from "./roles.ts";
+import { createSecurityNotices, type SecurityNotices } from "./security-notices.ts";
 import { createSignUp, type SignUp } from "./sign-up.ts";
 import { sweepAccounts } from "./sweep.ts";
 import { createThrottle, type Throttle, type ThrottleStore } from "./throttle.ts";
@@ -33,20 +35,20 @@ export interface People {
   readonly devices: KnownDevices;
   readonly interactionState: InteractionState;
   readonly mailer: Mailer;
+  readonly letterhead: Letterhead;
+  readonly notices: SecurityNotices;
   readonly throttle: Throttle;
   /** Waits a few seconds for mail that is on its way. Comes before the database is closed. */
   close(): Promise<void>;
 }
 
 export interface PeopleOptions {
-  config: Pick<Config, "issuer" | "loopback" | "dataDir" | "mailFrom" | "signUp">;
+  config: Pick<Config, "issuer" | "brand" | "loopback" | "dataDir" | "mailFrom" | "signUp">;
   secrets: Secrets;
   database: Pick<Database, "prisma" | "pool">;
   feed: ChangeFeed;
   /** Where guesses are counted; the database without it. */
   redis?: Extract<ThrottleStore, { redis: unknown }>["redis"] | undefined;
-  /** The operator's name, in mails. */
-  brand?: string;
   log: Logger;
   /** Milliseconds since the epoch. */
   now?: () => number;
@@ -56,7 +58,7 @@ export function createPeople(options: PeopleOptions): People {
   const { config, secrets, database, feed, redis, log, now = Date.now } = options;
   const { prisma } = database;
   const [throttleKey] = deriveKeys(secrets, "grantor/throttle");
-  const letterhead = { issuer: config.issuer, brand: options.brand ?? "Grantor" };
+  const letterhead = { issuer: config.issuer, brand: config.brand.name };
 
   const accounts = createAccountStore(prisma, feed, now);
   const roles = createRoles(prisma, feed);
@@ -83,6 +85,8 @@ export function createPeople(options: PeopleOptions): People {
     devices,
     interactionState: createInteractionState(deriveKeys(secrets, "grantor/interaction-state")),
     mailer,
+    letterhead,
+    notices: createSecurityNotices(mailer, letterhead, now),
     throttle,
     async close() {
       clearInterval(sweeper);

@@ -32,6 +32,15 @@ export interface FormErrors {
   fields?: Readonly<Record<string, Words>> | undefined;
 }
 
+/** What every page below `/account` knows. */
+export interface AccountPage {
+  person: PersonView;
+  /** The pages of the account that there are here, the one that is shown among them. */
+  sections: readonly { path: string; label: Words; current: boolean }[];
+  /** What was done on the page before. */
+  notice?: Words | undefined;
+}
+
 /** A form: where it goes and what it carries along. The forgery token is added by the template, unless `hidden` has the engine's `xsrf`. */
 export interface FormView {
   action: string;
@@ -73,12 +82,18 @@ export interface PageModels {
     client?: ClientView | undefined;
     /** Filled in: from `login_hint`, or what was typed before. */
     email?: string | undefined;
+    /** Whether "keep me signed in" was chosen. */
+    keep?: boolean | undefined;
+    /** Where a passkey is asked for, and where its answer is posted to. */
+    passkey?: { options: string; action: string } | undefined;
+    /** Other providers at which the person may sign in; each is a form that posts to its action. */
+    providers?: readonly { name: string; action: string }[] | undefined;
     signUp?: string | undefined;
     resetPassword?: string | undefined;
     /** Where a post gives up and goes back to the application; the forgery token is added. */
     cancel?: string | undefined;
     /** Good news from the step before, such as a verified address. */
-    notice?: string | undefined;
+    notice?: Words | undefined;
   };
   "sign-up": FormView & {
     client?: ClientView | undefined;
@@ -135,14 +150,9 @@ export interface PageModels {
   };
   /** `keys`: all signing keys, revoked ones too; `jwks`: the path of those that are published. */
   inspector: { jwks: string; keys: readonly { kid: string; alg: string; state: string }[] };
+  "account/overview": AccountPage & { emailVerified: boolean; roles: readonly string[]; signOut: string };
   /** The form takes back what was allowed to an application, named by `client_id`. */
-  account: FormView & {
-    person: PersonView;
-    emailVerified: boolean;
-    roles: readonly string[];
-    signOut: string;
-    applications: readonly ConnectedApplication[];
-  };
+  "account/applications": AccountPage & FormView & { applications: readonly ConnectedApplication[] };
 }
 
 export type View = keyof PageModels;

@@ -44,14 +44,15 @@ const POLICIES: Partial<Record<View, PagePolicy>> = {
   inspector: { ...OWN_PAGE, fetches: true },
 };
 
+/** Templates by their names: the path below the directory, without `.ejs`. */
 function compileAll(directory: string): Map<string, Template> {
   const templates = new Map<string, Template>();
-  for (const entry of readdirSync(directory, { withFileTypes: true })) {
-    if (!entry.isFile() || !entry.name.endsWith(".ejs")) continue;
-    const filename = join(directory, entry.name);
+  for (const file of readdirSync(directory, { recursive: true, encoding: "utf8" })) {
+    if (!file.endsWith(".ejs")) continue;
+    const filename = join(directory, file);
     const source = readFileSync(filename, "utf8");
     templates.set(
-      entry.name.slice(0, -".ejs".length),
+      file.slice(0, -".ejs".length).replaceAll("\\", "/"),
       ejs.compile(source, { filename, strict: true, localsName: "page", escape: escapeHtml }),
     );
   }
@@ -71,7 +72,6 @@ function pick(templates: Map<string, Template>, name: string): Template {
 export function createRenderer(options: RendererOptions): Render {
   const { issuer, brand, assets } = options;
   const pages = compileAll(options.views);
-  const parts = compileAll(join(options.views, "parts"));
   const layout = pick(pages, "layout");
   const constant = {
     brand,
@@ -98,7 +98,7 @@ export function createRenderer(options: RendererOptions): Render {
       csrf: () => options.csrfToken(ctx),
       nonce: pageNonce(ctx),
       /** A piece of a page, from `parts/`, with facts of its own. */
-      part: (name: string, facts: object): string => pick(parts, name)({ ...shared, ...facts }),
+      part: (name: string, facts: object): string => pick(pages, `parts/${name}`)({ ...shared, ...facts }),
     };
     const body = pick(pages, view)({ ...shared, ...model });
     if (title === undefined) throw new Error(`the view "${view}" sets no title`);

@@ -9,12 +9,12 @@ import type { Authentication } from "../accounts/authentication.ts";
 import type { DeviceCookie } from "../accounts/device-cookie-middleware.ts";
 import type { InteractionState } from "../accounts/interaction-state.ts";
 import { HttpProblem } from "../http/errors.ts";
+import { useUiLocales } from "../http/language.ts";
 import type { FormErrors } from "../http/pages.ts";
 import type { Render } from "../http/rendering.ts";
 import { askingClient, clientView, type NamedClient } from "./client-view.ts";
 import type { Consents } from "./consent.ts";
-
-type Interaction = Awaited<ReturnType<Provider["interactionDetails"]>>;
+import { createSignIns, type Interaction } from "./sign-in.ts";
 
 export interface InteractionOptions {
   /** The engine of this moment. */
@@ -33,11 +33,9 @@ export interface InteractionOptions {
   onDecision(ctx: Context, decision: { accountId: string; clientId: string; allowed: boolean }): void;
 }
 
-/** How a person signed in with a password alone. */
-const PASSWORD_ACR = "urn:grantor:acr:password";
-
 export function interactionRoutes(options: InteractionOptions): Router {
   const { render, verifyForm, accounts, authentication, consents, deviceCookie } = options;
+  const signIns = createSignIns({ finish });
   const router = new Router();
   router.use(accountErrors());
 
@@ -74,6 +72,7 @@ export function interactionRoutes(options: InteractionOptions): Router {
       const interaction = await options.provider().interactionDetails(ctx.req, ctx.res);
       // The cookie says which interaction this browser is in; the address must agree, or another tab's link was followed.
       if (interaction.uid !== ctx.params.uid) throw new errors.SessionNotFound("interaction and address differ");
+      useUiLocales(ctx, interaction.params.ui_locales);
       return interaction;
     } catch (cause) {
       if (!(cause instanceof errors.SessionNotFound)) throw cause;
@@ -90,7 +89,11 @@ export function interactionRoutes(options: InteractionOptions): Router {
     }
   }
 
-  async function showSignIn(ctx: Context, interaction: Interaction, retry: { email?: string; errors?: FormErrors }): Promise<void> {
+  async function showSignIn(
+    ctx: Context,
+    interaction: Interaction,
+    retry: { email?: string; keep?: boolean; errors?: FormErrors },
+  ): Promise<void> {
     const path = `/interaction/${interaction.uid}`;
     const hint = interaction.params.login_hint;
     const signUp = options.offersSignUp
@@ -101,6 +104,7 @@ export function interactionRoutes(options: InteractionOptions): Router {
       cancel: `${path}/cancel`,
       client: askingClient(await clientOf(interaction)),
       email: retry.email ?? (typeof hint === "string" && hint.includes("@") && hint.length <= 254 ? hint : undefined),
+      keep: retry.keep ?? false,
       errors: retry.errors,
       signUp,
     });
@@ -108,6 +112,7 @@ export function interactionRoutes(options: InteractionOptions): Router {
 
   async function signIn(ctx: Context, interaction: Interaction, form: Record<string, string>): Promise<void> {
     const { email = "", password = "" } = form;
+    const keep = form.keep === "yes";
     const clientId = interaction.params.client_id as string | undefined;
     if (email.trim() === "" || password === "") {
       ctx.status = 400;
@@ -115,7 +120,7 @@ export function interactionRoutes(options: InteractionOptions): Router {
         ...(email.trim() === "" && { email: "Enter your e-mail address." }),
         ...(password === "" && { password: "Enter your password." }),
       };
-      return showSignIn(ctx, interaction, { email, errors: { fields } });
+      return showSignIn(ctx, interaction, { email, keep, errors: { fields } });
     }
     try {
       const result = await authentication.signInWithPassword({
@@ -128,16 +133,16 @@ export function interactionRoutes(options: InteractionOptions): Router {
       options.onSignIn(ctx, { accountId: result.ok ? result.account.id : result.accountId, clientId, outcome });
       if (!result.ok) {
         ctx.status = 401;
-        return showSignIn(ctx, interaction, { email, errors: { form: result.message } });
+        return showSignIn(ctx, interaction, { email, keep, errors: { form: result.message } });
       }
       deviceCookie.write(ctx, result.device);
-      await finish(ctx, { login: { accountId: result.account.id, amr: [...result.amr], acr: PASSWORD_ACR, remember: true } });
+      await signIns.proceed(ctx, interaction, { account: result.account, amr: result.amr, keep });
     } catch (error) {
       if (!(error instanceof AccountError) || error.status !== 429) throw error;
       options.onSignIn(ctx, { accountId: undefined, clientId, outcome: error.code });
       ctx.status = error.status;
       ctx.set(error.headers);
-      return showSignIn(ctx, interaction, { email, errors: { form: error.message } });
+      return showSignIn(ctx, interaction, { email, keep, errors: { form: error.words } });
     }
   }
 

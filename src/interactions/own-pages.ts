@@ -1,13 +1,9 @@
-/** People's own entry and exit: `/`, `/sign-in`, `/sign-out`, `/account`. Signing in goes through `/oauth/authorize` like everybody's. */
+/** People's own entry and exit: `/`, `/sign-in`, `/sign-out`. Signing in goes through `/oauth/authorize` like everybody's. */
 import { createHash, randomBytes } from "node:crypto";
 import Router from "@koa/router";
-import type { Context, Middleware } from "koa";
-import type { Provider } from "oidc-provider";
-import type { Account, AccountStore } from "../accounts/account-store.ts";
-import type { ConsentStore } from "../accounts/consent-store.ts";
-import type { ClientStore } from "../clients/client-store.ts";
+import type { Context } from "koa";
 import type { Render } from "../http/rendering.ts";
-import { type DescribedResource, describeScopes } from "./scope-words.ts";
+import { ownPath, type ReadOwnSession } from "./own-session.ts";
 
 /** The client that stands for people's own pages. It asks for nothing but a session, and never redeems its codes. */
 export const OWN_CLIENT_ID = "grantor-account";
@@ -30,37 +26,32 @@ export const ownClient = (issuer: string): Record<string, unknown> => ({
 
 export interface OwnPagesOptions {
   issuer: string;
-  provider(): Provider;
   render: Render;
-  verifyForm: Middleware;
-  accounts: Pick<AccountStore, "find">;
-  consents: Pick<ConsentStore, "list" | "withdraw">;
-  clients: Pick<ClientStore, "find">;
-  findResource(audience: string): Promise<DescribedResource | undefined>;
-  /** Ends the grants that a person gave to an application. */
-  endConsent(accountId: string, clientId: string): Promise<void>;
-  onWithdraw(ctx: Context, accountId: string, clientId: string): void;
+  ownSession: ReadOwnSession;
   offersSignUp: boolean;
 }
 
 export function ownPages(options: OwnPagesOptions): Router {
-  const { issuer, render, verifyForm } = options;
+  const { issuer, render, ownSession } = options;
   const router = new Router();
 
   router.get("/", async (ctx) => {
-    const account = await signedIn(ctx);
+    const session = await ownSession(ctx);
     render(ctx, "home", {
       signIn: "/sign-in",
       signUp: options.offersSignUp ? "/sign-up" : undefined,
-      account: account && "/account",
+      account: session && "/account",
       metadata: "/.well-known/openid-configuration",
       jwks: "/.well-known/jwks.json",
       inspector: "/apps/inspector",
     });
   });
 
+  // `return_to`: a page of ours. `fresh`: whoever is signed in does it again.
   router.get("/sign-in", async (ctx) => {
-    if ((await signedIn(ctx)) !== undefined) return seeOther(ctx, "/account");
+    const returnTo = ownPath(ctx.query.return_to);
+    const fresh = ctx.query.fresh === "1";
+    if (!fresh && (await ownSession(ctx)) !== undefined) return seeOther(ctx, returnTo);
     // OAuth 2.1 asks for PKCE of every client; this one throws the verifier away, and with it the use of the code.
     const challenge = createHash("sha256").update(randomBytes(32)).digest("base64url");
     const query = new URLSearchParams({
@@ -70,64 +61,22 @@ export function ownPages(options: OwnPagesOptions): Router {
       redirect_uri: `${issuer}${CALLBACK}`,
       code_challenge: challenge,
       code_challenge_method: "S256",
+      state: returnTo,
+      ...(fresh && { prompt: "login" }),
+      ...(typeof ctx.query.ui_locales === "string" && { ui_locales: ctx.query.ui_locales }),
     });
     seeOther(ctx, `/oauth/authorize?${query}`);
   });
 
   // The session is what was wanted. A cancelled sign-in comes here as well.
-  router.get(CALLBACK, async (ctx) => seeOther(ctx, (await signedIn(ctx)) === undefined ? "/" : "/account"));
+  router.get(CALLBACK, async (ctx) => seeOther(ctx, (await ownSession(ctx)) === undefined ? "/" : ownPath(ctx.query.state)));
 
   router.get("/sign-out", (ctx) => {
     seeOther(ctx, `/oauth/logout?${new URLSearchParams({ client_id: OWN_CLIENT_ID, post_logout_redirect_uri: `${issuer}/` })}`);
   });
 
-  router.get("/account", async (ctx) => {
-    const account = await signedIn(ctx);
-    if (account === undefined) return seeOther(ctx, "/sign-in");
-    render(ctx, "account", {
-      action: "/account/applications/remove",
-      person: { email: account.email, name: account.name },
-      emailVerified: account.emailVerified,
-      roles: account.roles,
-      signOut: "/sign-out",
-      applications: await applicationsOf(account),
-    });
-  });
-
-  router.post("/account/applications/remove", verifyForm, async (ctx) => {
-    const account = await signedIn(ctx);
-    const clientId = ctx.state.form?.client_id;
-    if (account !== undefined && clientId !== undefined && (await options.consents.withdraw(account.id, clientId))) {
-      await options.endConsent(account.id, clientId);
-      options.onWithdraw(ctx, account.id, clientId);
-    }
-    seeOther(ctx, "/account");
-  });
-
   return router;
-
-  async function signedIn(ctx: Context): Promise<Account | undefined> {
-    const { accountId } = await options.provider().Session.get(ctx as never);
-    const account = accountId === undefined ? undefined : await options.accounts.find(accountId);
-    return account?.disabledAt === undefined ? account : undefined;
-  }
-
-  async function applicationsOf(account: Account) {
-    const consents = await options.consents.list(account.id);
-    return Promise.all(
-      consents.map(async ({ clientId, createdAt, openid, resources }) => {
-        const client = await options.clients.find(clientId);
-        // At the issuer itself, the scopes are those of the person's own data.
-        const { [issuer]: _own, ...others } = resources;
-        const groups = await describeScopes(openid.split(" "), listed(others), options.findResource);
-        return { clientId, name: client?.metadata.client_name ?? clientId, since: createdAt, groups };
-      }),
-    );
-  }
 }
-
-const listed = (resources: Readonly<Record<string, string>>): Record<string, string[]> =>
-  Object.fromEntries(Object.entries(resources).map(([audience, scopes]) => [audience, scopes.split(" ").filter(Boolean)]));
 
 function seeOther(ctx: Context, location: string): void {
   ctx.redirect(location);

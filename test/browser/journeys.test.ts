@@ -117,9 +117,12 @@ describeJourneys("sign-in, consent, account and sign-out", (journey) => {
 
     await visitor.page.goto(`${grantor.url}/account`);
     await visitor.at("Your account");
+    await visitor.follow("Connected applications");
+    await visitor.at("Connected applications");
     expect(await visitor.words()).toContain("Sunny Photo Prints");
     await visitor.press("Remove its access (Sunny Photo Prints)");
     await visitor.page.getByText("You have not allowed any application to use your account.").waitFor();
+    await visitor.follow("Overview");
     await visitor.at("Your account");
     expect((await userinfo(grantor, tokens.access_token)).status).toBe(401);
     expect((await refresh(grantor, client, tokens.refresh_token as string)).status).toBe(400);

@@ -77,7 +77,11 @@ describe("every page", () => {
       // Nothing is wider than the screen, and what can be pressed is large enough for a finger.
       const layout = await page.evaluate(() => ({
         overflow: document.documentElement.scrollWidth - document.documentElement.clientWidth,
-        small: [...document.querySelectorAll("button, input:not([type=hidden]), .others a, .button, .brand a")]
+        small: [
+          ...document.querySelectorAll(
+            "button, input:not([type=hidden], [type=checkbox], [type=radio]), .checkbox label, .others a, .sections a, .button, .brand a",
+          ),
+        ]
           .map((element) => ({ text: element.textContent || element.getAttribute("name"), height: element.getBoundingClientRect().height }))
           .filter(({ height }) => height < 44),
       }));
@@ -103,6 +107,7 @@ test("errors stand beside their field, are described by it and lead to it", asyn
 
 test("by keyboard alone: type, tab and press Enter", async () => {
   const { page } = await open("login-plain");
+  await page.waitForFunction(() => document.activeElement?.getAttribute("name") === "email");
   await page.keyboard.type("ada@example.org");
   await page.keyboard.press("Tab");
   await page.keyboard.type("a password of words");

@@ -99,8 +99,8 @@ describeJourneys("trouble", (journey) => {
     expect((await journey.arrival(second)).parameters.get("code")).toBeTruthy();
     await journey.begin(first, photos);
     await journey.arrival(first);
-    await first.page.goto(`${journey.grantor.url}/account`);
-    await first.at("Your account");
+    await first.page.goto(`${journey.grantor.url}/account/applications`);
+    await first.at("Connected applications");
     for (const name of ["Sunny Photo Prints", "Night Radio"]) expect(await first.words()).toContain(name);
   });
 

@@ -105,7 +105,7 @@ async function prepareEndings(grantor: Grantor): Promise<{ endings: Ending[]; un
     {
       name: "a withdrawn consent",
       async end() {
-        const page = await consent.agent.open(`${url}/account`);
+        const page = await consent.agent.open(`${url}/account/applications`);
         const form = page.forms.findIndex(({ fields }) => fields.client_id === consent.client.client_id);
         expect((await consent.agent.submit(page, {}, form)).status).toBe(200);
       },

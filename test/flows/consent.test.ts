@@ -293,7 +293,7 @@ describeFlows("sign-in and consent", (flow) => {
     const { agent, tokens } = await signIn(flow.grantor, client, person);
     const laptop = await signIn(flow.grantor, client, person);
     const kept = await signIn(flow.grantor, other, person, { agent });
-    const page = await agent.open(`${flow.grantor.url}/account`);
+    const page = await agent.open(`${flow.grantor.url}/account/applications`);
     const form = page.forms.findIndex(({ fields }) => fields.client_id === client.client_id);
     await agent.submit(page, {}, form);
     for (const each of [tokens, laptop.tokens]) {

@@ -22,6 +22,13 @@ const long: ClientView = {
   verified: false,
 };
 const person = { email: "ada@example.org", name: "Ada Lovelace" };
+const accountPage = {
+  person,
+  sections: [
+    { path: "/account", label: "Overview", current: true },
+    { path: "/account/applications", label: "Connected applications", current: false },
+  ],
+};
 const own = {
   openid: [
     { scope: "openid", description: "know who you are (an identifier, not your password)" },
@@ -170,18 +177,14 @@ export const samples: Record<string, Sample> = {
       code: "invalid_request",
     },
   },
-  account: {
-    view: "account",
-    model: { action: "/account", person, emailVerified: false, roles: ["admin", "auditor"], signOut: "/sign-out", applications: [] },
-  },
+  account: { view: "account/overview", model: { ...accountPage, emailVerified: false, roles: ["admin", "auditor"], signOut: "/sign-out" } },
+  "account-applications": { view: "account/applications", model: { ...accountPage, action: "/account", applications: [] } },
   "account-connected": {
-    view: "account",
+    view: "account/applications",
     model: {
+      ...accountPage,
+      notice: "The application's access was taken back.",
       action: "/account",
-      person,
-      emailVerified: true,
-      roles: [],
-      signOut: "/sign-out",
       applications: [
         { clientId: "a", name: client.name, since: new Date("2026-03-01"), groups: [{ scopes: own.openid }, photos] },
         { clientId: "b", name: long.name, since: new Date("2026-04-01"), groups: [{ scopes: own.openid }] },

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { Redis } from "ioredis";
 import { pino } from "pino";
 import { createPeople, type People, type PeopleOptions } from "../../src/accounts/people.ts";
+import { loadConfig } from "../../src/config.ts";
 import { openChangeFeed } from "../../src/storage/change-feed.ts";
 import { type Database, openDatabase } from "../../src/storage/database.ts";
 import { TEST_SECRET_KEY } from "./secret-key.ts";
@@ -45,6 +46,7 @@ export async function openPeople(
   const people = createPeople({
     config: {
       issuer: "http://localhost:3000",
+      brand: loadConfig({}).brand,
       loopback: true,
       dataDir: dir.path,
       mailFrom: "Grantor <no-reply@localhost>",
