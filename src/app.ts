@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 import Koa, { type Context } from "koa";
 import type { Provider } from "oidc-provider";
 import { accountPages } from "./account-pages/account-pages.ts";
-import type { Account } from "./accounts/account.ts";
+import { type Account, isUsable } from "./accounts/account.ts";
 import { claimsFor } from "./accounts/account-claims.ts";
 import { createAccountRoutes } from "./accounts/account-routes.ts";
 import { createDeviceCookie } from "./accounts/device-cookie-middleware.ts";
@@ -171,7 +171,7 @@ export async function createApp(config: Config, secrets: Secrets, services: Serv
     },
     async findPerson(id) {
       const account = await accounts.find(id);
-      if (account === undefined || account.disabledAt !== undefined || !account.emailVerified) return undefined;
+      if (account === undefined || !isUsable(account) || !account.emailVerified) return undefined;
       return { id: account.id, roles: account.roles, claims: (scopes) => claimsFor(account, scopes) };
     },
     findConsent: (accountId, clientId) => consents.find(accountId, clientId),

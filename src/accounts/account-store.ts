@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { text } from "../i18n/messages.ts";
 import type { ChangeFeed } from "../storage/change-feed.ts";
 import { Prisma, type PrismaClient } from "../storage/generated/client.ts";
 import { createLookupCache } from "../storage/lookup-cache.ts";
@@ -48,7 +49,7 @@ export interface AccountChanges {
 }
 
 export interface AccountStore {
-  /** From the cache when it is warm; `undefined` when there is no such account. A disabled account is found: look at `disabledAt`. */
+  /** From the cache when it is warm; `undefined` when there is no such account. One that may not be used is found as well: ask `isUsable`. */
   find(id: string): Promise<Account | undefined>;
   /** By an address in any spelling. */
   findByEmail(email: string): Promise<Account | undefined>;
@@ -213,8 +214,10 @@ export function createAccountStore(prisma: PrismaClient, feed: ChangeFeed, now: 
     },
     async holdsAnyone(role) {
       return (
-        (await prisma.accountRole.findFirst({ where: { roleName: role, account: { disabledAt: null } }, select: { accountId: true } })) !==
-        null
+        (await prisma.accountRole.findFirst({
+          where: { roleName: role, account: { disabledAt: null, deleteAt: null } },
+          select: { accountId: true },
+        })) !== null
       );
     },
     changed,
@@ -241,7 +244,7 @@ export function checkDetails(details: {
 }): Fault[] {
   const tooLong = (details.name?.length ?? 0) > MAX_NAME_LENGTH;
   return [
-    ...(tooLong ? [{ field: "name", message: `Enter a name of at most ${MAX_NAME_LENGTH} characters.` }] : []),
+    ...(tooLong ? [{ field: "name", message: text("faults:name_long", { count: MAX_NAME_LENGTH }) }] : []),
     ...refusedClaims(details.claims ?? {}).map((name) => ({
       field: "claims",
       message: `The claim "${name}" is not known or has the wrong type.`,
@@ -275,6 +278,7 @@ function fromStored(stored: Stored | null): Account | undefined {
     ...(stored.name === null ? {} : { name: stored.name }),
     claims: stored.claims as Record<string, unknown>,
     ...(stored.disabledAt === null ? {} : { disabledAt: stored.disabledAt }),
+    ...(stored.deleteAt === null ? {} : { deleteAt: stored.deleteAt }),
     createdAt: stored.createdAt,
     updatedAt: stored.updatedAt,
     roles,
@@ -284,8 +288,7 @@ function fromStored(stored: Stored | null): Account | undefined {
 
 function translate(error: unknown): never {
   if (error instanceof Prisma.PrismaClientKnownRequestError) {
-    if (error.code === "P2002")
-      throw new AccountError("email_taken", "There is already an account with this e-mail address.", { cause: error });
+    if (error.code === "P2002") throw new AccountError("email_taken", text("faults:email_taken"), { cause: error });
     if (error.code === "P2025") throw new AccountError("not_found", "There is no such account.", { cause: error });
   }
   throw error;

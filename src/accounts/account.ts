@@ -8,9 +8,14 @@ export interface Account {
   /** Further standard claims (OIDC Core §5.1). */
   readonly claims: Readonly<Record<string, unknown>>;
   readonly disabledAt?: Date;
+  /** Its owner has asked for its deletion, which comes then; until then they may sign in for nothing but to call it off. */
+  readonly deleteAt?: Date;
   readonly createdAt: Date;
   readonly updatedAt: Date;
   readonly roles: readonly string[];
   /** Scopes that the roles permit, each once. */
   readonly permissions: readonly string[];
 }
+
+/** Whether its owner may use it: tokens, sessions and pages are for such accounts alone. */
+export const isUsable = (account: Account): boolean => account.disabledAt === undefined && account.deleteAt === undefined;

@@ -188,6 +188,7 @@ function toJson(account: Account): Record<string, unknown> {
     roles: account.roles,
     disabled: account.disabledAt !== undefined,
     ...(account.disabledAt !== undefined && { disabled_at: numericDate(account.disabledAt) }),
+    ...(account.deleteAt !== undefined && { delete_at: numericDate(account.deleteAt) }),
     created_at: numericDate(account.createdAt),
     updated_at: numericDate(account.updatedAt),
   };
@@ -203,13 +204,15 @@ function answer(account: Account): Answer {
       ["roles", account.roles.join(" ")],
       ["state", stateOf(account)],
       ["disabled", time(account.disabledAt)],
+      ["deleted on", time(account.deleteAt)],
       ["created", time(account.createdAt)],
       ["changed", time(account.updatedAt)],
     ]),
   };
 }
 
-function stateOf({ disabledAt, emailVerified }: Account): string {
+function stateOf({ disabledAt, deleteAt, emailVerified }: Account): string {
   if (disabledAt !== undefined) return "disabled";
+  if (deleteAt !== undefined) return "to be deleted";
   return emailVerified ? "active" : "unverified";
 }

@@ -1,7 +1,8 @@
 /** The browser's session as our own pages see it: who is signed in, since when, and how. */
 import type { Context } from "koa";
 import type { Provider } from "oidc-provider";
-import type { Account, AccountStore } from "../accounts/account-store.ts";
+import { type Account, isUsable } from "../accounts/account.ts";
+import type { AccountStore } from "../accounts/account-store.ts";
 
 export interface OwnSession {
   readonly account: Account;
@@ -21,7 +22,7 @@ export function ownSessionReader(provider: () => Provider, accounts: Pick<Accoun
     const session = (await provider().Session.get(ctx as never)) as unknown as EngineSession;
     if (session.accountId === undefined) return undefined;
     const account = await accounts.find(session.accountId);
-    if (account === undefined || account.disabledAt !== undefined) return undefined;
+    if (account === undefined || !isUsable(account)) return undefined;
     return { account, uid: session.uid, signedInAt: session.loginTs ?? 0, acr: session.acr, amr: session.amr ?? [] };
   };
 }
