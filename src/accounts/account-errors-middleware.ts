@@ -1,12 +1,12 @@
 import type { Middleware } from "koa";
 import { HttpProblem } from "../http/errors.ts";
-import type { Words } from "../i18n/messages.ts";
+import { text, type Words } from "../i18n/messages.ts";
 import { AccountError, type AccountErrorCode } from "./account-error.ts";
 
 const TITLES: Partial<Record<AccountErrorCode, { title: Words; advice: Words }>> = {
-  link_invalid: { title: "This link does not work any more", advice: "Nothing was changed." },
-  sign_up_closed: { title: "Signing up is not open to everybody here", advice: "If you have an account, sign in." },
-  too_many_attempts: { title: "Too many tries", advice: "Nothing was changed." },
+  link_invalid: { title: text("errors:link_invalid.title"), advice: text("errors:nothing_changed") },
+  sign_up_closed: { title: text("errors:sign_up_closed.title"), advice: text("errors:sign_up_closed.advice") },
+  too_many_attempts: { title: text("errors:too_many_attempts.title"), advice: text("errors:nothing_changed") },
 };
 
 /** Gives what this room throws its place on the error page: heading, sentence, `Retry-After`. */

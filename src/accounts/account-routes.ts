@@ -5,6 +5,7 @@ import type { Forms } from "../http/forms.ts";
 import { languageOf } from "../http/language.ts";
 import type { ClientView, FormErrors } from "../http/pages.ts";
 import type { Render } from "../http/rendering.ts";
+import { text } from "../i18n/messages.ts";
 import { AccountError } from "./account-error.ts";
 import { accountErrors } from "./account-errors-middleware.ts";
 import { createDeviceCookie } from "./device-cookie-middleware.ts";
@@ -53,7 +54,7 @@ export function createAccountRoutes({ people, forms, render, https, loopback, ap
 
   async function confirmForm(ctx: Context, token: string, name?: string, errors?: FormErrors): Promise<void> {
     const found = await verification.describe(token, browserOf(ctx));
-    if (found === undefined) throw deadLink();
+    if (found === undefined) throw new AccountError("link_invalid", text("verification:link_dead"));
     render(ctx, "verify-email", {
       action: "/verify-email",
       hidden: { token },
@@ -149,8 +150,7 @@ export function createAccountRoutes({ people, forms, render, https, loopback, ap
 
   router.get("/bootstrap", async (ctx) => {
     const token = single(ctx.query.token) ?? "";
-    if (!(await bootstrap.isLive(token)))
-      throw deadLink("Restart the server for a new link, or use the command line to make an administrator.");
+    if (!(await bootstrap.isLive(token))) throw new AccountError("link_invalid", text("bootstrap:link_dead"));
     render(ctx, "bootstrap", { action: "/bootstrap", hidden: { token }, minimumPasswordLength: MIN_PASSWORD_LENGTH });
   });
 
@@ -188,10 +188,6 @@ function showBesideForm(ctx: Context, error: unknown): FormErrors {
   ctx.set(headers);
   if (faults.length === 0) return code === "email_taken" ? { fields: { email: words } } : { form: words };
   return { fields: Object.fromEntries(faults.map((fault) => [fault.field, fault.message])) };
-}
-
-function deadLink(what = "If you confirmed your address before, sign in; if not, sign up again."): AccountError {
-  return new AccountError("link_invalid", `This link was used already or is too old. ${what}`);
 }
 
 function single(value: string | string[] | undefined): string | undefined {

@@ -1,3 +1,4 @@
+import { text, type Words } from "../i18n/messages.ts";
 import type { Logger } from "../observability/logger.ts";
 import type { Account, AccountStore } from "./account-store.ts";
 import { checkEmail, normalizeEmail } from "./email-address.ts";
@@ -7,8 +8,7 @@ import type { Throttle } from "./throttle.ts";
 import type { Verification } from "./verification.ts";
 
 /** The one thing that a stranger hears, whatever the reason. */
-const REFUSAL =
-  "This e-mail address and password do not open an account. Check both; if you have just signed up, open the link in the newest mail from us first.";
+const REFUSAL = text("sign-in:refused");
 
 export interface PasswordSignIn {
   readonly email: string;
@@ -31,7 +31,7 @@ export type SignInResult =
   | {
       readonly ok: false;
       /** Safe to show: the same for every reason. */
-      readonly message: string;
+      readonly message: Words;
       /** For the log and the audit alone. */
       readonly reason: "unknown_account" | "wrong_password" | "unverified" | "disabled";
       /** For the log and the audit alone. */

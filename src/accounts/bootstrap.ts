@@ -1,3 +1,4 @@
+import { text } from "../i18n/messages.ts";
 import type { PrismaClient } from "../storage/generated/client.ts";
 import { AccountError, refuseFaults } from "./account-error.ts";
 import { type Account, type AccountStore, checkDetails, newAccountId, passwordLink, tidyName } from "./account-store.ts";
@@ -79,20 +80,20 @@ export function createBootstrap(options: {
       const secret = await passwords.hash(form.password);
       const id = await prisma.$transaction(async (tx) => {
         await tx.$executeRaw`SELECT pg_advisory_xact_lock(${LOCK})`;
-        const admin = await tx.accountRole.findFirst({ where: { roleName: ADMIN_ROLE, account: { disabledAt: null } } });
+        const admin = await tx.accountRole.findFirst({ where: { roleName: ADMIN_ROLE, account: { disabledAt: null, deleteAt: null } } });
         if (admin !== null || (await tokens.take("bootstrap-admin", form.token, tx)) === undefined) throw invalid();
         const there = await tx.account.findUnique({ where: { email } });
         if (there?.emailVerified === true) {
           throw new AccountError(
             "email_taken",
-            `${email} has an account already. Make it an administrator by "npm run -s grantor -- account update ${email} --admin", or take another address.`,
+            text("bootstrap:email_taken", { email, command: `npm run -s grantor -- account update ${email} --admin` }),
           );
         }
         // An unverified sign-up with the address is taken over, and what it said is void.
         const account = await tx.account.upsert({
           where: { email },
           create: { id: newAccountId(), email, name: name ?? null, emailVerified: true },
-          update: { name: name ?? null, emailVerified: true, disabledAt: null, claims: {} },
+          update: { name: name ?? null, emailVerified: true, disabledAt: null, deleteAt: null, claims: {} },
         });
         await tx.account.update({ where: { id: account.id }, data: { credentials: passwordLink(account.id, secret) } });
         await tokens.spendAll("verify-email", account.id, tx);
@@ -112,8 +113,5 @@ export function createBootstrap(options: {
 }
 
 function invalid(): AccountError {
-  return new AccountError(
-    "link_invalid",
-    "This link was used already, is too old, or an administrator exists by now. Restart the server for a new one, or sign in.",
-  );
+  return new AccountError("link_invalid", text("bootstrap:link_dead"));
 }

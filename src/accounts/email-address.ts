@@ -1,3 +1,4 @@
+import { text } from "../i18n/messages.ts";
 import type { Fault } from "./account-error.ts";
 
 /** RFC 5321 §4.5.3.1.3 less its two angle brackets. */
@@ -17,9 +18,9 @@ export function normalizeEmail(typed: string): string {
 
 /** Faults of a normalised address; empty when it can be used. */
 export function checkEmail(email: string): Fault[] {
-  if (email === "") return [{ field: "email", message: "Enter your e-mail address." }];
+  if (email === "") return [{ field: "email", message: text("faults:email_missing") }];
   if (email.length > MAX_LENGTH || !ADDRESS.test(email)) {
-    return [{ field: "email", message: "Enter an e-mail address such as name@example.com." }];
+    return [{ field: "email", message: text("faults:email_malformed") }];
   }
   return [];
 }

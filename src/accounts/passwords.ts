@@ -1,5 +1,6 @@
 import { availableParallelism } from "node:os";
 import { hash as argon2Hash, verify as argon2Verify, parseOptions } from "@node-rs/argon2";
+import { text } from "../i18n/messages.ts";
 import { AccountError, type Fault } from "./account-error.ts";
 
 /** NIST SP 800-63B-4 §3.1.1.2: 15 where the password stands alone. */
@@ -49,7 +50,7 @@ export function checkPassword(password: string): Fault[] {
     return [
       {
         field: "password",
-        message: `Choose a password of at least ${MIN_PASSWORD_LENGTH} characters. A few random words are easy to keep in mind.`,
+        message: text("faults:password_short", { count: MIN_PASSWORD_LENGTH }),
       },
     ];
   }
@@ -57,7 +58,7 @@ export function checkPassword(password: string): Fault[] {
 }
 
 function tooLong(): Fault {
-  return { field: "password", message: `Choose a password of at most ${MAX_PASSWORD_LENGTH} characters.` };
+  return { field: "password", message: text("faults:password_long", { count: MAX_PASSWORD_LENGTH }) };
 }
 
 /** Hashing and verification with bounded parallelism, off the event loop. */
@@ -111,7 +112,7 @@ function createSlots(concurrency: number, maxWaiting: number): { run<T>(work: ()
     async run(work) {
       if (running >= concurrency) {
         if (waiting.length >= maxWaiting) {
-          throw new AccountError("busy", "Too many people are signing in at this moment. Try again in a few seconds.", {
+          throw new AccountError("busy", text("errors:busy"), {
             retryAfter: BUSY_RETRY_SECONDS,
           });
         }

@@ -1,4 +1,5 @@
 import { LANGUAGES, type Language } from "../i18n/languages.ts";
+import { text, type Words } from "../i18n/messages.ts";
 import type { Letterhead } from "../mail/letter.ts";
 import type { Mailer } from "../mail/mailer.ts";
 import { AccountError, refuseFaults } from "./account-error.ts";
@@ -60,12 +61,12 @@ export function createSignUp(options: {
   const { policy, verification, tokens, passwords, throttle, mailer, letterhead, now = Date.now } = options;
 
   async function admit(invitation: string | undefined): Promise<{ email: string | undefined }> {
-    if (policy === "closed") throw closed("Nobody can sign up here by themselves. Ask whoever runs this server for an account.");
+    if (policy === "closed") throw closed(text("sign-up:closed"));
     if (policy === "open") return { email: undefined };
-    if (invitation === undefined) throw closed("Signing up needs an invitation here. Open the link in the mail that invites you.");
+    if (invitation === undefined) throw closed(text("sign-up:needs_invitation"));
     const live = await tokens.peek("invitation", invitation);
     if (live === undefined) {
-      throw new AccountError("link_invalid", "This invitation was used already or is too old. Ask whoever invited you for another one.");
+      throw new AccountError("link_invalid", text("sign-up:invitation_dead"));
     }
     return { email: String(live.data.email) };
   }
@@ -80,7 +81,7 @@ export function createSignUp(options: {
       const mismatch = invited !== undefined && invited !== email;
       refuseFaults([
         ...checkEmail(email),
-        ...(mismatch ? [{ field: "email", message: `This invitation is for ${invited}.` }] : []),
+        ...(mismatch ? [{ field: "email", message: text("faults:invitation_for", { email: invited }) }] : []),
         ...checkPassword(form.password),
         ...checkDetails({ name }),
       ]);
@@ -110,6 +111,6 @@ export function createSignUp(options: {
   };
 }
 
-function closed(message: string): AccountError {
+function closed(message: Words): AccountError {
   return new AccountError("sign_up_closed", message);
 }

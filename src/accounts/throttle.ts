@@ -3,6 +3,7 @@ import type { Cluster, Redis } from "ioredis";
 import ipaddr from "ipaddr.js";
 import type { Pool } from "pg";
 import { RateLimiterPostgres, RateLimiterRedis, RateLimiterRes } from "rate-limiter-flexible";
+import { text } from "../i18n/messages.ts";
 import { AccountError } from "./account-error.ts";
 
 const MINUTE = 60;
@@ -198,8 +199,9 @@ function networkOf(address: string): string {
 }
 
 function tooMany(seconds: number): AccountError {
-  const wait = seconds < 90 ? `${seconds} ${seconds === 1 ? "second" : "seconds"}` : `${Math.ceil(seconds / MINUTE)} minutes`;
-  return new AccountError("too_many_attempts", `There were too many tries. Wait ${wait}, then try again.`, { retryAfter: seconds });
+  const wait =
+    seconds < 90 ? text("errors:wait_seconds", { count: seconds }) : text("errors:wait_minutes", { count: Math.ceil(seconds / MINUTE) });
+  return new AccountError("too_many_attempts", text("errors:too_many_attempts.message", { wait }), { retryAfter: seconds });
 }
 
 async function guarded<T>(work: () => Promise<T>): Promise<T> {
@@ -207,7 +209,7 @@ async function guarded<T>(work: () => Promise<T>): Promise<T> {
     return await work();
   } catch (cause) {
     if (cause instanceof AccountError) throw cause;
-    throw new AccountError("unavailable", "This cannot be checked right now. Nothing is lost: try again in a few seconds.", {
+    throw new AccountError("unavailable", text("errors:cannot_check"), {
       cause,
       retryAfter: STORE_RETRY_SECONDS,
     });

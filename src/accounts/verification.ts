@@ -1,4 +1,5 @@
 import { LANGUAGES, type Language } from "../i18n/languages.ts";
+import { text } from "../i18n/messages.ts";
 import type { Letterhead } from "../mail/letter.ts";
 import type { Mailer } from "../mail/mailer.ts";
 import type { PrismaClient } from "../storage/generated/client.ts";
@@ -98,7 +99,7 @@ export function createVerification(options: {
         FROM found RETURNING purpose`;
       if (row !== undefined) return row.purpose === "verify-email";
     }
-    throw new AccountError("unavailable", "This could not be done right now. Try again in a few seconds.", { retryAfter: 2 });
+    throw new AccountError("unavailable", text("errors:try_again"), { retryAfter: 2 });
   }
 
   async function choose(password: string, name: string | undefined): Promise<Pick<Pending, "passwordHash" | "name">> {
@@ -178,8 +179,5 @@ const choosesPassword = (pending: Pending, browser: string | undefined): boolean
   pending.passwordHash !== undefined && !isFrom(pending, browser);
 
 function invalid(): AccountError {
-  return new AccountError(
-    "link_invalid",
-    "This link was used already or is too old. If you confirmed your address before, sign in; if not, sign up again.",
-  );
+  return new AccountError("link_invalid", text("verification:link_dead"));
 }
