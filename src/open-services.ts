@@ -8,6 +8,8 @@ import { createRegistrationTokens, type RegistrationTokens } from "./clients/reg
 import { sealResourceSecretsAgain } from "./clients/resource-secrets.ts";
 import { openResourceStore, type ResourceStore } from "./clients/resource-store.ts";
 import type { Config } from "./config.ts";
+import { createChallenges } from "./factors/challenges.ts";
+import { createPasskeys, type Passkeys } from "./factors/passkeys.ts";
 import { keyPolicy } from "./keys/key-schedule.ts";
 import { createTokenVerifier, type TokenVerifier } from "./keys/key-set.ts";
 import { type KeyStore, openKeyStore } from "./keys/signing-keys.ts";
@@ -36,6 +38,7 @@ export interface Services {
   readonly keys: KeyStore;
   readonly tokenVerifier: TokenVerifier;
   readonly people: People;
+  readonly passkeys: Passkeys;
   readonly clients: ClientStore;
   readonly registrationTokens: RegistrationTokens;
   readonly resources: ResourceStore;
@@ -93,6 +96,14 @@ export async function openServices(config: Config, secrets: Secrets, log: Logger
     const people = createPeople({ config, secrets, database, feed, redis, log, now });
     closers.push(() => people.close());
     await people.roles.ensureBuiltIn();
+    const passkeys = createPasskeys({
+      prisma: database.prisma,
+      challenges: createChallenges({ keys: deriveKeys(secrets, "grantor/passkey-challenges"), records, now }),
+      issuer: config.issuer,
+      brand: config.brand.name,
+      log,
+      now,
+    });
 
     const sweeper = setInterval(() => {
       opened.sweep().catch((err: unknown) => log.warn({ err }, "expired records could not be removed yet"));
@@ -117,6 +128,7 @@ export async function openServices(config: Config, secrets: Secrets, log: Logger
         (audience) => resources.hmacKeyFor(audience),
       ),
       people,
+      passkeys,
       clients,
       registrationTokens: createRegistrationTokens(database.prisma, now),
       resources,
