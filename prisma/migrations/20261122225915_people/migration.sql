@@ -64,14 +64,14 @@ CREATE TABLE "identity_provider" (
 
 -- CreateTable
 CREATE TABLE "federated_identity" (
-    "provider" TEXT NOT NULL,
+    "issuer" TEXT NOT NULL,
     "subject" TEXT NOT NULL,
     "account_id" TEXT NOT NULL,
     "label" TEXT NOT NULL DEFAULT '',
     "created_at" TIMESTAMPTZ(3) NOT NULL DEFAULT CURRENT_TIMESTAMP,
     "last_used_at" TIMESTAMPTZ(3),
 
-    CONSTRAINT "federated_identity_pkey" PRIMARY KEY ("provider","subject")
+    CONSTRAINT "federated_identity_pkey" PRIMARY KEY ("issuer","subject")
 );
 
 -- CreateTable
