@@ -37,6 +37,14 @@ export class Endings {
     await this.#endTied({ accountId });
   }
 
+  /** Ends every session, grant and token of a person but one session and what applications got in it, offline access included. */
+  async endAllBut(uid: string, accountId: string): Promise<void> {
+    const kept = await this.#options.store.readByPointer(keyOf("session-uid", uid));
+    const { payload } = kept === undefined ? {} : decodeBody("session", kept.key, kept.body, undefined, this.#options.sealer);
+    const grants = payload === undefined ? [] : authorizationsOf(payload).flatMap(({ grantId }) => grantId ?? []);
+    await this.#endTied({ accountId }, new Set([kept?.key, ...grants.map((id) => keyOf("grant", id))]));
+  }
+
   /** Ends every grant and token of an application. */
   async endClient(clientId: string): Promise<void> {
     await this.#endTied({ clientId });
@@ -80,9 +88,9 @@ export class Endings {
     return ended.map((each): Write => ({ op: "remove", ...each, until }));
   }
 
-  async #endTied(owner: { accountId: string } | { clientId: string }): Promise<void> {
+  async #endTied(owner: { accountId: string } | { clientId: string }, but: ReadonlySet<RecordKey | undefined> = new Set()): Promise<void> {
     const { store } = this.#options;
-    const tied = await store.tiedTo(owner);
+    const tied = (await store.tiedTo(owner)).filter(({ key }) => !but.has(key));
     for (const { key } of tied.filter((candidate) => candidate.key.startsWith("session:"))) {
       const record = await store.read(key);
       if (record !== undefined) await this.#endSessionRecord(key, record.body);
