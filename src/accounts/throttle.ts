@@ -42,6 +42,8 @@ const ALLOWANCES = {
   mailbox: { points: 20, window: HOUR },
   /** By address: wrong codes of devices. */
   "user-code": { points: 30, window: HOUR },
+  /** By address: refused passkeys. Nobody guesses one; this bounds what trying costs us. */
+  passkey: { points: 60, window: 15 * MINUTE },
 } as const;
 export type Allowance = keyof typeof ALLOWANCES;
 
@@ -71,6 +73,8 @@ export interface Throttle {
   beginSignIn(who: { email: string; address: string; device?: string | undefined }): Promise<Attempt>;
   /** Counts a try at the code of a device. @throws AccountError `too_many_attempts` (429) */
   beginUserCode(address: string): Promise<Attempt>;
+  /** Counts a try with a passkey. @throws AccountError `too_many_attempts` (429) */
+  beginPasskey(address: string): Promise<Attempt>;
   /** Uses one of what a subject may have; `false` when it has had all. */
   allows(what: Allowance, subject: Subject): Promise<boolean>;
   /** As `allows`. @throws AccountError `too_many_attempts` (429) */
@@ -151,14 +155,18 @@ export function createThrottle(store: ThrottleStore, key: Buffer): Throttle {
     if (wait !== undefined) throw tooMany(wait);
   }
 
+  /** One that is given back when it was right. */
+  async function begin(what: Allowance, subject: Subject): Promise<Attempt> {
+    await require(what, subject);
+    return { succeeded: () => guarded(async () => void (await allowances[what].reward(keyOf(what, subject)))) };
+  }
+
   return {
     beginSignIn: ({ email, address, device: id }) => guarded(() => (id === undefined ? beginAsStranger(email, address) : beginAsKnown(id))),
     allows: async (what, subject) => (await waitFor(what, subject)) === undefined,
     require,
-    async beginUserCode(address) {
-      await require("user-code", { address });
-      return { succeeded: () => guarded(async () => void (await allowances["user-code"].reward(keyOf("user-code", { address })))) };
-    },
+    beginUserCode: (address) => begin("user-code", { address }),
+    beginPasskey: (address) => begin("passkey", { address }),
   };
 }
 
