@@ -10,6 +10,7 @@ import { openResourceStore, type ResourceStore } from "./clients/resource-store.
 import type { Config } from "./config.ts";
 import { createChallenges } from "./factors/challenges.ts";
 import { createPasskeys, type Passkeys } from "./factors/passkeys.ts";
+import { createSecondFactors, type SecondFactors } from "./factors/second-factors.ts";
 import { keyPolicy } from "./keys/key-schedule.ts";
 import { createTokenVerifier, type TokenVerifier } from "./keys/key-set.ts";
 import { type KeyStore, openKeyStore } from "./keys/signing-keys.ts";
@@ -38,6 +39,7 @@ export interface Services {
   readonly keys: KeyStore;
   readonly tokenVerifier: TokenVerifier;
   readonly people: People;
+  readonly secondFactors: SecondFactors;
   readonly passkeys: Passkeys;
   readonly clients: ClientStore;
   readonly registrationTokens: RegistrationTokens;
@@ -96,6 +98,10 @@ export async function openServices(config: Config, secrets: Secrets, log: Logger
     const people = createPeople({ config, secrets, database, feed, redis, log, now });
     closers.push(() => people.close());
     await people.roles.ensureBuiltIn();
+    const secondFactors = createSecondFactors(database.prisma, secrets, config, now);
+    const lost = await secondFactors.totp.sealAgain();
+    if (lost > 0)
+      log.error({ accounts: lost }, "SECRET_KEY opens the authenticator secrets of some accounts no more: set the one that was in use");
     const passkeys = createPasskeys({
       prisma: database.prisma,
       challenges: createChallenges({ keys: deriveKeys(secrets, "grantor/passkey-challenges"), records, now }),
@@ -111,6 +117,7 @@ export async function openServices(config: Config, secrets: Secrets, log: Logger
       sealResourceSecretsAgain(database.prisma, resourceSealer).catch((err: unknown) =>
         log.warn({ err }, "secrets of resources keep their seal"),
       );
+      secondFactors.totp.sealAgain().catch((err: unknown) => log.warn({ err }, "secrets of authenticator apps keep their seal"));
     }, SWEEP_INTERVAL).unref();
     closers.push(() => clearInterval(sweeper));
 

@@ -13,9 +13,11 @@ export interface Fault {
 export type AccountErrorCode =
   | "invalid_input"
   | "email_taken"
+  | "role_exists"
   | "not_found"
   | "unknown_client"
   | "link_invalid"
+  | "password_too_short"
   | "sign_up_closed"
   | "too_many_attempts"
   | "busy"
@@ -24,9 +26,11 @@ export type AccountErrorCode =
 const STATUS: Record<AccountErrorCode, number> = {
   invalid_input: 400,
   email_taken: 409,
+  role_exists: 409,
   not_found: 404,
   unknown_client: 404,
   link_invalid: 400,
+  password_too_short: 409,
   sign_up_closed: 403,
   too_many_attempts: 429,
   busy: 503,

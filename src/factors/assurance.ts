@@ -25,11 +25,22 @@ export function acrOf(amr: readonly string[]): Acr {
   return amr.includes("mfa") ? TWO_FACTOR_ACR : ONE_FACTOR_ACR;
 }
 
-/** @param wanted what was asked for (`acr_values`): one of them is enough; those that we do not know are never met */
-export function satisfies(acr: string | undefined, wanted: readonly string[]): boolean {
-  const reached = LEVELS.indexOf(acr as Acr);
-  return wanted.some((each) => {
-    const level = LEVELS.indexOf(each as Acr);
-    return level >= 0 && level <= reached;
-  });
+/** Everything that was done, when a second factor was added to the first. */
+export const withSecondFactor = (amr: readonly string[], ...factor: readonly Amr[]): string[] => [...new Set([...amr, ...factor, "mfa"])];
+
+/**
+ * The least that a sign-in must reach.
+ * @param asked `acr_values`: one of them is enough. Those that we do not know are asked for in vain, as voluntary claims may be (OIDC Core
+ * §5.5.1.1): the token says what was done.
+ * @param secondFactor the application, or a role of the person, demands two factors
+ */
+export function requiredAcr({ asked, secondFactor }: { asked?: unknown; secondFactor: boolean }): Acr {
+  const known = typeof asked === "string" ? asked.split(" ").map((value) => LEVELS.indexOf(value as Acr)) : [];
+  const levels = known.filter((level) => level >= 0);
+  const least = levels.length === 0 ? 0 : Math.min(...levels);
+  return LEVELS[Math.max(least, secondFactor ? LEVELS.indexOf(TWO_FACTOR_ACR) : 0)] as Acr;
 }
+
+/** @param acr of a session; none of one that began before sessions had it, when there were passwords alone */
+export const reaches = (acr: string | undefined, required: Acr): boolean =>
+  Math.max(0, LEVELS.indexOf(acr as Acr)) >= LEVELS.indexOf(required);

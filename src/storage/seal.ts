@@ -16,6 +16,8 @@ export interface Sealer {
   isKnown(sealed: string): boolean;
   /** Whether the first key sealed it: if not, seal it again. */
   isCurrent(sealed: string): boolean;
+  /** Of the first key: what it sealed begins with this and a dot. */
+  readonly currentId: string;
 }
 
 /** @param keys 32 bytes each; the first seals, all open */
@@ -33,6 +35,7 @@ export function createSealer(keys: readonly Buffer[]): Sealer {
     },
     isKnown: (sealed) => keyOf(sealed) !== undefined,
     isCurrent: (sealed) => sealed.startsWith(`${first.id}.`),
+    currentId: first.id,
   };
 }
 
