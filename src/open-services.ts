@@ -135,6 +135,7 @@ export async function openServices(config: Config, secrets: Secrets, log: Logger
         (audience) => resources.hmacKeyFor(audience),
       ),
       people,
+      secondFactors,
       passkeys,
       clients,
       registrationTokens: createRegistrationTokens(database.prisma, now),
