@@ -95,7 +95,17 @@ export async function openServices(config: Config, secrets: Secrets, log: Logger
       onReadError: (err) => log.error({ err }, "resources could not be read again; the earlier ones stay in use"),
     });
     closers.push(() => resources.close());
-    const people = createPeople({ config, secrets, database, feed, redis, log, now });
+    const people = createPeople({
+      config,
+      secrets,
+      database,
+      feed,
+      redis,
+      log,
+      now,
+      endAccount: (accountId) => endings.endAccount(accountId),
+      onDeleted: (accountId) => audit.record({ event: "account.deleted", outcome: "success", actor: accountId, accountId }),
+    });
     closers.push(() => people.close());
     await people.roles.ensureBuiltIn();
     const secondFactors = createSecondFactors(database.prisma, secrets, config, now);

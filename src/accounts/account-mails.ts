@@ -45,3 +45,27 @@ export function invitationMail(head: Letterhead, to: string, language: Language,
     ],
   });
 }
+
+/** @param minutes that the link lives */
+export function addressChangeMail(head: Letterhead, to: string, language: Language, token: string, minutes: number): Message {
+  return compose(head, {
+    to,
+    language,
+    subject: text("mail:address_change.subject"),
+    parts: [
+      text("mail:address_change.asked", { brand: head.brand, host: hostOf(head) }),
+      { link: `${head.issuer}/account/email/confirm?token=${token}`, label: text("mail:address_change.confirm") },
+      text("mail:address_change.once", { count: minutes }),
+      text("mail:address_change.not_you"),
+    ],
+  });
+}
+
+export function deletedMail(head: Letterhead, to: string, language: Language): Message {
+  return compose(head, {
+    to,
+    language,
+    subject: text("mail:deleted.subject"),
+    parts: [text("mail:deleted.happened", { brand: head.brand, host: hostOf(head), email: to }), text("mail:deleted.after")],
+  });
+}

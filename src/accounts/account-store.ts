@@ -12,7 +12,7 @@ import { checkRoleName } from "./roles.ts";
 /** A change made on another process shows at once through the feed; this is how long one can go unseen when the feed is broken. */
 const CACHE_MS = 60_000;
 const CACHED_ACCOUNTS = 10_000;
-const MAX_NAME_LENGTH = 200;
+export const MAX_NAME_LENGTH = 200;
 const PAGE = 50;
 const MAX_PAGE = 500;
 
@@ -253,13 +253,16 @@ export function checkDetails(details: {
   ];
 }
 
-/** Prisma's nested write that puts a password in place of whatever was there. */
-export function passwordLink(accountId: string, secret: string): Prisma.CredentialUpdateManyWithoutAccountNestedInput {
+/**
+ * Prisma's nested write that puts a password in place of whatever was there.
+ * @param standsAlone long enough to be the only factor
+ */
+export function passwordLink(accountId: string, secret: string, standsAlone = true): Prisma.CredentialUpdateManyWithoutAccountNestedInput {
   return {
     upsert: {
       where: { accountId_kind: { accountId, kind: "password" } },
-      create: { kind: "password", secret },
-      update: { secret },
+      create: { kind: "password", secret, standsAlone },
+      update: { secret, standsAlone },
     },
   };
 }

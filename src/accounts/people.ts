@@ -9,6 +9,8 @@ import { type AccountStore, createAccountStore } from "./account-store.ts";
 import { type Authentication, createAuthentication } from "./authentication.ts";
 import { type Bootstrap, createBootstrap } from "./bootstrap.ts";
 import { type ConsentStore, createConsentStore } from "./consent-store.ts";
+import { createDeletion, type Deletion } from "./deletion.ts";
+import { createEmailChange, type EmailChange } from "./email-change.ts";
 import { createInteractionState, type InteractionState } from "./interaction-state.ts";
 import { createKnownDevices, type KnownDevices } from "./known-devices.ts";
 import { createOneTimeTokens } from "./one-time-tokens.ts";
@@ -31,6 +33,8 @@ export interface People {
   readonly authentication: Authentication;
   readonly signUp: SignUp;
   readonly verification: Verification;
+  readonly emailChange: EmailChange;
+  readonly deletion: Deletion;
   readonly bootstrap: Bootstrap;
   readonly devices: KnownDevices;
   readonly interactionState: InteractionState;
@@ -43,13 +47,17 @@ export interface People {
 }
 
 export interface PeopleOptions {
-  config: Pick<Config, "issuer" | "brand" | "loopback" | "dataDir" | "mailFrom" | "signUp">;
+  config: Pick<Config, "issuer" | "brand" | "loopback" | "dataDir" | "mailFrom" | "signUp" | "accountDeletionDelay">;
   secrets: Secrets;
   database: Pick<Database, "prisma" | "pool">;
   feed: ChangeFeed;
   /** Where guesses are counted; the database without it. */
   redis?: Extract<ThrottleStore, { redis: unknown }>["redis"] | undefined;
   log: Logger;
+  /** Ends every session, grant and token of an account. */
+  endAccount(accountId: string): Promise<void>;
+  /** For the audit of what happens by itself: an account was deleted when its time had come. */
+  onDeleted(accountId: string): void;
   /** Milliseconds since the epoch. */
   now?: () => number;
 }
@@ -69,7 +77,20 @@ export function createPeople(options: PeopleOptions): People {
   const devices = createKnownDevices(deriveKeys(secrets, "grantor/known-devices"), now);
   const mailer = createMailer({ smtpUrl: secrets.smtpUrl, from: config.mailFrom, dataDir: config.dataDir, loopback: config.loopback, log });
   const verification = createVerification({ prisma, accounts, tokens, passwords, throttle, mailer, letterhead, now });
+  const notices = createSecurityNotices(mailer, letterhead, now);
+  const deletion = createDeletion({
+    prisma,
+    accounts,
+    notices,
+    mailer,
+    letterhead,
+    delay: config.accountDeletionDelay,
+    endAccount: options.endAccount,
+    onDeleted: options.onDeleted,
+    now,
+  });
   const sweeper = setInterval(() => {
+    deletion.carryOut().catch((err: unknown) => log.warn({ err }, "accounts whose time has come could not be deleted yet"));
     sweepAccounts(prisma, now()).catch((err: unknown) => log.warn({ err }, "abandoned sign-ups could not be removed"));
   }, SWEEP_EVERY_MS).unref();
 
@@ -81,12 +102,14 @@ export function createPeople(options: PeopleOptions): People {
     authentication: createAuthentication({ accounts, passwords, throttle, devices, verification, log }),
     signUp: createSignUp({ policy: config.signUp, verification, tokens, passwords, throttle, mailer, letterhead, now }),
     verification,
+    emailChange: createEmailChange({ prisma, accounts, tokens, throttle, mailer, letterhead, notices }),
+    deletion,
     bootstrap: createBootstrap({ prisma, accounts, tokens, passwords, issuer: config.issuer, loopback: config.loopback, now }),
     devices,
     interactionState: createInteractionState(deriveKeys(secrets, "grantor/interaction-state")),
     mailer,
     letterhead,
-    notices: createSecurityNotices(mailer, letterhead, now),
+    notices,
     throttle,
     async close() {
       clearInterval(sweeper);

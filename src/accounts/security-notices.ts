@@ -45,14 +45,21 @@ export function createSecurityNotices(mailer: Mailer, head: Letterhead, now: () 
   return {
     tell(account, change, { address, language: asked }, to = account.email) {
       const language = languageOfAccount(account) ?? asked ?? LANGUAGES[0];
-      const at = new Intl.DateTimeFormat(language, { dateStyle: "long", timeStyle: "short", timeZone: "UTC" }).format(now());
+      const moment = new Intl.DateTimeFormat(language, { dateStyle: "long", timeStyle: "short", timeZone: "UTC" });
+      const at = moment.format(now());
+      const about = {
+        brand: head.brand,
+        host: hostOf(head),
+        email: account.email,
+        ...(account.deleteAt && { until: moment.format(account.deleteAt) }),
+      };
       mailer.send(
         compose(head, {
           to,
           language,
           subject: text(`mail:notices.${change}.subject`),
           parts: [
-            text(`mail:notices.${change}.happened`, { brand: head.brand, host: hostOf(head), email: account.email }),
+            text(`mail:notices.${change}.happened`, about),
             address === undefined ? text("mail:notices.when", { at }) : text("mail:notices.when_and_where", { at, address }),
             text("mail:notices.you"),
             text("mail:notices.not_you", { page: `${head.issuer}/account` }),

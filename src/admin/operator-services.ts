@@ -5,6 +5,7 @@
  */
 import type { AccountStore } from "../accounts/account-store.ts";
 import type { OneTimeTokens } from "../accounts/one-time-tokens.ts";
+import type { PasswordPolicy } from "../accounts/password-policy.ts";
 import type { Passwords } from "../accounts/passwords.ts";
 import type { People } from "../accounts/people.ts";
 import type { Roles } from "../accounts/roles.ts";
@@ -27,6 +28,7 @@ export interface OperatorServices {
   accounts(): Promise<AccountStore>;
   roles(): Promise<Roles>;
   passwords(): Promise<Passwords>;
+  passwordPolicy(): Promise<PasswordPolicy>;
   oneTimeTokens(): Promise<OneTimeTokens>;
   /** Everything about people, mail and counters included. */
   people(): Promise<People>;
@@ -68,6 +70,10 @@ export function createOperatorServices(config: Config, loadSecrets: () => Promis
     async () => (await import("../storage/open-records.ts")).openRecords(config, await secrets(), await database(), log),
     (opened) => opened.close(),
   );
+  const audit = part<AuditLog>(
+    async () => (await import("../observability/audit-log.ts")).createAuditLog((await database()).pool, log),
+    (opened) => opened.close(),
+  );
   const prisma = async () => (await database()).prisma;
 
   return {
@@ -79,18 +85,29 @@ export function createOperatorServices(config: Config, loadSecrets: () => Promis
       (opened) => opened.close(),
     ),
     roles: part<Roles>(async () => (await import("../accounts/roles.ts")).createRoles(await prisma(), await feed())),
-    passwords: part<Passwords>(async () => (await import("../accounts/passwords.ts")).createPasswords()),
+    passwords: part<Passwords>(async () => {
+      const { createPasswords, passwordCost } = await import("../accounts/passwords.ts");
+      return createPasswords({ cost: passwordCost(config.password) });
+    }),
+    passwordPolicy: part<PasswordPolicy>(
+      async () => (await import("../accounts/password-policy.ts")).createPasswordPolicy(config.password, config.brand.name, log),
+      (opened) => opened.close(),
+    ),
     oneTimeTokens: part<OneTimeTokens>(async () => (await import("../accounts/one-time-tokens.ts")).createOneTimeTokens(await prisma())),
     people: part<People>(
-      async () =>
-        (await import("../accounts/people.ts")).createPeople({
+      async () => {
+        const [{ redis, endings }, { record }] = await Promise.all([records(), audit()]);
+        return (await import("../accounts/people.ts")).createPeople({
           config,
           secrets: await secrets(),
           database: await database(),
           feed: await feed(),
-          redis: (await records()).redis,
+          redis,
           log,
-        }),
+          endAccount: (accountId) => endings.endAccount(accountId),
+          onDeleted: (accountId) => record({ event: "account.deleted", outcome: "success", actor: accountId, accountId }),
+        });
+      },
       (opened) => opened.close(),
     ),
     clients: part<ClientStore>(
@@ -132,10 +149,7 @@ export function createOperatorServices(config: Config, loadSecrets: () => Promis
         longestToken: (tx) => longestTokenLife(tx, config),
       });
     }),
-    audit: part<AuditLog>(
-      async () => (await import("../observability/audit-log.ts")).createAuditLog((await database()).pool, log),
-      (opened) => opened.close(),
-    ),
+    audit,
     async close() {
       for (const closer of closers.splice(0).reverse()) {
         try {

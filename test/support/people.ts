@@ -34,10 +34,10 @@ export const PASSWORD = "correct horse battery staple";
 
 export async function openPeople(
   stores: Stores,
-  overrides: Partial<PeopleOptions["config"]> & { now?: () => number } = {},
+  overrides: Partial<PeopleOptions["config"]> & Partial<Pick<PeopleOptions, "now" | "endAccount" | "onDeleted">> = {},
 ): Promise<TestPeople> {
   const log = pino({ level: "silent" });
-  const { now, ...config } = overrides;
+  const { now, endAccount = async () => {}, onDeleted = () => {}, ...config } = overrides;
   const dir = tempDir("people");
   const database = await openDatabase({ dataDir: "", embeddedDatabase: false }, { databaseUrl: stores.databaseUrl }, log);
   const feed = await openChangeFeed(database, log);
@@ -51,6 +51,7 @@ export async function openPeople(
       dataDir: dir.path,
       mailFrom: "Grantor <no-reply@localhost>",
       signUp: "open",
+      accountDeletionDelay: 1_209_600,
       ...config,
     },
     secrets: { databaseUrl: undefined, redisUrl: undefined, smtpUrl: undefined, secretKeys: [Buffer.from(TEST_SECRET_KEY)] },
@@ -58,6 +59,8 @@ export async function openPeople(
     feed,
     redis,
     log,
+    endAccount,
+    onDeleted,
     ...(now === undefined ? {} : { now }),
   });
 
