@@ -15,7 +15,7 @@ import { type ClientExtras, clientExtras, createClientAdapters, isClientModel, t
 import { inspectorPages } from "./clients/inspector-pages.ts";
 import { registrationConfig } from "./clients/registration.ts";
 import { resourceServerInfo } from "./clients/resource-server-info.ts";
-import { isOpenIdScope } from "./clients/scopes.ts";
+import { isManagementScope, isOpenIdScope } from "./clients/scopes.ts";
 import type { Config } from "./config.ts";
 import { loadAssets } from "./http/assets.ts";
 import { PreparedKeygrip } from "./http/cookies.ts";
@@ -166,6 +166,7 @@ export async function createApp(config: Config, secrets: Secrets, services: Serv
       refreshToken: config.refreshTokenTtl,
       refreshTokenMaxAge: config.refreshTokenMaxAge,
       session: config.sessionTtl,
+      browserSession: config.browserSessionTtl,
       sessionMaxAge: config.sessionMaxAge,
       grant: services.grantTtl,
     },
@@ -309,9 +310,9 @@ export async function createApp(config: Config, secrets: Secrets, services: Serv
 
 const engineClient = (ctx: Context) => (ctx.oidc as { client?: { clientId: string } } | undefined)?.client;
 
-/** Which scopes of the management API a person may use: those of their roles, and all with the role `admin`. */
+/** Which scopes a person may use where scopes go by roles: those of their roles, and all of the management API with the role `admin`. */
 const permissionsOf = (account: Account | undefined) => (scope: string) =>
-  account !== undefined && (account.roles.includes(ADMIN_ROLE) || account.permissions.includes(scope));
+  account !== undefined && (account.permissions.includes(scope) || (isManagementScope(scope) && account.roles.includes(ADMIN_ROLE)));
 
 /** Path and query of a request target, which may also be a whole URL (RFC 9112 §3.2); `undefined` for what is neither. */
 function targetOf(target: string): string | undefined {

@@ -1,28 +1,45 @@
 import type { ChangeFeed } from "../storage/change-feed.ts";
-import type { PrismaClient } from "../storage/generated/client.ts";
+import { Prisma, type PrismaClient } from "../storage/generated/client.ts";
 import { AccountError, type Fault } from "./account-error.ts";
 
-/** The role of those who operate the server. It exists from the start. */
+/** The role of those who operate the server. It exists from the start, and stays. */
 export const ADMIN_ROLE = "admin";
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$/;
 
-export interface Role {
-  readonly name: string;
-  readonly description: string;
+/** What is absent stays as it is; of a new role it is empty, and false. */
+export interface RoleSettings {
+  description?: string;
   /** Scopes that the role permits its holder. */
-  readonly permissions: readonly string[];
+  permissions?: readonly string[];
+  /** Its holders sign in with two factors, or with a passkey. */
+  requiresSecondFactor?: boolean;
 }
 
+export interface Role extends Required<RoleSettings> {
+  readonly name: string;
+  /** Accounts that have it. */
+  readonly holders: number;
+}
+
+/** Every change shows at once in every process, in what the holders' next tokens may hold. */
 export interface Roles {
   /** Makes the built-in role; safe in any number of processes at once. */
   ensureBuiltIn(): Promise<void>;
+  /** In the order of names. */
   list(): Promise<Role[]>;
-  find(name: string): Promise<Role | undefined>;
-  /** Makes or changes a role; every process then sees its holders' new permissions. @throws AccountError `invalid_input` */
-  save(role: { name: string; description?: string; permissions?: readonly string[] }): Promise<Role>;
-  /** @throws AccountError `not_found`, or `invalid_input` for the built-in role */
-  remove(name: string): Promise<void>;
+  /** @throws AccountError `not_found` */
+  get(name: string): Promise<Role>;
+  /** @throws AccountError `invalid_input`, `role_exists` */
+  create(name: string, settings?: RoleSettings): Promise<Role>;
+  /** @throws AccountError `not_found` */
+  update(name: string, settings: RoleSettings): Promise<Role>;
+  /** Takes it from everybody who has it. @returns it as it was @throws AccountError `not_found`, or `invalid_input` for the built-in role */
+  remove(name: string): Promise<Role>;
+  /** Beside the roles that the account has. @returns false: it has it already @throws AccountError `not_found` when there is no such role or account */
+  give(accountId: string, name: string): Promise<boolean>;
+  /** @returns false: the account does not have it */
+  take(accountId: string, name: string): Promise<boolean>;
 }
 
 export function checkRoleName(name: string): Fault[] {
@@ -35,34 +52,89 @@ export function checkRoleName(name: string): Fault[] {
   ];
 }
 
+const WITH_HOLDERS = { _count: { select: { accounts: true } } } as const;
+type Stored = Prisma.RoleGetPayload<{ include: typeof WITH_HOLDERS }>;
+
 export function createRoles(prisma: PrismaClient, feed: Pick<ChangeFeed, "publish">): Roles {
+  const absent = (name: string, cause?: unknown) =>
+    new AccountError("not_found", `There is no role "${name.slice(0, 80)}".`, cause === undefined ? {} : { cause });
+
+  async function changed(stored: Stored): Promise<Role> {
+    await feed.publish("role", stored.name);
+    return fromStored(stored);
+  }
+
   return {
     async ensureBuiltIn() {
       await prisma.$executeRaw`
         INSERT INTO role (name, description) VALUES (${ADMIN_ROLE}, 'Operates this server') ON CONFLICT (name) DO NOTHING`;
     },
-    list() {
-      return prisma.role.findMany({ orderBy: { name: "asc" } });
+    async list() {
+      return (await prisma.role.findMany({ orderBy: { name: "asc" }, include: WITH_HOLDERS })).map(fromStored);
     },
-    async find(name) {
-      return (await prisma.role.findUnique({ where: { name } })) ?? undefined;
+    async get(name) {
+      const stored = await prisma.role.findUnique({ where: { name }, include: WITH_HOLDERS });
+      if (stored === null) throw absent(name);
+      return fromStored(stored);
     },
-    async save({ name, description, permissions }) {
+    async create(name, settings = {}) {
       const [fault] = checkRoleName(name);
       if (fault) throw new AccountError("invalid_input", fault.message, { faults: [fault] });
-      const said = {
-        ...(description === undefined ? {} : { description }),
-        ...(permissions === undefined ? {} : { permissions: [...new Set(permissions)] }),
-      };
-      const role = await prisma.role.upsert({ where: { name }, create: { name, ...said }, update: said });
-      await feed.publish("role", name);
-      return role;
+      const made = prisma.role.create({ data: { name, ...columns(settings) }, include: WITH_HOLDERS });
+      return changed(
+        await made.catch((cause: unknown) => {
+          if (isError(cause, "P2002")) throw new AccountError("role_exists", `There is already a role "${name}".`, { cause });
+          throw cause;
+        }),
+      );
+    },
+    async update(name, settings) {
+      const made = prisma.role.update({ where: { name }, data: columns(settings), include: WITH_HOLDERS });
+      return changed(
+        await made.catch((cause: unknown) => {
+          throw isError(cause, "P2025") ? absent(name, cause) : cause;
+        }),
+      );
     },
     async remove(name) {
       if (name === ADMIN_ROLE) throw new AccountError("invalid_input", `The role "${ADMIN_ROLE}" is built in and stays.`);
-      const { count } = await prisma.role.deleteMany({ where: { name } });
-      if (count === 0) throw new AccountError("not_found", `There is no role "${name}".`);
-      await feed.publish("role", name);
+      // In one transaction, so that the holders that are told of are those that it was taken from.
+      const stored = await prisma.$transaction(async (tx) => {
+        const [locked] = await tx.$queryRaw<object[]>`SELECT name FROM role WHERE name = ${name} FOR UPDATE`;
+        return locked && (await tx.role.delete({ where: { name }, include: WITH_HOLDERS }));
+      });
+      if (stored === undefined) throw absent(name);
+      return changed(stored);
+    },
+    async give(accountId, name) {
+      const given = prisma.$executeRaw`
+        INSERT INTO account_role (account_id, role_name) VALUES (${accountId}, ${name}) ON CONFLICT (account_id, role_name) DO NOTHING`;
+      const count = await given.catch((cause: unknown) => {
+        if (cause instanceof Prisma.PrismaClientKnownRequestError)
+          throw new AccountError("not_found", `There is no role "${name.slice(0, 80)}", or no such account.`, { cause });
+        throw cause;
+      });
+      if (count > 0) await feed.publish("account", accountId);
+      return count > 0;
+    },
+    async take(accountId, name) {
+      const { count } = await prisma.accountRole.deleteMany({ where: { accountId, roleName: name } });
+      if (count > 0) await feed.publish("account", accountId);
+      return count > 0;
     },
   };
 }
+
+function columns({ description, permissions, requiresSecondFactor }: RoleSettings) {
+  return {
+    ...(description !== undefined && { description }),
+    ...(permissions !== undefined && { permissions: [...new Set(permissions)] }),
+    ...(requiresSecondFactor !== undefined && { requiresSecondFactor }),
+  };
+}
+
+function fromStored({ name, description, permissions, requiresSecondFactor, _count }: Stored): Role {
+  return { name, description, permissions, requiresSecondFactor, holders: _count.accounts };
+}
+
+const isError = (error: unknown, code: string): boolean => error instanceof Prisma.PrismaClientKnownRequestError && error.code === code;

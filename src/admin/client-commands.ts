@@ -1,4 +1,4 @@
-/** `grantor client …` and `grantor registration-token …` */
+/** `grantor client …` */
 import { readFileSync } from "node:fs";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { CLIENT_TYPES, type ClientType, clientType, METADATA_MEMBERS } from "../clients/client-metadata.ts";
@@ -122,33 +122,6 @@ export function addClientCommands(client: Command, run: Run): void {
     );
 }
 
-export function addRegistrationTokenCommands(registrationToken: Command, run: Run): void {
-  leaf(registrationToken, "create", "make an initial access token, with which an application registers itself; shown this once")
-    .option("--expires <seconds>", "good for so long; without it, for ever", positiveInteger)
-    .option("--uses <n>", "good for so many registrations; without it, for any number", positiveInteger)
-    .action(
-      run(async (services, { expires, uses }: { expires?: number; uses?: number }) => {
-        const made = await (await operations(services)).createRegistrationToken(COMMAND_LINE, {
-          ...(expires !== undefined && { expires }),
-          ...(uses !== undefined && { uses }),
-        });
-        return {
-          json: {
-            initial_access_token: made.token,
-            ...(made.expiresAt !== undefined && { expires_at: numericDate(made.expiresAt) }),
-            ...(made.uses !== undefined && { uses: made.uses }),
-          },
-          text: details([
-            ["initial access token", made.token],
-            ["expires", time(made.expiresAt) ?? "never"],
-            ["uses", made.uses === undefined ? "any number" : `${made.uses}`],
-          ]),
-          ...(services.config.registration === "closed" && { notes: ["REGISTRATION is closed: set it to token, or nobody can use this."] }),
-        };
-      }),
-    );
-}
-
 const typeOption = (): Option => new Option("--type <type>", "what kind of application it is: its defaults follow").choices(CLIENT_TYPES);
 
 /** What is the same in `create` and `update`. */
@@ -234,7 +207,6 @@ function readMetadata(given: string): Record<string, unknown> {
 async function operations(services: OperatorServices): Promise<ClientOperations> {
   return createClientOperations({
     clients: await services.clients(),
-    registrationTokens: await services.registrationTokens(),
     audit: await services.audit(),
     knownScopes: async () => (await services.resources()).knownScopes(),
   });

@@ -4,7 +4,6 @@ import { type ClientType, DEVICE_CODE_GRANT, TYPE_DEFAULTS } from "../clients/cl
 import type { ClientRecord } from "../clients/client-record.ts";
 import type { ClientStore, ClientWithSecret } from "../clients/client-store.ts";
 import type { OperatorSettings } from "../clients/operator-settings.ts";
-import type { RegistrationTokens } from "../clients/registration-tokens.ts";
 import { isManagementScope, isOpenIdScope, joinScope, splitScope } from "../clients/scopes.ts";
 import type { TokenExchangePolicy } from "../clients/token-exchange-policy.ts";
 import type { AuditLog } from "../observability/audit-log.ts";
@@ -56,20 +55,17 @@ export interface ClientOperations {
   rotateSecret(by: Operator, clientId: string): Promise<ClientWithSecret>;
   /** Those of its scopes that nothing knows: they open nothing until a resource has them. */
   scopesWithoutResource(client: ClientRecord): Promise<string[]>;
-  /** @param order.expires seconds from now; absent: never @throws {ClientError} */
-  createRegistrationToken(by: Operator, order: { expires?: number; uses?: number }): ReturnType<RegistrationTokens["createInitial"]>;
 }
 
 export interface ClientOperationsOptions {
   clients: ClientStore;
-  registrationTokens: Pick<RegistrationTokens, "createInitial">;
   /** Those of the issuer and of all resources. */
   knownScopes(): Promise<ReadonlySet<string>>;
   audit: Pick<AuditLog, "record">;
 }
 
 export function createClientOperations(options: ClientOperationsOptions): ClientOperations {
-  const { clients, registrationTokens, knownScopes, audit } = options;
+  const { clients, knownScopes, audit } = options;
 
   const record = (by: Operator, what: string, clientId: string, detail?: Record<string, string>): void =>
     audit.record({ event: `client.${what}`, outcome: "success", ...by, clientId, ...(detail && { detail }) });
@@ -135,12 +131,6 @@ export function createClientOperations(options: ClientOperationsOptions): Client
       if (ofResources.length === 0) return [];
       const known = await knownScopes();
       return ofResources.filter((scope) => !known.has(scope));
-    },
-
-    async createRegistrationToken(by, order) {
-      const token = await registrationTokens.createInitial(order);
-      audit.record({ event: "registration_token.created", outcome: "success", ...by, detail: { ...order } });
-      return token;
     },
   };
 }

@@ -18,6 +18,11 @@ const NOUNS: readonly { name: string; description: string; add(command: Command,
     add: async (command, run) => (await import("./account-commands.ts")).addAccountCommands(command, run),
   },
   {
+    name: "role",
+    description: "roles that accounts have, and what each permits",
+    add: async (command, run) => (await import("./role-commands.ts")).addRoleCommands(command, run),
+  },
+  {
     name: "client",
     description: "applications",
     add: async (command, run) => (await import("./client-commands.ts")).addClientCommands(command, run),
@@ -30,7 +35,7 @@ const NOUNS: readonly { name: string; description: string; add(command: Command,
   {
     name: "registration-token",
     description: "initial access tokens, with which applications register themselves",
-    add: async (command, run) => (await import("./client-commands.ts")).addRegistrationTokenCommands(command, run),
+    add: async (command, run) => (await import("./registration-token-commands.ts")).addRegistrationTokenCommands(command, run),
   },
   {
     name: "keys",

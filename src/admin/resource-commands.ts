@@ -1,7 +1,7 @@
 /** `grantor resource …` */
 import { readFileSync } from "node:fs";
 import { type Command, InvalidArgumentError, Option } from "commander";
-import type { Resource } from "../clients/resource.ts";
+import { RESOURCE_ALGS, type Resource } from "../clients/resource.ts";
 import type { ResourceInput } from "../clients/resource-input.ts";
 import type { ResourceWithSecret } from "../clients/resource-store.ts";
 import { splitScope } from "../clients/scopes.ts";
@@ -15,11 +15,12 @@ interface ResourceOptions {
   name?: string;
   scope?: string[] | false;
   accessTokenTtl?: number | false;
-  alg?: string;
+  alg?: (typeof RESOURCE_ALGS)[number];
   encryption?: boolean;
   encryptionKey?: unknown;
   encryptionAlg?: string;
   encryptionEnc?: string;
+  scopesByRole?: boolean;
   roles?: boolean;
   introspectedBy?: string[] | false;
 }
@@ -59,6 +60,10 @@ export function addResourceCommands(resource: Command, run: Run): void {
     }),
   );
 
+  leaf(resource, "show <audience>", "show an API, its scopes and what its tokens are like").action(
+    run(async (services, audience: string) => answer(await (await operations(services)).get(audience))),
+  );
+
   leaf(resource, "delete <audience>", "forget an API: no further token is for it").action(
     run(async (services, audience: string) => {
       await (await operations(services)).delete(COMMAND_LINE, audience);
@@ -77,6 +82,7 @@ export function addResourceCommands(resource: Command, run: Run): void {
     .option("--no-scope", "take all scopes away")
     .option("--no-access-token-ttl", "go back to ACCESS_TOKEN_TTL")
     .option("--no-encryption", "sign its tokens, and no longer encrypt them")
+    .option("--no-scopes-by-role", "people get its scopes whatever their roles are")
     .option("--no-roles", "leave the person's roles out of its tokens")
     .option("--no-introspected-by", "let nobody but their own application introspect its tokens")
     .action(
@@ -94,16 +100,17 @@ function describedBy(command: Command): Command {
     .option("--name <name>", "what people read beside its scopes")
     .addOption(repeatable("--scope <scope>", 'a scope; with "=" and words, what people read: "things:read=Read your things"'))
     .option("--access-token-ttl <seconds>", "life of its access tokens; without it ACCESS_TOKEN_TTL", positiveInteger)
-    .addOption(new Option("--alg <alg>", "what its access tokens are signed with: RS256, ES256, PS256, EdDSA, or HS256 with a secret"))
+    .addOption(new Option("--alg <alg>", "what its access tokens are signed with; HS256 is with a secret").choices(RESOURCE_ALGS))
     .option("--encryption-key <file>", "encrypt its access tokens to this public key of its own, a JSON Web Key", readJwk)
     .option("--encryption-alg <alg>", "RSA-OAEP-256, ECDH-ES, ECDH-ES+A128KW or ECDH-ES+A256KW; without it what fits the key")
     .option("--encryption-enc <enc>", "A256GCM, A128GCM, A128CBC-HS256 or A256CBC-HS512; without it A256GCM")
+    .option("--scopes-by-role", "a person gets only those of its scopes that a role of theirs permits")
     .option("--roles", "put the person's roles into its tokens")
     .addOption(repeatable("--introspected-by <client_id>", "an application that may introspect its tokens"));
 }
 
 function inputOf(options: ResourceOptions): ResourceInput {
-  const { name, scope, accessTokenTtl, alg, roles, introspectedBy } = options;
+  const { name, scope, accessTokenTtl, alg, scopesByRole, roles, introspectedBy } = options;
   const encryption = encryptionOf(options);
   return {
     ...(name !== undefined && { name }),
@@ -111,6 +118,7 @@ function inputOf(options: ResourceOptions): ResourceInput {
     ...(accessTokenTtl !== undefined && { accessTokenTtl: accessTokenTtl || null }),
     ...(alg !== undefined && { signingAlg: alg }),
     ...(encryption !== undefined && { encryption }),
+    ...(scopesByRole !== undefined && { scopesByRole }),
     ...(roles !== undefined && { includeRoles: roles }),
     ...(introspectedBy !== undefined && { introspectors: introspectedBy || [] }),
   };
@@ -158,6 +166,7 @@ function toJson(resource: Resource): Record<string, unknown> {
     ...(resource.accessTokenTtl !== undefined && { access_token_ttl: resource.accessTokenTtl }),
     alg: resource.signingAlg,
     ...(encryption && { encryption_alg: encryption.alg, encryption_enc: encryption.enc, encryption_key: encryption.jwk }),
+    scopes_by_role: resource.scopesByRole,
     roles: resource.includeRoles,
     introspected_by: resource.introspectors,
     created_at: numericDate(resource.createdAt),
@@ -176,6 +185,7 @@ function answer({ secret, ...resource }: ResourceWithSecret): Answer {
       ...(secret === undefined ? [] : [["secret", `${secret}   (shown this once)`] as const]),
       ...(encryption ? [["encrypted", `${encryption.alg}, ${encryption.enc}, key ${encryption.jwk.kid}`] as const] : []),
       ["token life", life(resource)],
+      ["scopes by role", yesNo(resource.scopesByRole)],
       ["roles in tokens", yesNo(resource.includeRoles)],
       ["introspected by", resource.introspectors.join(" ")],
       ["created", time(resource.createdAt)],

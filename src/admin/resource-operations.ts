@@ -1,11 +1,14 @@
 /** What an operator does with resources: the APIs that tokens are for. */
 import { ClientError } from "../clients/client-error.ts";
+import type { Resource } from "../clients/resource.ts";
 import type { ResourceInput } from "../clients/resource-input.ts";
 import type { ResourceStore, ResourceWithSecret } from "../clients/resource-store.ts";
 import type { AuditLog } from "../observability/audit-log.ts";
 import type { Operator } from "./operator.ts";
 
 export interface ResourceOperations {
+  /** @throws {ClientError} `not_found` */
+  get(audience: string): Promise<Resource>;
   /** @throws {ClientError} `invalid_resource` naming every fault, `conflict` */
   create(by: Operator, audience: string, input: ResourceInput): Promise<ResourceWithSecret>;
   /** What is given replaces. @throws {ClientError} `not_found`, `invalid_resource` */
@@ -25,7 +28,15 @@ export function createResourceOperations({ resources, audit }: ResourceOperation
   const record = (by: Operator, what: string, audience: string): void =>
     audit.record({ event: `resource.${what}`, outcome: "success", ...by, detail: { audience } });
 
+  const notFound = (audience: string) => new ClientError("not_found", `there is no resource "${audience.slice(0, 200)}"`);
+
   return {
+    async get(audience) {
+      const resource = await resources.find(audience);
+      if (resource === undefined) throw notFound(audience);
+      return resource;
+    },
+
     async create(by, audience, input) {
       const resource = await resources.create(audience, input);
       record(by, "created", audience);
@@ -45,7 +56,7 @@ export function createResourceOperations({ resources, audit }: ResourceOperation
     },
 
     async delete(by, audience) {
-      if (!(await resources.delete(audience))) throw new ClientError("not_found", `there is no resource "${audience.slice(0, 200)}"`);
+      if (!(await resources.delete(audience))) throw notFound(audience);
       record(by, "deleted", audience);
     },
   };

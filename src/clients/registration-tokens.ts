@@ -6,6 +6,10 @@ import type { Prisma, PrismaClient } from "../storage/generated/client.ts";
 import { ClientError } from "./client-error.ts";
 import { generateSecret, hashSecret } from "./client-secrets.ts";
 
+/** Whole characters of base64url, and far too many to meet twice. */
+const ID_BYTES = 12;
+const ID = /^[0-9a-f]{24}$/;
+
 export type RegistrationTokenKind = "RegistrationAccessToken" | "InitialAccessToken";
 
 export interface InitialAccessToken {
@@ -13,6 +17,18 @@ export interface InitialAccessToken {
   readonly token: string;
   readonly expiresAt?: Date;
   readonly uses?: number;
+}
+
+/** An initial access token as it is listed: not the token, which is not kept. */
+export interface ListedToken {
+  /** The beginning of its hash, in hexadecimal: names it, and opens nothing. */
+  readonly id: string;
+  readonly createdAt: Date;
+  readonly expiresAt?: Date;
+  /** Absent: any number. */
+  readonly usesLeft?: number;
+  /** Neither expired nor used up. */
+  readonly usable: boolean;
 }
 
 export interface StoredToken {
@@ -24,6 +40,10 @@ export interface StoredToken {
 export interface RegistrationTokens {
   /** @param options.expires seconds from now; absent: never  @param options.uses registrations that it is good for; absent: any number */
   createInitial(options?: { expires?: number; uses?: number }): Promise<InitialAccessToken>;
+  /** Initial access tokens, the newest first. */
+  listInitial(): Promise<ListedToken[]>;
+  /** By the id that it is listed with. @returns whether there was one */
+  deleteInitial(id: string): Promise<boolean>;
   save(kind: RegistrationTokenKind, token: string, stored: StoredToken): Promise<void>;
   /** Undefined also when it has expired or has no use left. */
   find(kind: RegistrationTokenKind, token: string): Promise<StoredToken | undefined>;
@@ -51,6 +71,26 @@ export function createRegistrationTokens(prisma: PrismaClient, now: () => number
         },
       });
       return { token, ...(expiresAt !== undefined && { expiresAt }), ...(uses !== undefined && { uses }) };
+    },
+
+    async listInitial() {
+      const rows = await prisma.registrationToken.findMany({ where: { kind: "InitialAccessToken" }, orderBy: { createdAt: "desc" } });
+      return rows.map(({ hash, createdAt, expiresAt, usesRemaining }) => ({
+        id: Buffer.from(hash, "base64url").subarray(0, ID_BYTES).toString("hex"),
+        createdAt,
+        ...(expiresAt !== null && { expiresAt }),
+        ...(usesRemaining !== null && { usesLeft: usesRemaining }),
+        usable: (expiresAt === null || expiresAt.getTime() > now()) && usesRemaining !== 0,
+      }));
+    },
+
+    async deleteInitial(id) {
+      if (!ID.test(id)) return false;
+      const beginning = Buffer.from(id, "hex").toString("base64url");
+      const { count } = await prisma.registrationToken.deleteMany({
+        where: { kind: "InitialAccessToken", hash: { startsWith: beginning } },
+      });
+      return count > 0;
     },
 
     async save(kind, token, { payload, clientId, expiresAt }) {

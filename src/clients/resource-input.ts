@@ -18,6 +18,7 @@ export interface ResourceInput {
   signingAlg?: string;
   /** `null`: they are only signed. */
   encryption?: EncryptionInput | null;
+  scopesByRole?: boolean;
   includeRoles?: boolean;
   introspectors?: readonly string[];
 }
@@ -29,6 +30,7 @@ export interface ResourceColumns {
   accessTokenTtl?: number | null;
   signingAlg?: string;
   encryption?: EncryptionInput | null;
+  scopesByRole?: boolean;
   includeRoles?: boolean;
   introspectors?: string[];
 }
@@ -50,6 +52,7 @@ const members = {
     .max(LONGEST_TOKEN_TTL, `must be at most ${LONGEST_TOKEN_TTL} seconds`)
     .nullable(),
   signingAlg: z.enum(RESOURCE_ALGS, `must be one of ${RESOURCE_ALGS.join(", ")}`),
+  scopesByRole: z.boolean(),
   includeRoles: z.boolean(),
   introspectors: z.array(z.string()).transform((ids) => [...new Set(ids)]),
   // What it says depends on the key: resource-encryption.ts
@@ -60,6 +63,7 @@ const members = {
 const SHOWN: Readonly<Record<string, string>> = {
   accessTokenTtl: "access_token_ttl",
   signingAlg: "alg",
+  scopesByRole: "scopes_by_role",
   includeRoles: "roles",
   introspectors: "introspected_by",
 };

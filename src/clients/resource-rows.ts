@@ -18,7 +18,7 @@ export function fromRow(row: Row): Resource;
 export function fromRow(row: Row | null): Resource | undefined;
 export function fromRow(row: Row | null): Resource | undefined {
   if (row === null) return undefined;
-  const { audience, name, scopes, accessTokenTtl, signingAlg, hmacSecret, includeRoles, introspectors, createdAt } = row;
+  const { audience, name, scopes, accessTokenTtl, signingAlg, hmacSecret, scopesByRole, includeRoles, introspectors, createdAt } = row;
   const { encryptionAlg: alg, encryptionEnc: enc, encryptionJwk: jwk } = row;
   return {
     audience,
@@ -28,6 +28,7 @@ export function fromRow(row: Row | null): Resource | undefined {
     signingAlg: signingAlg as Resource["signingAlg"],
     ...(hmacSecret !== null && { sealedSecret: hmacSecret }),
     ...(alg !== null && enc !== null && jwk !== null && { encryption: { alg, enc, jwk: jwk as unknown as ResourceEncryption["jwk"] } }),
+    scopesByRole,
     includeRoles,
     introspectors: introspectors.map(({ clientId }) => clientId),
     createdAt,

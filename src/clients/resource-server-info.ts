@@ -1,4 +1,4 @@
-/** Which scopes a client can have at which resource: the one place where a client's registration limits them. */
+/** Which scopes a client can have at which resource: the one place where its registration and the roles of the person limit them. */
 import type { KeyObject } from "node:crypto";
 import type { ResourceServer } from "oidc-provider";
 import type { ClientExtras } from "./engine-client-adapter.ts";
@@ -10,14 +10,14 @@ import { joinScope, OPENID_SCOPES } from "./scopes.ts";
 export interface Target {
   readonly audience: string;
   /** As found in the store; the issuer and the management API are not kept there. */
-  readonly resource?: Pick<Resource, "scopes" | "accessTokenTtl" | "signingAlg" | "encryption"> | undefined;
+  readonly resource?: Pick<Resource, "scopes" | "scopesByRole" | "accessTokenTtl" | "signingAlg" | "encryption"> | undefined;
   /** With HS256: what signs. */
   readonly hmacKey?: KeyObject | undefined;
 }
 
 /** For whom a token is asked. */
 export interface Bearer {
-  /** Whether the roles of the person permit a scope of the management API; absent: there is no person, or they have not signed in yet. */
+  /** Whether the roles of the person permit a scope, where scopes go by roles; absent: there is no person, or they have not signed in yet. */
   readonly permits?: ((scope: string) => boolean) | undefined;
   /** The client asks for itself: nobody will sign in or consent. */
   readonly clientAlone?: boolean;
@@ -32,7 +32,7 @@ export function resourceServerInfo(
   { audience, resource, hmacKey }: Target,
   client: Pick<ClientExtras, "grantor_scopes" | "management_scopes" | "stranger">,
   issuer: string,
-  { permits = () => true, clientAlone = false }: Bearer = {},
+  { permits, clientAlone = false }: Bearer = {},
 ): (ResourceServer & { scope: string }) | undefined {
   const info = (scopes: Iterable<string>, target: Partial<NonNullable<Target["resource"]>> = {}): ResourceServer & { scope: string } => {
     const { signingAlg: alg = "RS256", accessTokenTtl, encryption } = target;
@@ -50,15 +50,18 @@ export function resourceServerInfo(
     };
   };
 
+  // What a person may not do, nobody does for them. They are asked for what is left, and if that is nothing, the token says so.
+  const byRole = (scopes: readonly string[]): string[] => (permits === undefined ? [...scopes] : scopes.filter(permits));
+
   if (audience === issuer) {
     const registered = new Set<string>(client.grantor_scopes ?? OPENID_SCOPES);
     return info(OPENID_SCOPES.filter((scope) => registered.has(scope)));
   }
   if (audience === managementAudience(issuer))
-    return client.management_scopes.length === 0 ? undefined : info(client.management_scopes.filter(permits));
+    return client.management_scopes.length === 0 ? undefined : info(byRole(client.management_scopes));
   if (resource === undefined) return undefined;
   const registered = new Set(client.grantor_scopes);
   const scopes = resource.scopes.map(({ name }) => name).filter((name) => registered.has(name));
   if (scopes.length === 0 && (resource.scopes.length > 0 || (client.stranger && clientAlone))) return undefined;
-  return info(scopes, resource);
+  return info(resource.scopesByRole ? byRole(scopes) : scopes, resource);
 }

@@ -25,6 +25,8 @@ export interface Resource {
   readonly sealedSecret?: string;
   /** Absent: its tokens are signed, and everybody can read them. */
   readonly encryption?: ResourceEncryption;
+  /** A person gets only those of its scopes that a role of theirs permits. */
+  readonly scopesByRole: boolean;
   /** Every token for it tells the person's roles. */
   readonly includeRoles: boolean;
   /** Clients that may introspect its tokens. */

@@ -156,7 +156,7 @@ describeFlows("resource indicators", (flow) => {
     const client = await flow.grantor.client({ managementScopes });
     const firstParty = await flow.grantor.client({ managementScopes, firstParty: true });
     const scope = `openid ${managementScopes.join(" ")}`;
-    await flow.grantor.services.people.roles.save({ name: "support", permissions: ["grantor:accounts:read"] });
+    await flow.grantor.services.people.roles.create("support", { permissions: ["grantor:accounts:read"] });
     const cases = [
       { roles: [], given: "" },
       { roles: ["support"], given: "grantor:accounts:read" },

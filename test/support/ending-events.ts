@@ -8,7 +8,7 @@ import type { Landscape } from "./landscape.ts";
 const OPERATOR = { actor: "operator" };
 
 function operations({ services }: Grantor) {
-  const { people, clients, registrationTokens, resources, audit, endings } = services;
+  const { people, clients, resources, audit, endings } = services;
   return {
     accounts: createAccountOperations({
       ...people,
@@ -17,7 +17,7 @@ function operations({ services }: Grantor) {
       mailVerification: (id) => people.verification.resend(id),
       endAccount: (id) => endings.endAccount(id),
     }),
-    clients: createClientOperations({ clients, registrationTokens, audit, knownScopes: async () => resources.knownScopes() }),
+    clients: createClientOperations({ clients, audit, knownScopes: async () => resources.knownScopes() }),
   };
 }
 

@@ -48,7 +48,6 @@ export async function startGrantor(stores: Stores, env: Record<string, string> =
     async person({ roles = [], name = "Ada Lovelace" } = {}) {
       const email = `person-${randomBytes(6).toString("hex")}@example.org`;
       const passwordHash = await services.people.passwords.hash(PASSWORD);
-      for (const role of roles) await services.people.roles.save({ name: role });
       const { id } = await services.people.accounts.create({ email, emailVerified: true, name, roles, passwordHash });
       return { id, email, password: PASSWORD };
     },

@@ -8,6 +8,7 @@ const resource = {
     { name: "api:read", description: "" },
     { name: "api:write", description: "" },
   ],
+  scopesByRole: false as boolean,
   accessTokenTtl: 60,
   signingAlg: "ES256",
 } as const;
@@ -61,5 +62,18 @@ describe("the scopes that a client can have", () => {
       resourceServerInfo({ audience: `${ISSUER}/api/v1` }, operated, ISSUER, { permits })?.scope;
     expect(scope((name) => name === "clients:read")).toBe("clients:read");
     expect(scope(() => false)).toBe("");
+  });
+
+  test("at a resource whose scopes go by roles are for a person those that the client registered and their roles permit", () => {
+    const registered = client(["openid", "api:read"]);
+    const scope = (permits?: (name: string) => boolean, target: typeof resource = { ...resource, scopesByRole: true }) =>
+      resourceServerInfo({ audience: API, resource: target }, registered, ISSUER, { permits })?.scope;
+    expect(scope(() => true)).toBe("api:read");
+    expect(scope((name) => name === "api:write")).toBe("");
+    expect(scope(undefined), "nobody has signed in yet, or the client asks for itself").toBe("api:read");
+    expect(
+      scope(() => false, resource),
+      "they do not go by roles",
+    ).toBe("api:read");
   });
 });
