@@ -14,12 +14,13 @@ import {
   verifyRegistrationResponse,
 } from "@simplewebauthn/server";
 import type { Account } from "../accounts/account.ts";
-import { lockWaysIn, type Objection, objectionTo } from "../accounts/ways-in.ts";
+import { requireWayIn } from "../accounts/ways-in.ts";
 import type { Logger } from "../observability/logger.ts";
 import { Prisma, type PrismaClient, type Passkey as StoredPasskey } from "../storage/generated/client.ts";
 import type { Amr } from "./assurance.ts";
 import { authenticatorName } from "./authenticator-names.ts";
 import { CHALLENGE_LIFE, type Challenges } from "./challenges.ts";
+import type { Factors } from "./factors.ts";
 import { readAssertion, readRegistration } from "./webauthn-input.ts";
 
 /** EdDSA, ES256, RS256 (COSE): every authenticator has one of them. */
@@ -78,8 +79,11 @@ export interface Passkeys {
   verify(interaction: string, credential: string, accountId?: string): Promise<AssertionResult>;
   /** @returns whether there is such a passkey of theirs */
   rename(accountId: string, id: string, name: string): Promise<boolean>;
-  /** `gone`: there was none. An objection: it has to stay for now. */
-  remove(accountId: string, id: string): Promise<"removed" | "gone" | Objection>;
+  /**
+   * @returns whether there was such a passkey of theirs
+   * @throws AccountError `last_way_in`, or `password_too_short` for the last second factor: it has to stay for now
+   */
+  remove(accountId: string, id: string): Promise<boolean>;
   /** How many were made for another host name than the issuer has today. */
   countElsewhere(): Promise<number>;
 }
@@ -87,6 +91,7 @@ export interface Passkeys {
 export interface PasskeyOptions {
   prisma: PrismaClient;
   challenges: Challenges;
+  factors: Pick<Factors, "remove">;
   /** An origin. */
   issuer: string;
   /** The operator's name, which the browser shows. */
@@ -103,7 +108,7 @@ export function rpIdOf(issuer: string): string | undefined {
 }
 
 export function createPasskeys(options: PasskeyOptions): Passkeys {
-  const { prisma, challenges, issuer, log, now } = options;
+  const { prisma, challenges, factors, issuer, log, now } = options;
   const rpId = rpIdOf(issuer);
 
   const viewOf = ({ id, name, createdAt, lastUsedAt, backedUp, rpId: madeFor }: StoredPasskey): Passkey => ({
@@ -262,16 +267,11 @@ export function createPasskeys(options: PasskeyOptions): Passkeys {
     },
 
     remove: (accountId, id) =>
-      prisma.$transaction(async (tx) => {
-        const ways = await lockWaysIn(tx, accountId, rpId);
-        const passkey = await tx.passkey.findFirst({ where: { id, accountId }, select: { rpId: true } });
-        if (passkey === null) return "gone";
-        if (passkey.rpId === rpId) {
-          const objection = objectionTo({ ...ways, passkeys: ways.passkeys - 1 });
-          if (objection !== undefined) return objection;
-        }
-        await tx.passkey.delete({ where: { id } });
-        return "removed";
+      factors.remove(accountId, async (tx) => {
+        const { count } = await tx.passkey.deleteMany({ where: { id, accountId } });
+        // One that does not work was no way in.
+        const worked = await tx.passkey.findUnique({ where: { id } });
+        return count === 1;
       }),
 
     countElsewhere: () => prisma.passkey.count({ where: { NOT: { rpId: rpId ?? "" } } }),

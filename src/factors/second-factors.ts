@@ -3,6 +3,7 @@ import { deriveKeys, type Secrets } from "../secrets.ts";
 import type { PrismaClient } from "../storage/generated/client.ts";
 import { createSealer } from "../storage/seal.ts";
 import { createFactors, type Factors } from "./factors.ts";
+import { rpIdOf } from "./passkeys.ts";
 import { createRecoveryCodes, type RecoveryCodes } from "./recovery-codes.ts";
 import { createTotp, type Totp } from "./totp.ts";
 
@@ -13,9 +14,6 @@ export interface SecondFactors {
   readonly recoveryCodes: RecoveryCodes;
 }
 
-/** WebAuthn §5.1.2: what passkeys are made for, the issuer's host name. */
-export const rpIdOf = (issuer: string): string => new URL(issuer).hostname;
-
 /** @param now milliseconds since the epoch */
 export function createSecondFactors(
   prisma: PrismaClient,
@@ -23,10 +21,11 @@ export function createSecondFactors(
   config: Pick<Config, "issuer" | "brand">,
   now: () => number = Date.now,
 ): SecondFactors {
+  const rpId = rpIdOf(config.issuer);
   const recoveryCodes = createRecoveryCodes(prisma, deriveKeys(secrets, "grantor/recovery-codes"), now);
   return {
     recoveryCodes,
-    factors: createFactors(prisma, rpIdOf(config.issuer), recoveryCodes.isKnown),
-    totp: createTotp(prisma, createSealer(deriveKeys(secrets, "grantor/totp")), config.brand.name, now),
+    factors: createFactors(prisma, rpId, recoveryCodes.isKnown),
+    totp: createTotp({ prisma, sealer: createSealer(deriveKeys(secrets, "grantor/totp")), issuer: config.brand.name, rpId, now }),
   };
 }
