@@ -2,7 +2,7 @@
  * How an error leaves the server: a page for a person, JSON for a program; what a stranger may read, and no more.
  */
 import type { Context, Middleware } from "koa";
-import { english, say, type Words } from "../i18n/messages.ts";
+import { english, say, text, type Words } from "../i18n/messages.ts";
 import { languageOf } from "./language.ts";
 import type { Render } from "./pages.ts";
 
@@ -47,72 +47,32 @@ interface ErrorWords {
   advice: Words;
 }
 
-const GO_BACK = "Go back to the application you came from and try again.";
-
-/** What is said when nobody said anything better. */
-const WORDS: Readonly<Record<number, ErrorWords>> = {
-  400: {
-    code: "invalid_request",
-    title: "This request cannot be understood",
-    message: "Something in the request is missing or malformed.",
-    advice: GO_BACK,
-  },
-  401: { code: "unauthorized", title: "Please sign in", message: "This needs you to be signed in.", advice: "Sign in and try again." },
-  403: {
-    code: "forbidden",
-    title: "This is not allowed",
-    message: "You may not do this.",
-    advice: "Sign in with another account, or ask whoever runs this server.",
-  },
-  404: {
-    code: "not_found",
-    title: "There is nothing here",
-    message: "No page has this address.",
-    advice: "Check the address, or begin at the start page.",
-  },
-  405: {
-    code: "method_not_allowed",
-    title: "This cannot be done here",
-    message: "This address does not take requests of this kind.",
-    advice: GO_BACK,
-  },
-  413: {
-    code: "too_large",
-    title: "That is too much",
-    message: "The request is larger than this server accepts.",
-    advice: "Send less and try again.",
-  },
-  415: {
-    code: "unsupported_media_type",
-    title: "This cannot be read",
-    message: "The request's content type is not accepted here.",
-    advice: GO_BACK,
-  },
-  429: {
-    code: "too_many_requests",
-    title: "Too many tries",
-    message: "There were too many tries in a short time.",
-    advice: "Wait a few minutes and try again.",
-  },
-  500: {
-    code: "server_error",
-    title: "Something went wrong here",
-    message: "It is this server's fault, not yours.",
-    advice: "Try again in a moment. If it happens again, tell whoever runs this server the reference below.",
-  },
-  503: {
-    code: "temporarily_unavailable",
-    title: "This is not available right now",
-    message: "The server cannot reach something that it needs.",
-    advice: "Nothing is lost. Wait a few seconds and try again.",
-  },
-};
+/** What is said when nobody said anything better: `errors:<status>.…`. */
+const CODES = {
+  400: "invalid_request",
+  401: "unauthorized",
+  403: "forbidden",
+  404: "not_found",
+  405: "method_not_allowed",
+  413: "too_large",
+  415: "unsupported_media_type",
+  429: "too_many_requests",
+  500: "server_error",
+  503: "temporarily_unavailable",
+} as const;
+type KnownStatus = keyof typeof CODES;
 
 /** Seconds after which a client may try again when a store could not be reached: long enough to reconnect. */
 const RETRY_AFTER_SECONDS = 2;
 
 function wordsFor(status: number): ErrorWords {
-  return WORDS[status] ?? (WORDS[status >= 500 ? 500 : 400] as ErrorWords);
+  const known = (status in CODES ? status : status >= 500 ? 500 : 400) as KnownStatus;
+  return {
+    code: CODES[known],
+    title: text(`errors:${known}.title`),
+    message: text(`errors:${known}.message`),
+    advice: text(`errors:${known}.advice`),
+  };
 }
 
 /** What is shown of an error. `status` of anything that is not a client's fault or a 503 is 500. */
@@ -161,7 +121,7 @@ function answerError(ctx: Context, shown: Shown, render: Render): void {
     ctx.state.log?.error({ err: cause }, "the error page could not be rendered");
     ctx.type = "text/plain; charset=utf-8";
     const language = languageOf(ctx);
-    ctx.body = `${say(language, title)}\n\n${say(language, message)} ${say(language, advice)}\n\nReference: ${reference}\n`;
+    ctx.body = `${say(language, title)}\n\n${say(language, message)} ${say(language, advice)}\n\n${say(language, text("errors:page.reference"))}: ${reference}\n`;
   }
 }
 

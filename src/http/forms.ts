@@ -10,6 +10,7 @@
 import { randomBytes } from "node:crypto";
 import parse from "co-body";
 import type { Context, Middleware } from "koa";
+import { text } from "../i18n/messages.ts";
 import { cookieAttributes, cookieName, PreparedKeygrip } from "./cookies.ts";
 import { HttpProblem } from "./errors.ts";
 
@@ -67,9 +68,9 @@ export function createForms(options: FormOptions): Forms {
       requireSameOrigin(ctx, options.issuer);
       const token = form[CSRF_FIELD] ?? "";
       if (!cookieValues(ctx).some((value) => keygrip.verify(`csrf:${value}`, token))) {
-        throw new HttpProblem(403, "stale_form", "The page was open for too long, or this browser has lost its cookies for this site.", {
-          title: "This form is out of date",
-          advice: "Go back, reload the page and send the form again. Nothing was changed.",
+        throw new HttpProblem(403, "stale_form", text("errors:stale_form.message"), {
+          title: text("errors:stale_form.title"),
+          advice: text("errors:stale_form.advice"),
         });
       }
       delete form[CSRF_FIELD];
@@ -85,25 +86,24 @@ export function createForms(options: FormOptions): Forms {
  */
 async function readForm(ctx: Context): Promise<Record<string, string>> {
   requireUrlEncoded(ctx);
-  let text: string;
+  let body: string;
   try {
-    text = await parse.text(ctx.req, { limit: BODY_LIMIT, encoding: "utf8" });
+    body = await parse.text(ctx.req, { limit: BODY_LIMIT, encoding: "utf8" });
   } catch (cause) {
     const { status } = cause as { status?: number };
     if (status === 413) {
       // What is left of the body stays unread.
-      throw new HttpProblem(413, "too_large", "The form is larger than this server accepts.", { headers: { Connection: "close" } });
+      throw new HttpProblem(413, "too_large", text("errors:form.too_large"), { headers: { Connection: "close" } });
     }
-    throw new HttpProblem(status === 415 ? 415 : 400, "invalid_request", "The form did not arrive completely.", { cause });
+    throw new HttpProblem(status === 415 ? 415 : 400, "invalid_request", text("errors:form.incomplete"), { cause });
   }
   const form: Record<string, string> = Object.create(null);
   let count = 0;
-  for (const [name, value] of new URLSearchParams(text)) {
-    if (name in form) throw new HttpProblem(400, "invalid_request", "The form names a field more than once.");
+  for (const [name, value] of new URLSearchParams(body)) {
+    if (name in form) throw new HttpProblem(400, "invalid_request", text("errors:form.repeated"));
     // PostgreSQL cannot store it, and no keyboard types it.
-    if (value.includes("\0") || name.includes("\0"))
-      throw new HttpProblem(400, "invalid_request", "The form holds a character that is not allowed.");
-    if (++count > MAX_FIELDS) throw new HttpProblem(400, "invalid_request", "The form has too many fields.");
+    if (value.includes("\0") || name.includes("\0")) throw new HttpProblem(400, "invalid_request", text("errors:form.character"));
+    if (++count > MAX_FIELDS) throw new HttpProblem(400, "invalid_request", text("errors:form.too_many_fields"));
     form[name] = value;
   }
   return form;
@@ -115,10 +115,10 @@ function requireUrlEncoded(ctx: Context): void {
     .map((parameter) => /^\s*charset\s*=\s*"?([^"\s]*)"?\s*$/i.exec(parameter)?.[1])
     .find((value) => value !== undefined);
   if (type.trim().toLowerCase() !== "application/x-www-form-urlencoded") {
-    throw new HttpProblem(415, "unsupported_media_type", "A form is expected here, as application/x-www-form-urlencoded.");
+    throw new HttpProblem(415, "unsupported_media_type", text("errors:form.urlencoded"));
   }
   if (charset !== undefined && !/^utf-?8$/i.test(charset)) {
-    throw new HttpProblem(415, "unsupported_media_type", "Forms are read as UTF-8 only.");
+    throw new HttpProblem(415, "unsupported_media_type", text("errors:form.utf8"));
   }
 }
 
@@ -132,9 +132,9 @@ function requireSameOrigin(ctx: Context, issuer: string): void {
   const foreignSite = site !== "" && site !== "same-origin" && site !== "none";
   const foreignOrigin = origin !== "" && origin !== "null" && origin !== issuer;
   if (foreignSite || foreignOrigin) {
-    throw new HttpProblem(403, "cross_site_form", "This form was sent from another site.", {
-      title: "This form does not come from here",
-      advice: "If you wanted to do this, open the page on this site and send the form from there. Nothing was changed.",
+    throw new HttpProblem(403, "cross_site_form", text("errors:cross_site_form.message"), {
+      title: text("errors:cross_site_form.title"),
+      advice: text("errors:cross_site_form.advice"),
     });
   }
 }

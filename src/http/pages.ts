@@ -51,7 +51,7 @@ export interface FormView {
 /** A scope in words. */
 export interface ScopeView {
   scope: string;
-  description: string;
+  description: Words;
 }
 
 /** The scopes of one resource; the person's own data (OpenID scopes) come without `resource`. */
@@ -111,7 +111,7 @@ export interface PageModels {
     signIn?: string | undefined;
   };
   /** With `newPassword` the password (and name) of the account are chosen here. */
-  "verify-email": FormView & { email?: string | undefined; name?: string | undefined; newPassword?: { minimumLength: number } | undefined };
+  "verify-email": FormView & { email: string; name?: string | undefined; newPassword?: { minimumLength: number } | undefined };
   /** `next` is where "Continue" leads; `beganElsewhere` when the sign-in that waits for the person does so in another browser. */
   "email-verified": { email: string; next: string; beganElsewhere: boolean };
   bootstrap: FormView & { email?: string | undefined; name?: string | undefined; minimumPasswordLength: number };
@@ -141,10 +141,12 @@ export interface PageModels {
   "signed-out": { signIn: string; account?: string | undefined; client?: ClientView | undefined };
   error: {
     heading: Words;
-    message: Words;
+    message?: Words | undefined;
     advice: Words;
     reference: string;
     client?: ClientView | undefined;
+    /** What the engine says of it, for the application's developer: always in English. */
+    detail?: string | undefined;
     /** An error code of the protocol, for the application's developer. */
     code?: string | undefined;
   };

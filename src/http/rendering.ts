@@ -32,7 +32,7 @@ const FLOW_PAGE: PagePolicy = { formMayLeave: true, popup: true };
 
 /** Pages inside a client's flow: their forms may end at the client, and they may stand in a window that it opened. */
 const POLICIES: Partial<Record<View, PagePolicy>> = {
-  login: FLOW_PAGE,
+  login: { ...FLOW_PAGE, fetches: true },
   consent: FLOW_PAGE,
   logout: FLOW_PAGE,
   "verify-email": FLOW_PAGE,
@@ -42,6 +42,7 @@ const POLICIES: Partial<Record<View, PagePolicy>> = {
   "signed-out": { formMayLeave: false, popup: true },
   error: { formMayLeave: false, popup: true },
   inspector: { ...OWN_PAGE, fetches: true },
+  "account/passkeys": { ...OWN_PAGE, fetches: true },
 };
 
 /** Templates by their names: the path below the directory, without `.ejs`. */
@@ -84,6 +85,11 @@ export function createRenderer(options: RendererOptions): Render {
     asset: (name: string) => assets.url(name),
     csrfField: CSRF_FIELD,
     host: hostOf,
+    /** Markup for a link in a text. */
+    link: (href: string, { newTab = false } = {}): [string, string] => [
+      `<a href="${escapeHtml(href)}"${newTab ? ' target="_blank" rel="noopener"' : ""}>`,
+      "</a>",
+    ],
   };
 
   return (ctx, view, model) => {

@@ -14,7 +14,7 @@ export interface Wording {
   say(words: Words): string;
   /**
    * HTML, for `<%- %>`: the text is escaped, each value is escaped and isolated from its surroundings' direction (`<bdi>`), and what the text
-   * has between `<link>` and `</link>` gets the markup of that name.
+   * has between `<link>` and `</link>` gets the markup of that name; `<strong>` and `<code>` mean what they do in HTML.
    */
   rich(key: string, values?: Values, tags?: Tags): string;
   /** A day, in words. */
@@ -22,6 +22,8 @@ export interface Wording {
   /** A moment, in UTC, in words. */
   moment(date: Date): string;
 }
+
+const PLAIN_TAGS: Tags = { strong: ["<strong>", "</strong>"], code: ["<code>", "</code>"] };
 
 /** Stand for a value in a text that has been said and is not escaped yet; no message and no name holds them. */
 const [OPEN, CLOSE] = ["\u{F0000}", "\u{F0001}"];
@@ -47,7 +49,7 @@ export function wordingFor(language: Language): Wording {
       const html = escapeHtml(say(language, text(key, marked)));
       return html.replace(PLACE_OR_TAG, (_match, value: string | undefined, closing: string, name: string) => {
         if (value !== undefined) return `<bdi>${value}</bdi>`;
-        const pair = tags[name];
+        const pair = tags[name] ?? PLAIN_TAGS[name];
         if (pair === undefined) throw new TypeError(`the text "${key}" has <${name}>, for which the template gives no markup`);
         return closing === "" ? pair[0] : pair[1];
       });

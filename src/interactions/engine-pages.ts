@@ -3,19 +3,18 @@ import type { Context } from "koa";
 import type { Provider } from "oidc-provider";
 import type { ClientView, PersonView } from "../http/pages.ts";
 import type { Render } from "../http/rendering.ts";
+import { text, type Words } from "../i18n/messages.ts";
 import type { EnginePages } from "../oidc/ports.ts";
 import { askingClient, clientView, type NamedClient } from "./client-view.ts";
 
 /** What to do about an error of the protocol, where the person rather than the application can do something. */
-const ADVICE: Readonly<Record<string, string>> = {
-  invalid_client: "The application that sent you here is not known to this server. Tell its developer.",
-  invalid_redirect_uri:
-    "The application asked for your answer at an address that it has not registered. Nothing was sent there. Tell its developer.",
-  temporarily_unavailable: "Nothing is lost. Wait a few seconds and try again.",
-  server_error:
-    "It is this server's fault, not yours. Try again in a moment, and tell whoever runs it the reference below if it happens again.",
+const ADVICE: Readonly<Record<string, Words>> = {
+  invalid_client: text("errors:protocol.invalid_client"),
+  invalid_redirect_uri: text("errors:protocol.invalid_redirect_uri"),
+  temporarily_unavailable: text("errors:503.advice"),
+  server_error: text("errors:500.advice"),
 };
-const OTHER_ADVICE = "Go back to the application you came from and start again. If that does not help, tell its developer.";
+const OTHER_ADVICE = text("errors:protocol.advice");
 
 /** What the engine says when the logout form does not fit the session any more. */
 const STALE_LOGOUT = /^(?:xsrf token invalid|could not find logout details)$/;
@@ -36,9 +35,9 @@ export function enginePages(options: {
       onError(ctx, error, cause);
       if (STALE_LOGOUT.test(description ?? "")) {
         render(ctx, "error", {
-          heading: "This form is out of date",
-          message: "It was opened in another tab as well, or used already. Nothing was changed.",
-          advice: "If you still want to sign out, do so from your account's page or from the application.",
+          heading: text("errors:stale_sign_out.title"),
+          message: text("errors:stale_sign_out.message"),
+          advice: text("errors:stale_sign_out.advice"),
           reference: String(ctx.state.requestId ?? ""),
         });
         return;
@@ -46,17 +45,17 @@ export function enginePages(options: {
       const asking = (ctx.oidc as { params?: { client_id?: unknown } } | undefined)?.params?.client_id;
       if (error === "invalid_client" && typeof asking === "string" && (await isSuspended(asking))) {
         render(ctx, "error", {
-          heading: "This application is suspended",
-          message: "Whoever runs this server has suspended the application that sent you here. Nothing was sent to it.",
-          advice: "Try again later. Its developer can ask the operator of this server for the reason.",
+          heading: text("errors:client_suspended.title"),
+          message: text("errors:client_suspended.message"),
+          advice: text("errors:client_suspended.advice"),
           code: error,
           reference: String(ctx.state.requestId ?? ""),
         });
         return;
       }
       render(ctx, "error", {
-        heading: ctx.status === 503 ? "This is not available right now" : "This request cannot be completed",
-        message: sentence(description ?? error),
+        heading: ctx.status === 503 ? text("errors:503.title") : text("errors:protocol.title"),
+        detail: sentence(description ?? error),
         advice: ADVICE[error] ?? OTHER_ADVICE,
         code: error,
         reference: String(ctx.state.requestId ?? ""),
@@ -98,4 +97,4 @@ export function enginePages(options: {
 
 const clientOf = (ctx: Context): ClientView | undefined => askingClient((ctx.oidc as { client?: NamedClient } | undefined)?.client);
 
-const sentence = (text: string): string => `${text.charAt(0).toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? "" : "."}`;
+const sentence = (said: string): string => `${said.charAt(0).toUpperCase()}${said.slice(1)}${/[.!?]$/.test(said) ? "" : "."}`;

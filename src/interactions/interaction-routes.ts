@@ -12,6 +12,7 @@ import { HttpProblem } from "../http/errors.ts";
 import { useUiLocales } from "../http/language.ts";
 import type { FormErrors } from "../http/pages.ts";
 import type { Render } from "../http/rendering.ts";
+import { text } from "../i18n/messages.ts";
 import { askingClient, clientView, type NamedClient } from "./client-view.ts";
 import type { Consents } from "./consent.ts";
 import { createSignIns, type Interaction } from "./sign-in.ts";
@@ -44,7 +45,7 @@ export function interactionRoutes(options: InteractionOptions): Router {
     const wantsAnother = ctx.query.as === "another" && interaction.prompt.name === "consent";
     if (interaction.prompt.name === "login" || wantsAnother) return showSignIn(ctx, interaction, {});
     if (interaction.prompt.name === "consent") return showConsent(ctx, interaction);
-    throw new HttpProblem(400, "invalid_request", "This step is not known here.");
+    throw new HttpProblem(400, "invalid_request", text("errors:interaction.unknown_step"));
   });
 
   router.post("/interaction/:uid", verifyForm, async (ctx) => {
@@ -76,16 +77,11 @@ export function interactionRoutes(options: InteractionOptions): Router {
       return interaction;
     } catch (cause) {
       if (!(cause instanceof errors.SessionNotFound)) throw cause;
-      throw new HttpProblem(
-        400,
-        "interaction_expired",
-        "The step that this page belongs to was finished, has expired, or was begun in another browser.",
-        {
-          title: "This sign-in is no longer open",
-          advice: "Go back to the application you came from and sign in again from there.",
-          cause,
-        },
-      );
+      throw new HttpProblem(400, "interaction_expired", text("errors:interaction.expired"), {
+        title: text("errors:interaction.title"),
+        advice: text("errors:interaction.advice"),
+        cause,
+      });
     }
   }
 
@@ -117,8 +113,8 @@ export function interactionRoutes(options: InteractionOptions): Router {
     if (email.trim() === "" || password === "") {
       ctx.status = 400;
       const fields = {
-        ...(email.trim() === "" && { email: "Enter your e-mail address." }),
-        ...(password === "" && { password: "Enter your password." }),
+        ...(email.trim() === "" && { email: text("faults:email_missing") }),
+        ...(password === "" && { password: text("faults:password_missing") }),
       };
       return showSignIn(ctx, interaction, { email, keep, errors: { fields } });
     }
@@ -169,7 +165,7 @@ export function interactionRoutes(options: InteractionOptions): Router {
     const accountId = interaction.session?.accountId;
     const clientId = interaction.params.client_id as string;
     if (interaction.prompt.name !== "consent" || accountId === undefined || (decision !== "allow" && decision !== "deny")) {
-      throw new HttpProblem(400, "invalid_request", "This decision does not fit the step that is open.");
+      throw new HttpProblem(400, "invalid_request", text("errors:interaction.unfitting"));
     }
     const allowed = decision === "allow";
     options.onDecision(ctx, { accountId, clientId, allowed });
@@ -193,7 +189,7 @@ export function interactionRoutes(options: InteractionOptions): Router {
   async function clientOf(interaction: Interaction): Promise<NamedClient> {
     const client = await options.provider().Client.find(interaction.params.client_id as string);
     if (client !== undefined) return client as unknown as NamedClient;
-    throw new HttpProblem(400, "invalid_client", "The application that sent you here has been removed or suspended.");
+    throw new HttpProblem(400, "invalid_client", text("errors:client_gone"));
   }
 }
 

@@ -1,19 +1,20 @@
 // interactions/ holds the pages that the engine asks for: sign-in, consent, device, logout, and people's own entry and exit. It owns no
 // account, client or token logic: it asks the rooms that do, and hands their answers to the engine.
 import type { ScopeGroup, ScopeView } from "../http/pages.ts";
+import { text, type Words } from "../i18n/messages.ts";
 
 /** What each of the issuer's own scopes lets an application do, for a person who decides about it. */
-const OPENID_WORDS: Readonly<Record<string, string>> = {
-  openid: "Know that it is you, by an identifier of your account",
-  profile: "See your name and the other details of your profile",
-  email: "See your e-mail address",
-  address: "See your postal address",
-  phone: "See your telephone number",
-  offline_access: "Keep its access while you are away, also after you have signed out",
-  roles: "See the roles that you have here",
+const OPENID_WORDS: Readonly<Record<string, Words>> = {
+  openid: text("scopes:openid"),
+  profile: text("scopes:profile"),
+  email: text("scopes:email"),
+  address: text("scopes:address"),
+  phone: text("scopes:phone"),
+  offline_access: text("scopes:offline_access"),
+  roles: text("scopes:roles"),
 };
 
-/** A resource server and what it calls its scopes. */
+/** A resource server and what it calls its scopes: the operator's words, in whatever language. */
 export interface DescribedResource {
   readonly audience: string;
   readonly name: string;

@@ -1,18 +1,19 @@
 /** The engine's hooks for the page where a person types a device's code (RFC 8628 §3.3): its forms in our pages, its errors in words. */
 import type { KoaContextWithOIDC } from "oidc-provider";
+import { text, type Words } from "../i18n/messages.ts";
 import { restoreBrowserAuthorization } from "./grants.ts";
 import type { EngineForm, EnginePages } from "./ports.ts";
 
 /** What the engine throws when the code that was typed cannot be used. */
-const WORDS: Record<string, string> = {
-  NoCodeError: "Enter the code that your device shows.",
-  NotFoundError: "There is no such code. Check it against your device and try again.",
-  ExpiredError: "This code has expired. Start again on your device to get a new one.",
-  InvalidRequest: "This page was open in another tab as well, or for too long. Nothing was changed: continue with the code again.",
-  AlreadyUsedError: "This code has been used already. Start again on your device to get a new one.",
+const WORDS: Readonly<Record<string, Words>> = {
+  NoCodeError: text("device:input.code_missing"),
+  NotFoundError: text("device:input.code_unknown"),
+  ExpiredError: text("device:input.code_expired"),
+  InvalidRequest: text("device:input.page_stale"),
+  AlreadyUsedError: text("device:input.code_used"),
 };
 
-const OTHER_WORDS = "That did not work. Start again on your device to get a new code.";
+const OTHER_WORDS = text("device:input.failed");
 
 const typed = ({ oidc }: KoaContextWithOIDC): string | undefined => {
   const code = oidc.params?.user_code;

@@ -1,6 +1,7 @@
 /** Builds the engine. Cheap enough (a millisecond) to be done again whenever the signing keys change (design, decision 6). */
 import type { Context } from "koa";
 import type { ClientMetadata, Configuration, KoaContextWithOIDC, Provider } from "oidc-provider";
+import { LANGUAGES } from "../i18n/languages.ts";
 import { ID_TOKEN_TTL } from "../tokens/longest-token-life.ts";
 import { extraClaims, recordingCustomizer } from "./access-tokens.ts";
 import { deviceFlow, engineForm } from "./device-pages.ts";
@@ -48,7 +49,10 @@ function configuration(dependencies: EngineDependencies): Configuration {
     >,
     clients: dependencies.builtInClients as unknown as ClientMetadata[],
     routes: ENGINE_ROUTES,
-    discovery: { status_list_aggregation_endpoint: `${issuer}${STATUS_LISTS_PATH}` }, // draft-ietf-oauth-status-list §9.1
+    discovery: {
+      ui_locales_supported: LANGUAGES,
+      status_list_aggregation_endpoint: `${issuer}${STATUS_LISTS_PATH}`, // draft-ietf-oauth-status-list §9.1
+    },
     interactions: { policy: createInteractionPolicy(), url: (_ctx, interaction) => `/interaction/${interaction.uid}` },
     cookies: {
       keys: dependencies.cookieKeys as unknown as string[],
@@ -110,7 +114,8 @@ function configuration(dependencies: EngineDependencies): Configuration {
       deviceFlow: deviceFlow(pages, async ({ oidc }) => {
         const { session, cookies } = oidc as unknown as { session: KeptSession; cookies: Context["cookies"] };
         const life = sessionLife(lifetimes, session, epochTime());
-        cookies.set(oidc.provider.cookieName("session"), session.id, { ...cookie, path: "/", maxAge: life * 1000 });
+        const kept = session.transient ? {} : { maxAge: life * 1000 };
+        cookies.set(oidc.provider.cookieName("session"), session.id, { ...cookie, path: "/", ...kept });
         await session.save(life);
       }),
       introspection: { enabled: true, allowedPolicy: introspectionPolicy(dependencies) },
@@ -139,6 +144,7 @@ interface KeptSession {
   readonly id: string;
   readonly accountId?: string;
   readonly loginTs?: number;
+  readonly transient?: boolean;
   /** @param ttl seconds */
   save(ttl: number): Promise<unknown>;
 }

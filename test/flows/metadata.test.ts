@@ -55,6 +55,7 @@ describeFlows("metadata", (flow) => {
       scopes_supported: expect.toSatisfy(
         (scopes: string[]) => [...scopes].sort().join() === "address,email,offline_access,openid,phone,profile,roles",
       ),
+      ui_locales_supported: ["en", "de", "fr", "es", "ja", "ar"],
       subject_types_supported: ["public"],
       id_token_signing_alg_values_supported: ["RS256", "ES256", "PS256", "EdDSA"],
       introspection_signing_alg_values_supported: ["RS256", "ES256", "PS256", "EdDSA"],

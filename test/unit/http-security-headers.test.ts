@@ -97,7 +97,9 @@ describe("pages", () => {
 });
 
 test("every template has a sample", () => {
-  const views = readdirSync(new URL("../../views", import.meta.url)).filter((name) => name.endsWith(".ejs") && name !== "layout.ejs");
+  const views = readdirSync(new URL("../../views", import.meta.url), { recursive: true, encoding: "utf8" }).filter(
+    (name) => name.endsWith(".ejs") && name !== "layout.ejs" && !name.startsWith("parts"),
+  );
   expect(views.map((name) => name.replace(".ejs", "")).toSorted()).toEqual(
     [...new Set(Object.values(samples).map(({ view }) => view))].toSorted(),
   );
