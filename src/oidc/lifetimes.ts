@@ -14,6 +14,8 @@ export interface Lifetimes {
   readonly refreshTokenMaxAge: number;
   /** Of a session that nobody uses. */
   readonly session: number;
+  /** Of one that nobody uses and that ends with the browser: its person did not choose to be kept signed in. */
+  readonly browserSession: number;
   /** Of a session, from the moment at which the person signed in. */
   readonly sessionMaxAge: number;
   /** Of a grant, beyond its last use. */
@@ -35,12 +37,14 @@ const ANONYMOUS_SESSION_TTL = 3_600;
 const SURELY_LEFT = 7 / 8;
 
 export function sessionLife(
-  { session, sessionMaxAge }: Pick<Lifetimes, "session" | "sessionMaxAge">,
-  { accountId, loginTs }: { accountId?: string | undefined; loginTs?: number | undefined },
+  { session, browserSession, sessionMaxAge }: Pick<Lifetimes, "session" | "browserSession" | "sessionMaxAge">,
+  { accountId, loginTs, transient }: { accountId?: string | undefined; loginTs?: number | undefined; transient?: boolean | undefined },
   now: number,
 ): number {
   if (accountId === undefined) return Math.min(ANONYMOUS_SESSION_TTL, session);
-  return Math.max(1, Math.min(session, (loginTs ?? now) + sessionMaxAge - now));
+  // The browser forgets its cookie when it closes, and nobody hears of that: what it left behind ends sooner.
+  const idle = transient ? Math.min(browserSession, session) : session;
+  return Math.max(1, Math.min(idle, (loginTs ?? now) + sessionMaxAge - now));
 }
 
 /**
@@ -78,8 +82,10 @@ export async function accessTokenLife(
   const within = hasFamily ? Math.min(life, familyStart + familyLife(lifetimes, client) - now) : life;
   if (!source.expiresWithSession || source.sessionUid === undefined) return Math.max(1, within);
 
-  // The session was there when the family began, and is asked only when that does not say that it will be there for long enough.
-  const surelyUntil = Math.min(familyStart - CODE_TTL + lifetimes.session * SURELY_LEFT, (source.authTime ?? 0) + lifetimes.sessionMaxAge);
+  // The session was there when the family began, and is asked only when that does not say that it will be there for long enough, of whichever
+  // of the two kinds it is.
+  const idle = Math.min(lifetimes.session, lifetimes.browserSession);
+  const surelyUntil = Math.min(familyStart - CODE_TTL + idle * SURELY_LEFT, (source.authTime ?? 0) + lifetimes.sessionMaxAge);
   if (now + within <= surelyUntil) return Math.max(1, within);
   const left = ((await sessionExpiry(source.sessionUid)) ?? now) - now;
   if (left < 1) throw new errors.InvalidGrant("the session has ended");

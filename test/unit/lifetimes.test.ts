@@ -8,6 +8,7 @@ const SETTINGS = {
   refreshToken: 30 * DAY,
   refreshTokenMaxAge: 90 * DAY,
   session: 14 * DAY,
+  browserSession: DAY / 2,
   sessionMaxAge: 30 * DAY,
   grant: 32 * DAY,
 };
@@ -20,6 +21,13 @@ describe("a session", () => {
     expect(life(NOW - 20 * DAY)).toBe(10 * DAY);
     expect(life(NOW - 30 * DAY)).toBe(1); // the engine takes no zero
     expect(life(NOW - 31 * DAY)).toBe(1);
+  });
+
+  test("that ends with the browser lives for a shorter one", () => {
+    const life = (loginTs: number, settings = SETTINGS) => sessionLife(settings, { accountId: "a", loginTs, transient: true }, NOW);
+    expect(life(NOW)).toBe(DAY / 2);
+    expect(life(NOW - 30 * DAY + 60)).toBe(60);
+    expect(life(NOW, { ...SETTINGS, session: 60 })).toBe(60); // never for longer than one that is kept
   });
 
   test("in which nobody signed in lives for an hour, or less", () => {
@@ -88,7 +96,7 @@ describe("an access token", () => {
     const bound = { expiresWithSession: true, sessionUid: "uid" };
     asked.length = 0;
     expect(await life({ entities: { AuthorizationCode: { ...code, ...bound } } })).toBe(900);
-    expect(await life({ entities: { RefreshToken: { ...code, ...bound, iiat: NOW - 10 * DAY } } })).toBe(900);
+    expect(await life({ entities: { RefreshToken: { ...code, ...bound, iiat: NOW - 0.4 * DAY } } })).toBe(900);
     expect(
       await life({ entities: { RefreshToken: { ...code, authTime: 0, expiresWithSession: false, sessionUid: "uid", iiat: 0 } } }),
     ).toBe(1);
@@ -96,6 +104,7 @@ describe("an access token", () => {
     // The session may have lain unused since the sign-in, or be at the end of what it may live in all.
     for (const token of [
       { iiat: NOW - 13.9 * DAY, authTime: NOW - 13.9 * DAY },
+      { iiat: NOW - 0.45 * DAY, authTime: NOW - 0.45 * DAY }, // one that ends with the browser may be over by then
       { iiat: NOW - DAY, authTime: NOW - 30 * DAY + 600 },
     ]) {
       const soon = await life({ entities: { RefreshToken: { ...token, ...bound } }, session: 500 });
