@@ -17,6 +17,7 @@ export type AccountErrorCode =
   | "not_found"
   | "unknown_client"
   | "link_invalid"
+  | "password_too_short"
   | "last_way_in"
   | "sign_up_closed"
   | "too_many_attempts"
@@ -30,6 +31,7 @@ const STATUS: Record<AccountErrorCode, number> = {
   not_found: 404,
   unknown_client: 404,
   link_invalid: 400,
+  password_too_short: 409,
   last_way_in: 409,
   sign_up_closed: 403,
   too_many_attempts: 429,

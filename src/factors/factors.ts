@@ -1,9 +1,11 @@
 /**
  * factors/ owns what people prove themselves with beside a password: authenticator apps, recovery codes, passkeys, and how sure a sign-in is of
- * its person (assurance.ts). It owns neither passwords (accounts/) nor the pages that ask. This is what an account has of them.
+ * its person (assurance.ts). It owns neither passwords (accounts/) nor the pages that ask. This is what an account has of them, and the one way
+ * in which a second factor goes.
  */
-import { lockWaysIn } from "../accounts/ways-in.ts";
-import type { PrismaClient } from "../storage/generated/client.ts";
+import { AccountError } from "../accounts/account-error.ts";
+import { text } from "../i18n/messages.ts";
+import type { Prisma, PrismaClient } from "../storage/generated/client.ts";
 
 /** What an account has to sign in with. */
 export interface AccountFactors {
@@ -23,34 +25,57 @@ export const hasSecondFactor = ({ totp, passkeys }: Pick<AccountFactors, "totp" 
 export interface Factors {
   /** Never from a cache. */
   of(accountId: string): Promise<AccountFactors>;
+  /**
+   * Takes a second factor away. The last one stays with a password that is too short to be the only factor.
+   * Of two removals at once the second sees what the first has left.
+   * @param remove within the transaction; returns whether there was something to remove
+   * @returns what `remove` returned  @throws AccountError `password_too_short`: nothing was removed
+   */
+  remove(accountId: string, remove: (tx: Prisma.TransactionClient) => Promise<boolean>): Promise<boolean>;
   /** What an operator does for somebody who has lost everything: no second factor is left. @returns whether there was one */
   removeAll(accountId: string): Promise<boolean>;
 }
 
 /** @param rpId that passkeys are made for today  @param knownCode see RecoveryCodes.isKnown */
 export function createFactors(prisma: PrismaClient, rpId: string | undefined, knownCode: (hash: string) => boolean): Factors {
+  async function read(accountId: string, tx: Prisma.TransactionClient = prisma): Promise<AccountFactors> {
+    const [credentials, passkeys, codes] = await Promise.all([
+      tx.credential.findMany({ where: { accountId }, select: { kind: true, standsAlone: true, updatedAt: true } }),
+      rpId === undefined ? 0 : tx.passkey.count({ where: { accountId, rpId } }),
+      tx.recoveryCode.findMany({ where: { accountId, usedAt: null }, select: { hash: true } }),
+    ]);
+    const password = credentials.find(({ kind }) => kind === "password");
+    return {
+      ...(password && { password: { standsAlone: password.standsAlone, changedAt: password.updatedAt } }),
+      totp: credentials.some(({ kind }) => kind === "totp"),
+      passkeys,
+      recoveryCodes: codes.filter(({ hash }) => knownCode(hash)).length,
+    };
+  }
+
   return {
-    async of(accountId) {
-      const [credentials, passkeys, codes] = await Promise.all([
-        prisma.credential.findMany({ where: { accountId }, select: { kind: true, standsAlone: true, updatedAt: true } }),
-        rpId === undefined ? 0 : prisma.passkey.count({ where: { accountId, rpId } }),
-        prisma.recoveryCode.findMany({ where: { accountId, usedAt: null }, select: { hash: true } }),
-      ]);
-      const password = credentials.find(({ kind }) => kind === "password");
-      return {
-        ...(password && { password: { standsAlone: password.standsAlone, changedAt: password.updatedAt } }),
-        totp: credentials.some(({ kind }) => kind === "totp"),
-        passkeys,
-        recoveryCodes: codes.filter(({ hash }) => knownCode(hash)).length,
-      };
-    },
+    of: (accountId) => read(accountId),
+    remove: (accountId, remove) =>
+      prisma.$transaction(async (tx) => {
+        await lockAccount(tx, accountId);
+        if (!(await remove(tx))) return false;
+        const left = await read(accountId, tx);
+        if (hasSecondFactor(left)) return true;
+        if (left.password?.standsAlone === false) throw new AccountError("password_too_short", text("factors:password_too_short"));
+        return true;
+      }),
     removeAll: (accountId) =>
       prisma.$transaction(async (tx) => {
-        await lockWaysIn(tx, accountId, rpId);
+        await lockAccount(tx, accountId);
         const totp = await tx.credential.deleteMany({ where: { accountId, kind: "totp" } });
         const passkeys = await tx.passkey.deleteMany({ where: { accountId } });
         await tx.recoveryCode.deleteMany({ where: { accountId } });
         return totp.count + passkeys.count > 0;
       }),
   };
+}
+
+/** Whoever changes what protects an account does so one after another. */
+export async function lockAccount(tx: Prisma.TransactionClient, accountId: string): Promise<void> {
+  await tx.$queryRaw`SELECT id FROM account WHERE id = ${accountId} FOR UPDATE`;
 }

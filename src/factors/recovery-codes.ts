@@ -4,6 +4,7 @@
  */
 import { createHash, createHmac, randomInt } from "node:crypto";
 import type { PrismaClient } from "../storage/generated/client.ts";
+import { lockAccount } from "./factors.ts";
 
 export const RECOVERY_CODES = 10;
 /** Fewer are a reason to make new ones. */
@@ -32,7 +33,7 @@ export function createRecoveryCodes(prisma: PrismaClient, keys: readonly Buffer[
       const codes = new Set<string>();
       while (codes.size < RECOVERY_CODES) codes.add(newCode());
       await prisma.$transaction(async (tx) => {
-        await tx.$queryRaw`SELECT 1 FROM account WHERE id = ${accountId} FOR UPDATE`; // of two new sets at once one stays
+        await lockAccount(tx, accountId); // of two new sets at once one stays
         await tx.recoveryCode.deleteMany({ where: { accountId } });
         const rows = [...codes].map((code) => ({ accountId, hash: hashes(accountId, code)[0] as string, createdAt: new Date(now()) }));
         await tx.recoveryCode.createMany({ data: rows });

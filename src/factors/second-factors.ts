@@ -21,11 +21,8 @@ export function createSecondFactors(
   config: Pick<Config, "issuer" | "brand">,
   now: () => number = Date.now,
 ): SecondFactors {
-  const rpId = rpIdOf(config.issuer);
   const recoveryCodes = createRecoveryCodes(prisma, deriveKeys(secrets, "grantor/recovery-codes"), now);
-  return {
-    recoveryCodes,
-    factors: createFactors(prisma, rpId, recoveryCodes.isKnown),
-    totp: createTotp({ prisma, sealer: createSealer(deriveKeys(secrets, "grantor/totp")), issuer: config.brand.name, rpId, now }),
-  };
+  const factors = createFactors(prisma, rpIdOf(config.issuer), recoveryCodes.isKnown);
+  const sealer = createSealer(deriveKeys(secrets, "grantor/totp"));
+  return { factors, recoveryCodes, totp: createTotp({ prisma, sealer, issuer: config.brand.name, factors, now }) };
 }

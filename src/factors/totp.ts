@@ -1,10 +1,10 @@
 /** Codes of authenticator apps: TOTP (RFC 6238) with what every app supports: SHA-1, 6 digits, 30 seconds. */
 import { generateSecret, generateURI, verifySync } from "otplib";
 import { AccountError } from "../accounts/account-error.ts";
-import { lockWaysIn, type Objection, objectionTo } from "../accounts/ways-in.ts";
 import { text } from "../i18n/messages.ts";
 import type { PrismaClient } from "../storage/generated/client.ts";
 import type { Sealer } from "../storage/seal.ts";
+import { type Factors, lockAccount } from "./factors.ts";
 
 /** RFC 4226 §4: 160 bits are recommended. */
 const SECRET_BYTES = 20;
@@ -38,8 +38,8 @@ export interface Totp {
    * compare-and-set, and none of it or before it is taken again.
    */
   use(accountId: string, code: string): Promise<boolean>;
-  /** `gone`: there was none. An objection: it has to stay for now. */
-  remove(accountId: string): Promise<"removed" | "gone" | Objection>;
+  /** @returns whether there was one  @throws AccountError `password_too_short`, see Factors.remove */
+  remove(accountId: string): Promise<boolean>;
   /** Seals again what an older SECRET_KEY had sealed. @returns how many stay as they are, because no key opens them */
   sealAgain(): Promise<number>;
 }
@@ -49,13 +49,12 @@ export interface TotpOptions {
   sealer: Sealer;
   /** The operator's name, which the app shows. */
   issuer: string;
-  /** That passkeys are made for today: one of them is a second factor too. */
-  rpId: string | undefined;
+  factors: Pick<Factors, "remove">;
   /** Milliseconds since the epoch. */
   now: () => number;
 }
 
-export function createTotp({ prisma, sealer, issuer, rpId, now }: TotpOptions): Totp {
+export function createTotp({ prisma, sealer, issuer, factors, now }: TotpOptions): Totp {
   const seconds = () => Math.floor(now() / 1000);
   const described = (sealed: string, secret: string, label: string): TotpSetUp => ({
     sealed,
@@ -92,7 +91,7 @@ export function createTotp({ prisma, sealer, issuer, rpId, now }: TotpOptions): 
       const step = stepOf(secret, code);
       if (step === undefined) return false;
       return prisma.$transaction(async (tx) => {
-        await lockWaysIn(tx, accountId, rpId);
+        await lockAccount(tx, accountId);
         const before = await tx.credential.findUnique({ where: { accountId_kind: { accountId, kind: "totp" } } });
         // The same form sent twice: the code was used by then.
         if (before !== null && openStored(accountId, before.secret) === secret && (before.usedStep ?? 0n) >= step) return false;
@@ -118,13 +117,7 @@ export function createTotp({ prisma, sealer, issuer, rpId, now }: TotpOptions): 
       return taken === 1;
     },
     remove: (accountId) =>
-      prisma.$transaction(async (tx) => {
-        const ways = await lockWaysIn(tx, accountId, rpId);
-        const objection = objectionTo({ ...ways, totp: false });
-        if (objection === "short_password" && ways.totp) return objection;
-        const { count } = await tx.credential.deleteMany({ where: { accountId, kind: "totp" } });
-        return count > 0 ? "removed" : "gone";
-      }),
+      factors.remove(accountId, async (tx) => (await tx.credential.deleteMany({ where: { accountId, kind: "totp" } })).count > 0),
     async sealAgain() {
       const current = `${sealer.currentId}.%`;
       const rows = await prisma.$queryRaw<{ id: string; account_id: string; secret: string }[]>`
