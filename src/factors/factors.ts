@@ -37,11 +37,11 @@ export interface Factors {
 }
 
 /** @param rpId that passkeys are made for today  @param knownCode see RecoveryCodes.isKnown */
-export function createFactors(prisma: PrismaClient, rpId: string | undefined, knownCode: (hash: string) => boolean): Factors {
+export function createFactors(prisma: PrismaClient, rpId: string, knownCode: (hash: string) => boolean): Factors {
   async function read(accountId: string, tx: Prisma.TransactionClient = prisma): Promise<AccountFactors> {
     const [credentials, passkeys, codes] = await Promise.all([
       tx.credential.findMany({ where: { accountId }, select: { kind: true, standsAlone: true, updatedAt: true } }),
-      rpId === undefined ? 0 : tx.passkey.count({ where: { accountId, rpId } }),
+      tx.passkey.count({ where: { accountId, rpId } }),
       tx.recoveryCode.findMany({ where: { accountId, usedAt: null }, select: { hash: true } }),
     ]);
     const password = credentials.find(({ kind }) => kind === "password");

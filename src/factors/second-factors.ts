@@ -3,7 +3,6 @@ import { deriveKeys, type Secrets } from "../secrets.ts";
 import type { PrismaClient } from "../storage/generated/client.ts";
 import { createSealer } from "../storage/seal.ts";
 import { createFactors, type Factors } from "./factors.ts";
-import { rpIdOf } from "./passkeys.ts";
 import { createRecoveryCodes, type RecoveryCodes } from "./recovery-codes.ts";
 import { createTotp, type Totp } from "./totp.ts";
 
@@ -13,6 +12,9 @@ export interface SecondFactors {
   readonly totp: Totp;
   readonly recoveryCodes: RecoveryCodes;
 }
+
+/** WebAuthn §5.1.2: what passkeys are made for, the issuer's host name. */
+export const rpIdOf = (issuer: string): string => new URL(issuer).hostname;
 
 /** @param now milliseconds since the epoch */
 export function createSecondFactors(
