@@ -107,12 +107,11 @@ export function createRoles(prisma: PrismaClient, feed: Pick<ChangeFeed, "publis
       return changed(stored);
     },
     async give(accountId, name) {
-      const given = prisma.$executeRaw`
-        INSERT INTO account_role (account_id, role_name) VALUES (${accountId}, ${name}) ON CONFLICT (account_id, role_name) DO NOTHING`;
-      const count = await given.catch((cause: unknown) => {
-        if (cause instanceof Prisma.PrismaClientKnownRequestError)
-          throw new AccountError("not_found", `There is no role "${name.slice(0, 80)}", or no such account.`, { cause });
-        throw cause;
+      const given = prisma.accountRole.createMany({ data: [{ accountId, roleName: name }], skipDuplicates: true });
+      const { count } = await given.catch(async (cause: unknown) => {
+        if (!isError(cause, "P2003")) throw cause;
+        if ((await prisma.role.findUnique({ where: { name } })) === null) throw absent(name, cause);
+        throw new AccountError("not_found", "There is no such account.", { cause });
       });
       if (count > 0) await feed.publish("account", accountId);
       return count > 0;

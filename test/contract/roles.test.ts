@@ -67,8 +67,8 @@ test("a role is made once, and changed and removed only where there is one", asy
   for (const each of made) if (each.status === "rejected") expect(each.reason).toMatchObject({ code: "role_exists", status: 409 });
   const removed = await Promise.allSettled([here, there].map((side) => side.roles.remove("once")));
   expect(removed.filter(({ status }) => status === "fulfilled")).toHaveLength(1);
-  for (const work of [roles.get("once"), roles.update(BY, "once", { description: "x" }), roles.delete(BY, "once")])
-    await expect(work).rejects.toMatchObject({ code: "not_found", message: 'There is no role "once".' });
+  for (const work of [() => roles.get("once"), () => roles.update(BY, "once", { description: "x" }), () => roles.delete(BY, "once")])
+    await expect(work()).rejects.toMatchObject({ code: "not_found", message: 'There is no role "once".' });
 });
 
 test("the built-in role changes and stays", async () => {
