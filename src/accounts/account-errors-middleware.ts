@@ -1,5 +1,6 @@
-import type { Middleware } from "koa";
+import type { Context, Middleware } from "koa";
 import { HttpProblem } from "../http/errors.ts";
+import type { FormErrors } from "../http/pages.ts";
 import { text, type Words } from "../i18n/messages.ts";
 import { AccountError, type AccountErrorCode } from "./account-error.ts";
 
@@ -20,4 +21,15 @@ export function accountErrors(): Middleware {
       throw new HttpProblem(status, code, words, { ...TITLES[code], headers, ...(cause === undefined ? {} : { cause }) });
     }
   };
+}
+
+/** What the person can put right in the form; anything else is thrown on. Sets the status. */
+export function showBesideForm(ctx: Context, error: unknown): FormErrors {
+  if (!(error instanceof AccountError)) throw error;
+  const { code, words, faults, headers, status } = error;
+  if (code !== "invalid_input" && code !== "email_taken" && code !== "too_many_attempts") throw error;
+  ctx.status = status;
+  ctx.set(headers);
+  if (faults.length === 0) return code === "email_taken" ? { fields: { email: words } } : { form: words };
+  return { fields: Object.fromEntries(faults.map((fault) => [fault.field, fault.message])) };
 }
