@@ -9,6 +9,7 @@ import { sealResourceSecretsAgain } from "./clients/resource-secrets.ts";
 import { openResourceStore, type ResourceStore } from "./clients/resource-store.ts";
 import type { Config } from "./config.ts";
 import { createChallenges } from "./factors/challenges.ts";
+import { hasSecondFactor } from "./factors/factors.ts";
 import { createPasskeys, type Passkeys } from "./factors/passkeys.ts";
 import { createSecondFactors, type SecondFactors } from "./factors/second-factors.ts";
 import { keyPolicy } from "./keys/key-schedule.ts";
@@ -95,6 +96,7 @@ export async function openServices(config: Config, secrets: Secrets, log: Logger
       onReadError: (err) => log.error({ err }, "resources could not be read again; the earlier ones stay in use"),
     });
     closers.push(() => resources.close());
+    const secondFactors = createSecondFactors(database.prisma, secrets, config, now);
     const people = createPeople({
       config,
       secrets,
@@ -104,17 +106,18 @@ export async function openServices(config: Config, secrets: Secrets, log: Logger
       log,
       now,
       endAccount: (accountId) => endings.endAccount(accountId),
+      hasSecondFactor: async (accountId) => hasSecondFactor(await secondFactors.factors.of(accountId)),
       onDeleted: (accountId) => audit.record({ event: "account.deleted", outcome: "success", actor: accountId, accountId }),
     });
     closers.push(() => people.close());
     await people.roles.ensureBuiltIn();
-    const secondFactors = createSecondFactors(database.prisma, secrets, config, now);
     const lost = await secondFactors.totp.sealAgain();
     if (lost > 0)
       log.error({ accounts: lost }, "SECRET_KEY opens the authenticator secrets of some accounts no more: set the one that was in use");
     const passkeys = createPasskeys({
       prisma: database.prisma,
       challenges: createChallenges({ keys: deriveKeys(secrets, "grantor/passkey-challenges"), records, now }),
+      factors: secondFactors.factors,
       issuer: config.issuer,
       brand: config.brand.name,
       log,

@@ -21,6 +21,7 @@ import type { Amr } from "./assurance.ts";
 import { authenticatorName } from "./authenticator-names.ts";
 import { CHALLENGE_LIFE, type Challenges } from "./challenges.ts";
 import type { Factors } from "./factors.ts";
+import { rpIdOf } from "./second-factors.ts";
 import { readAssertion, readRegistration } from "./webauthn-input.ts";
 
 /** EdDSA, ES256, RS256 (COSE): every authenticator has one of them. */
@@ -57,8 +58,6 @@ export interface Passkeys {
   readonly possible: boolean;
   /** In the order in which they were made. */
   list(accountId: string): Promise<Passkey[]>;
-  /** How many of an account's passkeys work at today's host name. */
-  count(accountId: string): Promise<number>;
   /** What a browser needs to make one. @param session the uid of the session in which it is made: only there the answer counts */
   creationOptions(account: Account, session: string): Promise<PublicKeyCredentialCreationOptionsJSON>;
   /**
@@ -101,12 +100,6 @@ export interface PasskeyOptions {
   now: () => number;
 }
 
-/** The issuer's host name; none where that is an address. */
-export function rpIdOf(issuer: string): string | undefined {
-  const { hostname } = new URL(issuer);
-  return isIP(hostname.replace(/^\[|\]$/g, "")) === 0 ? hostname : undefined;
-}
-
 export function createPasskeys(options: PasskeyOptions): Passkeys {
   const { prisma, challenges, factors, issuer, log, now } = options;
   const rpId = rpIdOf(issuer);
@@ -124,13 +117,13 @@ export function createPasskeys(options: PasskeyOptions): Passkeys {
   /** What must be so in every answer of a browser (WebAuthn §7.1, §7.2). */
   const expected = (binding: string) => ({
     expectedOrigin: issuer,
-    expectedRPID: rpId ?? "",
+    expectedRPID: rpId,
     requireUserVerification: true,
     expectedChallenge: (challenge: string) => challenges.fits(challenge, binding),
   });
 
   async function ownOf(accountId: string) {
-    const rows = await prisma.passkey.findMany({ where: { accountId, rpId: rpId ?? "" }, select: { id: true, transports: true } });
+    const rows = await prisma.passkey.findMany({ where: { accountId, rpId: rpId }, select: { id: true, transports: true } });
     return rows.map(({ id, transports }) => ({ id, transports: transports as never[] }));
   }
 
@@ -169,17 +162,15 @@ export function createPasskeys(options: PasskeyOptions): Passkeys {
   }
 
   return {
-    possible: rpId !== undefined,
+    possible: isIP(rpId.replace(/^\[|\]$/g, "")) === 0,
 
     async list(accountId) {
       return (await prisma.passkey.findMany({ where: { accountId }, orderBy: [{ createdAt: "asc" }, { id: "asc" }] })).map(viewOf);
     },
 
-    count: (accountId) => (rpId === undefined ? Promise.resolve(0) : prisma.passkey.count({ where: { accountId, rpId } })),
-
     async creationOptions(account, session) {
       return generateRegistrationOptions({
-        rpID: rpId ?? "",
+        rpID: rpId,
         rpName: options.brand,
         userName: account.email,
         userDisplayName: account.name ?? account.email,
@@ -211,7 +202,7 @@ export function createPasskeys(options: PasskeyOptions): Passkeys {
             accountId: account.id,
             publicKey: credential.publicKey,
             counter: credential.counter,
-            rpId: rpId ?? "",
+            rpId: rpId,
             transports: credential.transports ?? [],
             backedUp: credentialBackedUp,
             aaguid,
@@ -229,7 +220,7 @@ export function createPasskeys(options: PasskeyOptions): Passkeys {
 
     async requestOptions(interaction, accountId) {
       return generateAuthenticationOptions({
-        rpID: rpId ?? "",
+        rpID: rpId,
         challenge: bytesOf(challenges.make(forSignIn(interaction, accountId))),
         timeout: CHALLENGE_LIFE * 1000,
         userVerification: "required",
@@ -268,13 +259,15 @@ export function createPasskeys(options: PasskeyOptions): Passkeys {
 
     remove: (accountId, id) =>
       factors.remove(accountId, async (tx) => {
-        const { count } = await tx.passkey.deleteMany({ where: { id, accountId } });
+        const passkey = await tx.passkey.findFirst({ where: { id, accountId }, select: { rpId: true } });
+        if (passkey === null) return false;
+        await tx.passkey.delete({ where: { id } });
         // One that does not work was no way in.
-        const worked = await tx.passkey.findUnique({ where: { id } });
-        return count === 1;
+        if (passkey.rpId === rpId) await requireWayIn(tx, accountId, rpId);
+        return true;
       }),
 
-    countElsewhere: () => prisma.passkey.count({ where: { NOT: { rpId: rpId ?? "" } } }),
+    countElsewhere: () => prisma.passkey.count({ where: { NOT: { rpId } } }),
   };
 }
 
