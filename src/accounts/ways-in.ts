@@ -4,11 +4,12 @@ import { AccountError } from "./account-error.ts";
 
 /**
  * Nobody takes their last way in away: a password, an account at another provider, or a passkey of today's host name has to be left.
- * Asked after the removal, in its transaction, which holds the account's row, so that of two removals the second sees what the first left.
+ * Asked after the removal, in its transaction; holds the account's row until its end, so that of two removals the second sees what the first left.
  * @param rpId the host name for which passkeys work
  * @throws AccountError `last_way_in` (409)
  */
 export async function requireWayIn(tx: Prisma.TransactionClient, accountId: string, rpId: string): Promise<void> {
+  await tx.$queryRaw`SELECT id FROM account WHERE id = ${accountId} FOR UPDATE`;
   const left = [
     await tx.credential.count({ where: { accountId, kind: "password" } }),
     await tx.federatedIdentity.count({ where: { accountId } }),

@@ -3,7 +3,8 @@
  */
 import { createHash } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
-import { extname, join } from "node:path";
+import { createRequire } from "node:module";
+import { dirname, extname, join } from "node:path";
 import type { Middleware } from "koa";
 
 const TYPES: Readonly<Record<string, string>> = {
@@ -13,6 +14,11 @@ const TYPES: Readonly<Record<string, string>> = {
   ".png": "image/png",
 };
 
+/** Scripts of others, as they are packed for browsers, by the name under which they are served. */
+const PACKED: Readonly<Record<string, string>> = {
+  "simplewebauthn.js": join(dirname(createRequire(import.meta.url).resolve("@simplewebauthn/browser")), "../dist/bundle/index.umd.min.js"),
+};
+
 export interface Assets {
   /** The URL of an asset, with its hash. @throws {Error} when there is no such file. */
   url(name: string): string;
@@ -20,13 +26,14 @@ export interface Assets {
   serve: Middleware;
 }
 
-/** Reads every file of a directory (no subdirectories) into memory. */
+/** Reads every file of a directory (no subdirectories) into memory, and the packed ones. */
 export function loadAssets(directory: string): Assets {
   const files = new Map<string, { body: Buffer; type: string; hash: string }>();
-  for (const name of readdirSync(directory)) {
+  const own = readdirSync(directory).map((name) => [name, join(directory, name)] as const);
+  for (const [name, path] of [...own, ...Object.entries(PACKED)]) {
     const type = TYPES[extname(name)];
     if (type === undefined) continue;
-    const body = readFileSync(join(directory, name));
+    const body = readFileSync(path);
     files.set(name, { body, type, hash: createHash("sha256").update(body).digest("base64url").slice(0, 16) });
   }
 

@@ -58,3 +58,10 @@ test("open routes can be read from every origin, without credentials", async () 
   expect(preflight.headers["access-control-allow-methods"]).toBe("GET, HEAD");
   expect((await host.send("/open")).headers["access-control-allow-origin"]).toBeUndefined();
 });
+
+test("what is packed for browsers by somebody else is served beside our own", async () => {
+  const { status, headers, text } = await host.send(host.assets.url("simplewebauthn.js"));
+  expect(status).toBe(200);
+  expect(headers["content-type"]).toBe("text/javascript; charset=utf-8");
+  expect(text).toContain("SimpleWebAuthnBrowser");
+});

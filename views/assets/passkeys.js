@@ -1,0 +1,90 @@
+/**
+ * Forms with `data-passkey`: where the browser has WebAuthn they are shown; pressing their button asks this server for options
+ * (`data-options`), the browser for a passkey, and posts what it says as the field `credential`, as any form is posted. On a sign-in page the
+ * browser also offers passkeys where the address is typed: that waits in the background, takes no focus, and nothing is missing without it.
+ */
+
+/** @type {typeof import("@simplewebauthn/browser")} */
+const webauthn = /** @type {any} */ (globalThis).SimpleWebAuthnBrowser;
+
+/** Milliseconds after which the offer is made anew: less than the five minutes that a challenge lives. */
+const RENEW_OFFER = 4 * 60 * 1000;
+
+/** @param {HTMLFormElement} form */
+function enhance(form) {
+  const adds = form.dataset.passkey === "add";
+  let busy = false;
+
+  /** What the server asks of the browser; undefined when it asks for something else first. */
+  async function fetchOptions() {
+    const body = new URLSearchParams(/** @type {any} */ (new FormData(form)));
+    const headers = { Accept: "application/json" };
+    const answer = await fetch(form.dataset.options ?? "", { method: "POST", body, headers, redirect: "manual" });
+    return answer.ok ? answer.json() : undefined;
+  }
+
+  /** @param {object} credential */
+  function send(credential) {
+    const { credential: field, keep } = /** @type {Record<string, HTMLInputElement>} */ (/** @type {unknown} */ (form.elements));
+    if (field) field.value = JSON.stringify(credential);
+    const wanted = /** @type {HTMLInputElement | null} */ (document.querySelector('input[type="checkbox"][name="keep"]'));
+    if (keep) keep.value = wanted?.checked ? wanted.value : "";
+    form.submit();
+  }
+
+  /** @param {string | undefined} problem */
+  function say(problem) {
+    for (const each of /** @type {NodeListOf<HTMLElement>} */ (form.querySelectorAll("[data-problem]"))) {
+      each.hidden = each.dataset.problem !== problem;
+    }
+  }
+
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    if (busy) return;
+    busy = true;
+    say(undefined);
+    try {
+      const optionsJSON = await fetchOptions();
+      // The sign-in has ended, or was too long ago: the page itself says so, or leads to where it is done again.
+      if (optionsJSON === undefined) return location.assign(location.pathname);
+      send(await (adds ? webauthn.startRegistration({ optionsJSON }) : webauthn.startAuthentication({ optionsJSON })));
+    } catch (error) {
+      const { name, code } = /** @type {Error & { code?: string }} */ (error);
+      say(name === "InvalidStateError" || code === "ERROR_AUTHENTICATOR_PREVIOUSLY_REGISTERED" ? "known" : "failed");
+      busy = false;
+      if (!adds) offer();
+    }
+  });
+
+  /** Offers passkeys among what the browser fills in. */
+  async function offer() {
+    if (form.dataset.passkey !== "sign-in" || !(await webauthn.browserSupportsWebAuthnAutofill())) return;
+    const renewal = setTimeout(() => !busy && offer(), RENEW_OFFER);
+    try {
+      const optionsJSON = await fetchOptions();
+      if (optionsJSON === undefined || busy) return;
+      const credential = await webauthn.startAuthentication({ optionsJSON, useBrowserAutofill: true });
+      busy = true;
+      send(credential);
+    } catch {
+      // Another request took its place, or nobody chose one. The button is still there.
+    } finally {
+      if (busy) clearTimeout(renewal);
+    }
+  }
+
+  form.hidden = false;
+  offer();
+  // Who comes back to a page that the browser has kept finds its request ended.
+  addEventListener("pageshow", (event) => {
+    if (!event.persisted) return;
+    busy = false;
+    offer();
+  });
+}
+
+if (webauthn.browserSupportsWebAuthn()) {
+  for (const form of /** @type {NodeListOf<HTMLFormElement>} */ (document.querySelectorAll("form[data-passkey]"))) enhance(form);
+  for (const element of document.querySelectorAll("[data-without-passkeys]")) element.remove();
+}
