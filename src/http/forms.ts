@@ -13,6 +13,7 @@ import type { Context, Middleware } from "koa";
 import { text } from "../i18n/messages.ts";
 import { cookieAttributes, cookieName, PreparedKeygrip } from "./cookies.ts";
 import { HttpProblem } from "./errors.ts";
+import { useUiLocales } from "./language.ts";
 
 /** The name of the hidden field. */
 export const CSRF_FIELD = "csrf";
@@ -65,6 +66,8 @@ export function createForms(options: FormOptions): Forms {
 
     async verifyForm(ctx, next) {
       const form = await readForm(ctx);
+      useUiLocales(ctx, form.ui_locales);
+      delete form.ui_locales;
       requireSameOrigin(ctx, options.issuer);
       const token = form[CSRF_FIELD] ?? "";
       if (!cookieValues(ctx).some((value) => keygrip.verify(`csrf:${value}`, token))) {

@@ -7,7 +7,7 @@ import ejs from "ejs";
 import type { Context } from "koa";
 import type { Assets } from "./assets.ts";
 import { CSRF_FIELD } from "./forms.ts";
-import { languageOf } from "./language.ts";
+import { askedLanguage, languageOf } from "./language.ts";
 import type { Render, View } from "./pages.ts";
 import { type PagePolicy, pageNonce, setPagePolicy } from "./security-headers.ts";
 import { escapeHtml, wordingFor } from "./wording.ts";
@@ -39,6 +39,9 @@ const POLICIES: Partial<Record<View, PagePolicy>> = {
   "sign-up": FLOW_PAGE,
   "check-your-mail": { formMayLeave: false, popup: true },
   "email-verified": { formMayLeave: false, popup: true },
+  "reset-password": { formMayLeave: false, popup: true },
+  "new-password": { formMayLeave: false, popup: true },
+  "password-set": { formMayLeave: false, popup: true },
   "signed-out": { formMayLeave: false, popup: true },
   error: { formMayLeave: false, popup: true },
   inspector: { ...OWN_PAGE, fetches: true },
@@ -94,8 +97,13 @@ export function createRenderer(options: RendererOptions): Render {
 
   return (ctx, view, model) => {
     let title: string | undefined;
+    const uiLocales = askedLanguage(ctx);
     const shared = {
       ...constant,
+      /** What forms carry along, so that the next page speaks the same language. */
+      uiLocales,
+      /** The same for a link: a path of this server. */
+      to: (path: string) => (uiLocales === undefined ? path : `${path}${path.includes("?") ? "&" : "?"}ui_locales=${uiLocales}`),
       ...wordingFor(languageOf(ctx)),
       /** Called once by each view: its title, without the operator's name. */
       title: (text: string) => {

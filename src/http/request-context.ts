@@ -24,8 +24,8 @@ class RequestState {
   declare nonce?: string;
   /** The fields of a form that `verifyForm` let through. */
   declare form?: Record<string, string>;
-  /** In which the answer is written, once that is known. */
-  declare language?: Language;
+  /** What the step asks for, where the request itself does not say it. */
+  declare uiLocales?: Language | undefined;
   readonly #root: Logger;
   #log: Logger | undefined;
 
