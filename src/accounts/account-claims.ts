@@ -60,6 +60,9 @@ export function claimsFor(account: Account, scopes: Iterable<string>): Claims {
   return claims;
 }
 
+/** Whether a person's record may hold a claim of this name beside the name, address and roles. */
+export const isStandardClaim = (name: string): boolean => Object.hasOwn(STANDARD_CLAIMS, name);
+
 /** Names in `claims` that a record may not hold, or whose value has the wrong type: empty when all is well. */
 export function refusedClaims(claims: Record<string, unknown>): string[] {
   return Object.entries(claims).flatMap(([name, value]) => (fits(name, value) ? [] : [name]));

@@ -1,7 +1,15 @@
 import { createHash, randomBytes } from "node:crypto";
 import type { Prisma, PrismaClient } from "../storage/generated/client.ts";
 
-export type TokenPurpose = "verify-email" | "invitation" | "bootstrap-admin" | "sign-up-notice" | "change-email" | "reset-password";
+export type TokenPurpose =
+  | "verify-email"
+  | "invitation"
+  | "bootstrap-admin"
+  | "sign-up-notice"
+  | "change-email"
+  | "reset-password"
+  | "federation-request"
+  | "federation-result";
 
 export interface OneTimeToken {
   readonly accountId: string | undefined;
