@@ -10,6 +10,7 @@ import { type Account, isUsable } from "./accounts/account.ts";
 import { claimsFor } from "./accounts/account-claims.ts";
 import { createAccountRoutes } from "./accounts/account-routes.ts";
 import { createDeviceCookie } from "./accounts/device-cookie-middleware.ts";
+import { createPasswordResetRoutes } from "./accounts/password-reset-routes.ts";
 import { ADMIN_ROLE } from "./accounts/roles.ts";
 import { type ClientExtras, clientExtras, createClientAdapters, isClientModel, toEngine } from "./clients/engine-client-adapter.ts";
 import { inspectorPages } from "./clients/inspector-pages.ts";
@@ -35,11 +36,14 @@ import { ownSessionReader } from "./interactions/own-session.ts";
 import { userCodeThrottle } from "./interactions/user-code-throttle.ts";
 import { earlierKeys, publicJwks, signingJwks } from "./keys/jwks.ts";
 import { createTokenVerifier } from "./keys/key-set.ts";
+import { createAuditTrail } from "./observability/audit-trail.ts";
 import { Health, healthRoutes } from "./observability/health.ts";
 import type { Logger } from "./observability/logger.ts";
+import { tellApplications } from "./oidc/back-channel-logout.ts";
 import { provedKey } from "./oidc/dpop.ts";
 import { exactRoutes } from "./oidc/exact-routes.ts";
 import { publishedDocuments } from "./oidc/metadata.ts";
+import { parallelTabs } from "./oidc/parallel-tabs.ts";
 import { ENGINE_ROUTES, isEnginePath, STATUS_LISTS_PATH } from "./oidc/paths.ts";
 import { lostRace } from "./oidc/policies.ts";
 import type { AccessTokenRecord, EngineDependencies, TokenBearer } from "./oidc/ports.ts";
@@ -50,7 +54,10 @@ import { statusListRoutes } from "./oidc/status-lists.ts";
 import { reportExchanges } from "./oidc/token-exchange.ts";
 import type { Services } from "./open-services.ts";
 import { deriveKeys, type Secrets } from "./secrets.ts";
+import { BrowserSessions } from "./storage/browser-sessions.ts";
+import type { EndedSession } from "./storage/endings.ts";
 import { EngineAdapter, type EngineAdapterOptions, type EngineModel } from "./storage/engine-adapter.ts";
+import { currentScope } from "./storage/request-scope.ts";
 import { commitRequests } from "./tokens/commit-requests.ts";
 import { presentAccessTokens } from "./tokens/present-access-tokens.ts";
 import { StatusLists } from "./tokens/status-lists.ts";
@@ -117,7 +124,8 @@ export async function createApp(config: Config, secrets: Secrets, services: Serv
     store: records,
     endings,
     sealer: recordSealer,
-    paths: { token: ENGINE_ROUTES.token, authorization: ENGINE_ROUTES.authorization, logout: ENGINE_ROUTES.end_session },
+    paths: { token: ENGINE_ROUTES.token, authorization: ENGINE_ROUTES.authorization },
+    tellApplications: (ended) => tellOfEnd(ended),
     refreshGrace: config.refreshGrace,
     onListLost: (list) => statusPlaces.forsake(list),
     provedKey,
@@ -176,6 +184,7 @@ export async function createApp(config: Config, secrets: Secrets, services: Serv
       return { id: account.id, roles: account.roles, claims: (scopes) => claimsFor(account, scopes) };
     },
     findConsent: (accountId, clientId) => consents.find(accountId, clientId),
+    keepsSessionId: () => currentScope()?.keepsSessionId ?? false,
     sessionExpiry: (uid) => accessTokens.sessionExpiry(uid),
     findResourceServer: (audience, client, bearer) => scopesAt(audience, clientExtras(client), bearer),
     mayIntrospect: async (audience, clientId) => (await resourceOf(audience))?.introspectors.includes(clientId) ?? false,
@@ -192,6 +201,20 @@ export async function createApp(config: Config, secrets: Secrets, services: Serv
     builtInClients: [ownClient(issuer)],
   };
 
+  const tellOfEnd = (ended: EndedSession) =>
+    tellApplications(engine.provider, ended, (err, clientId) => log.warn({ err, clientId }, "back-channel logout failed"));
+  const browserSessions = new BrowserSessions(records, recordSealer);
+  const tabs = parallelTabs({
+    provider: () => engine.provider,
+    paths: [ENGINE_ROUTES.authorization, ENGINE_ROUTES.code_verification],
+    sign: (data) => cookieKeys.sign(data),
+    marksOf: (ctx) => forms.marks(ctx),
+    findSession: (marks, accountId) => browserSessions.find(marks, accountId),
+    keepSessionId() {
+      const scope = currentScope();
+      if (scope !== undefined) scope.keepsSessionId = true;
+    },
+  });
   const lists = statusListRoutes(statusLists, Date.now);
   let engine = startEngine();
   keys.onChange(() => {
@@ -216,7 +239,7 @@ export async function createApp(config: Config, secrets: Secrets, services: Serv
     const userCodes = userCodeThrottle({ path: ENGINE_ROUTES.code_verification, throttle: people.throttle });
     const exchanges = reportExchanges((ctx, event) => audit.record({ ...event, ...facts(ctx) }));
     const updates = registrationUpdates({ withoutRepeatedSecret: clientAdapters.withoutRepeatedSecret });
-    for (const middleware of [...host, lists, exactRoutes, documents, postToGet, userCodes, updates, exchanges, commit, present])
+    for (const middleware of [...host, lists, exactRoutes, documents, postToGet, userCodes, updates, exchanges, commit, tabs, present])
       provider.use(middleware as Parameters<Provider["use"]>[0]);
     provider.on("backchannel.error", (ctx, err, { clientId }) => ctx.state.log.warn({ err, clientId }, "back-channel logout failed"));
     provider.on("server_error", (ctx, err) => ctx.state.log.error({ err }, "unexpected error"));
@@ -265,6 +288,7 @@ export async function createApp(config: Config, secrets: Secrets, services: Serv
   });
   const ownSession = ownSessionReader(() => engine.provider, accounts);
   const own = ownPages({ issuer, render, ownSession, offersSignUp: config.signUp === "open" });
+  const trail = createAuditTrail(services.database.pool);
   const account = accountPages({
     frame: {
       render,
@@ -273,6 +297,25 @@ export async function createApp(config: Config, secrets: Secrets, services: Serv
       recentSignIn: config.recentSignIn,
       onEvent: (ctx, accountId, event) => audit.record({ outcome: "success", ...event, actor: accountId, accountId, ...facts(ctx) }),
     },
+    overview: { factors: services.secondFactors.factors },
+    profile: { accounts },
+    email: {
+      https,
+      emailChange: people.emailChange,
+      devices: people.devices,
+      deviceCookie: createDeviceCookie(https),
+      outbox: config.loopback ? people.mailer.outbox : undefined,
+    },
+    password: {
+      passwords: people.accountPasswords,
+      passwordChange: people.passwordChange,
+      deviceCookie: createDeviceCookie(https),
+      notices: people.notices,
+      endAllBut: (uid, accountId) => endings.endAllBut(uid, accountId),
+    },
+    events: { trail, clients },
+    data: { data: people.data, trail },
+    deletion: { deletion: people.deletion, delay: config.accountDeletionDelay },
     applications: {
       issuer,
       consents,
@@ -290,10 +333,18 @@ export async function createApp(config: Config, secrets: Secrets, services: Serv
     applicationOf: (uid) => clientOfInteraction(engine.provider, uid),
     onEvent: (ctx, { event, accountId }) => audit.record({ event, outcome: "success", actor: accountId, accountId, ...facts(ctx) }),
   });
+  const reset = createPasswordResetRoutes({
+    people,
+    forms,
+    render,
+    https,
+    loopback: config.loopback,
+    onEvent: (ctx, { event, accountId }) => audit.record({ event, outcome: "success", actor: accountId, accountId, ...facts(ctx) }),
+  });
   const apps = inspectorPages({ render, keys: () => keys.list(), jwks: ENGINE_ROUTES.jwks });
   for (const middleware of host) site.use(middleware);
   site.use(healthRoutes(health)).use(assets.serve).use(commit);
-  for (const router of [interactions, own, account, joining, apps]) site.use(router.routes()).use(router.allowedMethods());
+  for (const router of [interactions, own, account, joining, reset, apps]) site.use(router.routes()).use(router.allowedMethods());
   const siteHandle = site.callback();
 
   return {

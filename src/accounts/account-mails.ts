@@ -32,6 +32,21 @@ export function alreadyRegisteredMail(head: Letterhead, to: string, language: La
   });
 }
 
+/** @param minutes that the link lives */
+export function passwordResetMail(head: Letterhead, to: string, language: Language, token: string, minutes: number): Message {
+  return compose(head, {
+    to,
+    language,
+    subject: text("reset:mail.subject"),
+    parts: [
+      text("reset:mail.asked", { brand: head.brand, host: hostOf(head) }),
+      { link: `${head.issuer}/reset-password?token=${token}`, label: text("reset:mail.choose") },
+      text("reset:mail.once", { count: minutes }),
+      text("reset:mail.not_you"),
+    ],
+  });
+}
+
 /** @param days that the link lives */
 export function invitationMail(head: Letterhead, to: string, language: Language, link: string, days: number): Message {
   return compose(head, {

@@ -1,25 +1,20 @@
 import Router from "@koa/router";
 import type { Context } from "koa";
-import { cookieAttributes, cookieName } from "../http/cookies.ts";
 import type { Forms } from "../http/forms.ts";
 import { languageOf } from "../http/language.ts";
 import type { ClientView, FormErrors } from "../http/pages.ts";
 import type { Render } from "../http/rendering.ts";
 import { text } from "../i18n/messages.ts";
 import { AccountError } from "./account-error.ts";
-import { accountErrors } from "./account-errors-middleware.ts";
+import { accountErrors, showBesideForm } from "./account-errors-middleware.ts";
+import { createAskingBrowser } from "./asking-browser-middleware.ts";
 import { createDeviceCookie } from "./device-cookie-middleware.ts";
-import { makeToken } from "./one-time-tokens.ts";
-import { MIN_PASSWORD_LENGTH } from "./passwords.ts";
 import type { People } from "./people.ts";
 
-/** How long a browser remembers that a sign-up began in it: as long as the link in the mail lives. Milliseconds. */
-const SIGN_UP_MS = 86_400_000;
-const BROWSER_SECRET = /^[\w-]{43}$/;
 const SIGN_IN = "/sign-in";
 
 export interface AccountRoutesOptions {
-  people: Pick<People, "signUp" | "verification" | "bootstrap" | "devices" | "interactionState" | "mailer">;
+  people: Pick<People, "signUp" | "passwordPolicy" | "verification" | "bootstrap" | "devices" | "interactionState" | "mailer">;
   forms: Forms;
   render: Render;
   https: boolean;
@@ -38,29 +33,23 @@ export interface AccountEvent {
 
 /** `/sign-up`, `/verify-email` and `/bootstrap`. */
 export function createAccountRoutes({ people, forms, render, https, loopback, applicationOf, onEvent }: AccountRoutesOptions): Router {
-  const { signUp, verification, bootstrap, devices, interactionState, mailer } = people;
+  const { signUp, passwordPolicy, verification, bootstrap, devices, interactionState, mailer } = people;
   const router = new Router();
+  const minimumPasswordLength = passwordPolicy.minimumLength(true);
   const deviceCookie = createDeviceCookie(https);
-  const signUpCookie = cookieName("grantor_sign_up", { https });
-  const signUpAttributes = { ...cookieAttributes({ https }), signed: false };
+  const askingBrowser = createAskingBrowser(https);
 
   const pathBack = (uid: string | undefined) => (uid === undefined ? SIGN_IN : `/interaction/${uid}`);
 
-  /** What this browser got when it signed up. */
-  function browserOf(ctx: Context): string | undefined {
-    const secret = ctx.cookies.get(signUpCookie, { signed: false });
-    return secret !== undefined && BROWSER_SECRET.test(secret) ? secret : undefined;
-  }
-
   async function confirmForm(ctx: Context, token: string, name?: string, errors?: FormErrors): Promise<void> {
-    const found = await verification.describe(token, browserOf(ctx));
+    const found = await verification.describe(token, askingBrowser.of(ctx));
     if (found === undefined) throw new AccountError("link_invalid", text("verification:link_dead"));
     render(ctx, "verify-email", {
       action: "/verify-email",
       hidden: { token },
       email: found.email,
       name,
-      newPassword: found.choosesPassword ? { minimumLength: MIN_PASSWORD_LENGTH } : undefined,
+      newPassword: found.choosesPassword ? { minimumLength: minimumPasswordLength } : undefined,
       errors,
     });
   }
@@ -81,7 +70,7 @@ export function createAccountRoutes({ people, forms, render, https, loopback, ap
       email: given.email,
       name: given.name,
       errors,
-      minimumPasswordLength: MIN_PASSWORD_LENGTH,
+      minimumPasswordLength,
       signIn: pathBack(uid),
     });
   }
@@ -97,8 +86,7 @@ export function createAccountRoutes({ people, forms, render, https, loopback, ap
   router.post("/sign-up", forms.verifyForm, async (ctx) => {
     const { email: typed = "", password = "", name, invitation, interaction: state } = formOf(ctx);
     const interaction = interactionState.open(state);
-    // One for all sign-ups of a browser, so that the link of any of them fits.
-    const browser = browserOf(ctx) ?? makeToken().token;
+    const browser = askingBrowser.secret(ctx);
     const { address } = ctx.state.client;
     try {
       const { email } = await signUp.begin({
@@ -112,7 +100,7 @@ export function createAccountRoutes({ people, forms, render, https, loopback, ap
         language: languageOf(ctx),
       });
       onEvent?.(ctx, { event: "sign_up.requested" });
-      ctx.cookies.set(signUpCookie, browser, { ...signUpAttributes, maxAge: SIGN_UP_MS });
+      askingBrowser.remember(ctx, browser);
       render(ctx, "check-your-mail", {
         email,
         purpose: "verify",
@@ -133,9 +121,9 @@ export function createAccountRoutes({ people, forms, render, https, loopback, ap
   router.post("/verify-email", forms.verifyForm, async (ctx) => {
     const { token = "", password, name } = formOf(ctx);
     try {
-      const { account, interaction, here } = await verification.confirm(token, { browser: browserOf(ctx), password, name });
+      const { account, interaction, here } = await verification.confirm(token, { browser: askingBrowser.of(ctx), password, name });
       onEvent?.(ctx, { event: "email.verified", accountId: account.id });
-      ctx.cookies.set(signUpCookie, null, signUpAttributes);
+      askingBrowser.forget(ctx);
       deviceCookie.write(ctx, devices.remember(account.email, deviceCookie.read(ctx)));
       render(ctx, "email-verified", {
         email: account.email,
@@ -151,7 +139,7 @@ export function createAccountRoutes({ people, forms, render, https, loopback, ap
   router.get("/bootstrap", async (ctx) => {
     const token = single(ctx.query.token) ?? "";
     if (!(await bootstrap.isLive(token))) throw new AccountError("link_invalid", text("bootstrap:link_dead"));
-    render(ctx, "bootstrap", { action: "/bootstrap", hidden: { token }, minimumPasswordLength: MIN_PASSWORD_LENGTH });
+    render(ctx, "bootstrap", { action: "/bootstrap", hidden: { token }, minimumPasswordLength });
   });
 
   router.post("/bootstrap", forms.verifyForm, async (ctx) => {
@@ -168,7 +156,7 @@ export function createAccountRoutes({ people, forms, render, https, loopback, ap
         email,
         name,
         errors,
-        minimumPasswordLength: MIN_PASSWORD_LENGTH,
+        minimumPasswordLength,
       });
       return;
     }
@@ -177,17 +165,6 @@ export function createAccountRoutes({ people, forms, render, https, loopback, ap
   });
 
   return router;
-}
-
-/** What the person can put right in the form; anything else is thrown on. Sets the status. */
-function showBesideForm(ctx: Context, error: unknown): FormErrors {
-  if (!(error instanceof AccountError)) throw error;
-  const { code, words, faults, headers, status } = error;
-  if (code !== "invalid_input" && code !== "email_taken" && code !== "too_many_attempts") throw error;
-  ctx.status = status;
-  ctx.set(headers);
-  if (faults.length === 0) return code === "email_taken" ? { fields: { email: words } } : { form: words };
-  return { fields: Object.fromEntries(faults.map((fault) => [fault.field, fault.message])) };
 }
 
 function single(value: string | string[] | undefined): string | undefined {

@@ -191,7 +191,9 @@ export function createAccountStore(prisma: PrismaClient, feed: ChangeFeed, now: 
       });
     },
     async replacePasswordHash(id, old, fresh) {
-      await prisma.credential.updateMany({ where: { accountId: id, kind: "password", secret: old }, data: { secret: fresh } });
+      // `updated_at` says when the password was chosen: it is the same one.
+      await prisma.$executeRaw`
+        UPDATE credential SET secret = ${fresh} WHERE account_id = ${id} AND kind = 'password' AND secret = ${old}`;
     },
     async list({ cursor, limit = PAGE, search } = {}) {
       const take = Math.min(Math.max(1, limit), MAX_PAGE);
@@ -285,6 +287,7 @@ function fromStored(stored: Stored | null): Account | undefined {
     createdAt: stored.createdAt,
     updatedAt: stored.updatedAt,
     roles,
+    requiresSecondFactor: stored.roles.some((link) => link.role.requiresSecondFactor),
     permissions: [...new Set(stored.roles.flatMap((link) => link.role.permissions))].sort(),
   });
 }

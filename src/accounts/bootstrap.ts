@@ -3,8 +3,10 @@ import type { PrismaClient } from "../storage/generated/client.ts";
 import { AccountError, refuseFaults } from "./account-error.ts";
 import { type Account, type AccountStore, checkDetails, newAccountId, passwordLink, tidyName } from "./account-store.ts";
 import { checkEmail, normalizeEmail } from "./email-address.ts";
+import { verifyFirst } from "./first-verification.ts";
 import type { OneTimeTokens } from "./one-time-tokens.ts";
-import { checkPassword, type Passwords } from "./passwords.ts";
+import type { PasswordPolicy } from "./password-policy.ts";
+import type { Passwords } from "./passwords.ts";
 import { ADMIN_ROLE } from "./roles.ts";
 
 const LINK_SECONDS = 3600;
@@ -42,11 +44,12 @@ export function createBootstrap(options: {
   accounts: AccountStore;
   tokens: OneTimeTokens;
   passwords: Passwords;
+  passwordPolicy: Pick<PasswordPolicy, "check">;
   issuer: string;
   loopback: boolean;
   now?: () => number;
 }): Bootstrap {
-  const { prisma, accounts, tokens, passwords, issuer, loopback, now = Date.now } = options;
+  const { prisma, accounts, tokens, passwords, passwordPolicy, issuer, loopback, now = Date.now } = options;
 
   async function isLive(token: string): Promise<boolean> {
     if (!loopback || (await accounts.holdsAnyone(ADMIN_ROLE))) return false;
@@ -76,7 +79,8 @@ export function createBootstrap(options: {
       const email = normalizeEmail(form.email);
       const name = tidyName(form.name);
       if (!(await isLive(form.token))) throw invalid();
-      refuseFaults([...checkEmail(email), ...checkPassword(form.password), ...checkDetails({ name })]);
+      const password = await passwordPolicy.check(form.password, { standsAlone: true, about: [email, name] });
+      refuseFaults([...checkEmail(email), ...password, ...checkDetails({ name })]);
       const secret = await passwords.hash(form.password);
       const id = await prisma.$transaction(async (tx) => {
         await tx.$executeRaw`SELECT pg_advisory_xact_lock(${LOCK})`;
@@ -92,11 +96,11 @@ export function createBootstrap(options: {
         // An unverified sign-up with the address is taken over, and what it said is void.
         const account = await tx.account.upsert({
           where: { email },
-          create: { id: newAccountId(), email, name: name ?? null, emailVerified: true },
-          update: { name: name ?? null, emailVerified: true, disabledAt: null, deleteAt: null, claims: {} },
+          create: { id: newAccountId(), email, name: name ?? null },
+          update: { name: name ?? null, disabledAt: null, deleteAt: null, claims: {} },
         });
+        await verifyFirst(tx, account.id, new Date(now()));
         await tx.account.update({ where: { id: account.id }, data: { credentials: passwordLink(account.id, secret) } });
-        await tokens.spendAll("verify-email", account.id, tx);
         await tx.accountRole.deleteMany({ where: { accountId: account.id } });
         await tx.accountRole.create({
           data: {

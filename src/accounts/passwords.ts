@@ -1,27 +1,31 @@
 import { availableParallelism } from "node:os";
 import { hash as argon2Hash, verify as argon2Verify, parseOptions } from "@node-rs/argon2";
+import type { Config } from "../config.ts";
 import { text } from "../i18n/messages.ts";
-import { AccountError, type Fault } from "./account-error.ts";
+import { AccountError } from "./account-error.ts";
 
-/** NIST SP 800-63B-4 §3.1.1.2: 15 where the password stands alone. */
-export const MIN_PASSWORD_LENGTH = 15;
-const MAX_PASSWORD_LENGTH = 256;
 /** UTF-16 units past which nothing is normalised or hashed: 256 characters of any script fit in it several times. */
-const MAX_UNITS = 4096;
+export const MAX_UNITS = 4096;
 /** Hashes that may wait for a thread before a caller is told to come back: about 1.5 s of work on two cores. */
 const MAX_WAITING = 128;
 const BUSY_RETRY_SECONDS = 2;
 /** libuv's pool, which also signs tokens: one thread of it always stays free of password work. */
 const THREADS = Number(process.env.UV_THREADPOOL_SIZE ?? 4) || 4;
 
-/** OWASP's first recommendation for argon2id. */
 export interface PasswordCost {
   /** KiB. */
   readonly memoryCost: number;
   readonly timeCost: number;
   readonly parallelism: number;
 }
+/** OWASP's first recommendation for argon2id, as the settings have it by default. */
 const DEFAULT_COST: PasswordCost = { memoryCost: 19_456, timeCost: 2, parallelism: 1 };
+
+export const passwordCost = ({ hashMemory, hashPasses }: Pick<Config["password"], "hashMemory" | "hashPasses">): PasswordCost => ({
+  memoryCost: hashMemory,
+  timeCost: hashPasses,
+  parallelism: 1,
+});
 
 export interface Verified {
   readonly ok: boolean;
@@ -37,28 +41,6 @@ export interface Passwords {
    * @throws AccountError `busy` (503)
    */
   verify(phc: string | undefined, password: string): Promise<Verified>;
-}
-
-/**
- * Faults of a new password; empty when it may be used. A character is a code point of the composed (NFC) form, so that the same word typed
- * on two keyboards has one length.
- */
-export function checkPassword(password: string): Fault[] {
-  if (password.length > MAX_UNITS) return [tooLong()];
-  const characters = [...password.normalize("NFC")].length;
-  if (characters < MIN_PASSWORD_LENGTH) {
-    return [
-      {
-        field: "password",
-        message: text("faults:password_short", { count: MIN_PASSWORD_LENGTH }),
-      },
-    ];
-  }
-  return characters > MAX_PASSWORD_LENGTH ? [tooLong()] : [];
-}
-
-function tooLong(): Fault {
-  return { field: "password", message: text("faults:password_long", { count: MAX_PASSWORD_LENGTH }) };
 }
 
 /** Hashing and verification with bounded parallelism, off the event loop. */

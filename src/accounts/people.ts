@@ -5,6 +5,8 @@ import type { Logger } from "../observability/logger.ts";
 import { deriveKeys, type Secrets } from "../secrets.ts";
 import type { ChangeFeed } from "../storage/change-feed.ts";
 import type { Database } from "../storage/database.ts";
+import { type AccountData, createAccountData } from "./account-data.ts";
+import { type AccountPasswords, createAccountPasswords } from "./account-passwords.ts";
 import { type AccountStore, createAccountStore } from "./account-store.ts";
 import { type Authentication, createAuthentication } from "./authentication.ts";
 import { type Bootstrap, createBootstrap } from "./bootstrap.ts";
@@ -14,7 +16,10 @@ import { createEmailChange, type EmailChange } from "./email-change.ts";
 import { createInteractionState, type InteractionState } from "./interaction-state.ts";
 import { createKnownDevices, type KnownDevices } from "./known-devices.ts";
 import { createOneTimeTokens } from "./one-time-tokens.ts";
-import { createPasswords, type Passwords } from "./passwords.ts";
+import { createPasswordChange, type PasswordChange } from "./password-change.ts";
+import { createPasswordPolicy, type PasswordPolicy } from "./password-policy.ts";
+import { createPasswordReset, type PasswordReset } from "./password-reset.ts";
+import { createPasswords, type Passwords, passwordCost } from "./passwords.ts";
 import { createRoles, type Roles } from "./roles.ts";
 import { createSecurityNotices, type SecurityNotices } from "./security-notices.ts";
 import { createSignUp, type SignUp } from "./sign-up.ts";
@@ -30,10 +35,15 @@ export interface People {
   readonly roles: Roles;
   readonly consents: ConsentStore;
   readonly passwords: Passwords;
+  readonly passwordPolicy: PasswordPolicy;
+  readonly accountPasswords: AccountPasswords;
+  readonly passwordReset: PasswordReset;
   readonly authentication: Authentication;
   readonly signUp: SignUp;
   readonly verification: Verification;
   readonly emailChange: EmailChange;
+  readonly passwordChange: PasswordChange;
+  readonly data: AccountData;
   readonly deletion: Deletion;
   readonly bootstrap: Bootstrap;
   readonly devices: KnownDevices;
@@ -47,7 +57,7 @@ export interface People {
 }
 
 export interface PeopleOptions {
-  config: Pick<Config, "issuer" | "brand" | "loopback" | "dataDir" | "mailFrom" | "signUp" | "accountDeletionDelay">;
+  config: Pick<Config, "issuer" | "brand" | "loopback" | "dataDir" | "mailFrom" | "signUp" | "password" | "accountDeletionDelay">;
   secrets: Secrets;
   database: Pick<Database, "prisma" | "pool">;
   feed: ChangeFeed;
@@ -56,6 +66,8 @@ export interface PeopleOptions {
   log: Logger;
   /** Ends every session, grant and token of an account. */
   endAccount(accountId: string): Promise<void>;
+  /** Whether signing in with the password asks for more. */
+  hasSecondFactor(accountId: string): Promise<boolean>;
   /** For the audit of what happens by itself: an account was deleted when its time had come. */
   onDeleted(accountId: string): void;
   /** Milliseconds since the epoch. */
@@ -65,6 +77,7 @@ export interface PeopleOptions {
 export function createPeople(options: PeopleOptions): People {
   const { config, secrets, database, feed, redis, log, now = Date.now } = options;
   const { prisma } = database;
+  const { endAccount } = options;
   const [throttleKey] = deriveKeys(secrets, "grantor/throttle");
   const letterhead = { issuer: config.issuer, brand: config.brand.name };
 
@@ -72,11 +85,24 @@ export function createPeople(options: PeopleOptions): People {
   const roles = createRoles(prisma, feed);
   const consents = createConsentStore(prisma, feed, now);
   const tokens = createOneTimeTokens(prisma, now);
-  const passwords = createPasswords();
+  const passwords = createPasswords({ cost: passwordCost(config.password) });
+  const passwordPolicy = createPasswordPolicy(config.password, config.brand.name, log);
+  const accountPasswords = createAccountPasswords({ prisma, passwords, policy: passwordPolicy, hasSecondFactor: options.hasSecondFactor });
   const throttle = createThrottle(redis === undefined ? { pool: database.pool } : { redis }, throttleKey as Buffer);
   const devices = createKnownDevices(deriveKeys(secrets, "grantor/known-devices"), now);
   const mailer = createMailer({ smtpUrl: secrets.smtpUrl, from: config.mailFrom, dataDir: config.dataDir, loopback: config.loopback, log });
-  const verification = createVerification({ prisma, accounts, tokens, passwords, throttle, mailer, letterhead, now });
+  const verification = createVerification({
+    prisma,
+    accounts,
+    tokens,
+    passwords,
+    passwordPolicy,
+    endAccount,
+    throttle,
+    mailer,
+    letterhead,
+    now,
+  });
   const notices = createSecurityNotices(mailer, letterhead, now);
   const deletion = createDeletion({
     prisma,
@@ -85,7 +111,7 @@ export function createPeople(options: PeopleOptions): People {
     mailer,
     letterhead,
     delay: config.accountDeletionDelay,
-    endAccount: options.endAccount,
+    endAccount,
     onDeleted: options.onDeleted,
     now,
   });
@@ -99,12 +125,37 @@ export function createPeople(options: PeopleOptions): People {
     roles,
     consents,
     passwords,
+    passwordPolicy,
+    accountPasswords,
+    passwordReset: createPasswordReset({
+      prisma,
+      accounts,
+      tokens,
+      passwords: accountPasswords,
+      endAccount,
+      throttle,
+      notices,
+      mailer,
+      letterhead,
+      now,
+    }),
     authentication: createAuthentication({ accounts, passwords, throttle, devices, verification, log }),
-    signUp: createSignUp({ policy: config.signUp, verification, tokens, passwords, throttle, mailer, letterhead, now }),
+    signUp: createSignUp({ policy: config.signUp, verification, tokens, passwords, passwordPolicy, throttle, mailer, letterhead, now }),
     verification,
     emailChange: createEmailChange({ prisma, accounts, tokens, throttle, mailer, letterhead, notices }),
+    passwordChange: createPasswordChange({ prisma, accounts, tokens, passwords: accountPasswords, throttle, devices }),
+    data: createAccountData(prisma),
     deletion,
-    bootstrap: createBootstrap({ prisma, accounts, tokens, passwords, issuer: config.issuer, loopback: config.loopback, now }),
+    bootstrap: createBootstrap({
+      prisma,
+      accounts,
+      tokens,
+      passwords,
+      passwordPolicy,
+      issuer: config.issuer,
+      loopback: config.loopback,
+      now,
+    }),
     devices,
     interactionState: createInteractionState(deriveKeys(secrets, "grantor/interaction-state")),
     mailer,
@@ -113,6 +164,7 @@ export function createPeople(options: PeopleOptions): People {
     throttle,
     async close() {
       clearInterval(sweeper);
+      await passwordPolicy.close();
       await mailer.close();
       accounts.close();
       consents.close();

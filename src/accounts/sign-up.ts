@@ -7,7 +7,8 @@ import { invitationMail } from "./account-mails.ts";
 import { checkDetails, tidyName } from "./account-store.ts";
 import { checkEmail, normalizeEmail } from "./email-address.ts";
 import { hashToken, type OneTimeTokens } from "./one-time-tokens.ts";
-import { checkPassword, type Passwords } from "./passwords.ts";
+import type { PasswordPolicy } from "./password-policy.ts";
+import type { Passwords } from "./passwords.ts";
 import type { Throttle } from "./throttle.ts";
 import type { Pending, Verification } from "./verification.ts";
 
@@ -53,12 +54,13 @@ export function createSignUp(options: {
   verification: Verification;
   tokens: OneTimeTokens;
   passwords: Passwords;
+  passwordPolicy: Pick<PasswordPolicy, "checkLength" | "check">;
   throttle: Throttle;
   mailer: Mailer;
   letterhead: Letterhead;
   now?: () => number;
 }): SignUp {
-  const { policy, verification, tokens, passwords, throttle, mailer, letterhead, now = Date.now } = options;
+  const { policy, verification, tokens, passwords, passwordPolicy, throttle, mailer, letterhead, now = Date.now } = options;
 
   async function admit(invitation: string | undefined): Promise<{ email: string | undefined }> {
     if (policy === "closed") throw closed(text("sign-up:closed"));
@@ -78,14 +80,17 @@ export function createSignUp(options: {
       const { email: invited } = await admit(form.invitation);
       const email = normalizeEmail(form.email);
       const name = tidyName(form.name);
+      const use = { standsAlone: true, about: [email, name] };
       const mismatch = invited !== undefined && invited !== email;
       refuseFaults([
         ...checkEmail(email),
         ...(mismatch ? [{ field: "email", message: text("faults:invitation_for", { email: invited }) }] : []),
-        ...checkPassword(form.password),
+        ...passwordPolicy.checkLength(form.password, use),
         ...checkDetails({ name }),
       ]);
+      // What is plain to see costs nobody anything; estimates and hashes do.
       await throttle.require("sign-up", { address: form.address });
+      refuseFaults(await passwordPolicy.check(form.password, use));
       // The hash is made in every case: an address that has an account takes as long as one that has none.
       const pending: Pending = {
         passwordHash: await passwords.hash(form.password),

@@ -25,17 +25,23 @@ const DEVICE: Rule = { free: 10, window: HOUR };
 const PAIR: Rule = { free: 5, window: DAY };
 /** All strange browsers at one account: holds up addresses that failed there already. */
 const ACCOUNT: Rule = { free: 20, window: HOUR };
+/** Second factors of one account, by whoever has shown the first: strangers share their tries, wherever they are (RFC 4226 §7.3). */
+const SECOND_FACTOR: Rule = { free: 5, window: DAY };
 
 /** Addresses that may have a first try at one account in a day, however much others guess. NIST SP 800-63B-4 §3.2.2: at most 100. */
 const FIRST_TRIES = 100;
-/** Failures of one address at whatever accounts in a quarter of an hour: an office behind one address mistypes less. */
-const ADDRESS_FAILURES = 60;
-const ADDRESS_WINDOW = 15 * MINUTE;
+/** One address at whatever accounts: an office behind one address mistypes less. */
+const ADDRESS: Rule = { free: 60, window: 15 * MINUTE };
+/** How many times as much a network may have as an address: whoever rents a network has hundreds of addresses. */
+const NETWORK_FACTOR = 4;
+const NETWORK: Rule = { free: NETWORK_FACTOR * ADDRESS.free, window: ADDRESS.window };
 
-/** Everything else that strangers may ask for: how often in how many seconds. */
+/** Everything else that strangers may ask for: how often in how many seconds. What goes by address alone goes by network as well. */
 const ALLOWANCES = {
   /** By address. Each costs a password hash. */
   "sign-up": { points: 100, window: HOUR },
+  /** By address: links for new passwords. */
+  reset: { points: 60, window: HOUR },
   /** By recipient and address: whoever signs up with somebody else's address does not use up what its owner may have sent. */
   mail: { points: 5, window: HOUR },
   /** By recipient: nobody's mailbox is filled through us, from wherever. */
@@ -71,6 +77,11 @@ export interface Throttle {
    * @throws AccountError `too_many_attempts` (429) with the seconds to wait
    */
   beginSignIn(who: { email: string; address: string; device?: string | undefined }): Promise<Attempt>;
+  /**
+   * Counts a try at the second factor of an account. A browser that has signed in to it before, with both factors, has tries of its own.
+   * @param device from `KnownDevices.recognize`  @throws AccountError `too_many_attempts` (429)
+   */
+  beginSecondFactor(who: { accountId: string; device: string | undefined }): Promise<Attempt>;
   /** Counts a try at the code of a device. @throws AccountError `too_many_attempts` (429) */
   beginUserCode(address: string): Promise<Attempt>;
   /** Counts a try with a passkey. @throws AccountError `too_many_attempts` (429) */
@@ -106,22 +117,39 @@ export function createThrottle(store: ThrottleStore, key: Buffer): Throttle {
   const device = growing(DEVICE, counter("device", 1e9, DEVICE.window), counter("device-wait", 1, 1));
   const pair = growing(PAIR, counter("pair", 1e9, PAIR.window), counter("pair-wait", 1, 1));
   const account = growing(ACCOUNT, counter("account", 1e9, ACCOUNT.window), counter("account-wait", 1, 1));
+  const secondFactor = growing(SECOND_FACTOR, counter("second-factor", 1e9, SECOND_FACTOR.window), counter("second-factor-wait", 1, 1));
   const firstTries = counter("first", FIRST_TRIES, DAY);
-  const addresses = counter("address", ADDRESS_FAILURES, ADDRESS_WINDOW);
+  const addresses = growing(ADDRESS, counter("address", 1e9, ADDRESS.window), counter("address-wait", 1, 1));
+  const networks = growing(NETWORK, counter("network", 1e9, NETWORK.window), counter("network-wait", 1, 1));
   const allowances = Object.fromEntries(
-    Object.entries(ALLOWANCES).map(([name, { points, window }]) => [name, counter(name, points, window)]),
-  ) as Record<Allowance, Counter>;
+    Object.entries(ALLOWANCES).map(([name, { points, window }]) => [
+      name,
+      { own: counter(name, points, window), network: counter(`${name}-network`, NETWORK_FACTOR * points, window) },
+    ]),
+  ) as Record<Allowance, { own: Counter; network: Counter }>;
 
   async function beginAsStranger(email: string, typedAddress: string): Promise<Attempt> {
-    const address = hashed("address", networkOf(typedAddress));
-    const here = hashed("pair", email, networkOf(typedAddress));
+    const address = addressOf(typedAddress);
+    const here = hashed("pair", email, address);
     const anywhere = hashed("account", email);
-    const [wait, tries, all] = await Promise.all([take(addresses, address), pair.count(here), account.count(anywhere)]);
+    const wherever: [Growing, string][] = [
+      [addresses, hashed("address", address)],
+      [networks, hashed("network", networkOf(typedAddress))],
+    ];
+    const [tries, all, ...others] = await Promise.all([
+      pair.count(here),
+      account.count(anywhere),
+      ...wherever.map(([limit, key]) => limit.count(key)),
+    ]);
     let wasFirst = false;
     const giveBack = () =>
-      Promise.all([addresses.reward(address), account.giveBack(anywhere), ...(wasFirst ? [firstTries.reward(anywhere)] : [])]);
+      Promise.all([
+        account.giveBack(anywhere),
+        ...wherever.map(([limit, key]) => limit.giveBack(key)),
+        ...(wasFirst ? [firstTries.reward(anywhere)] : []),
+      ]);
     try {
-      if (wait !== undefined) throw tooMany(wait);
+      for (const [index, [limit, key]] of wherever.entries()) await limit.hold(key, others[index] as number);
       await pair.hold(here, tries);
       if (tries === 1) wasFirst = (await take(firstTries, anywhere)) === undefined;
       if (!wasFirst) await account.hold(anywhere, all);
@@ -133,22 +161,43 @@ export function createThrottle(store: ThrottleStore, key: Buffer): Throttle {
     return { succeeded: () => guarded(async () => void (await Promise.all([giveBack(), pair.forget(here)]))) };
   }
 
-  async function beginAsKnown(id: string): Promise<Attempt> {
-    const one = hashed("device", id);
-    const tries = await device.count(one);
+  async function beginAlone(limit: Growing, one: string): Promise<Attempt> {
+    const tries = await limit.count(one);
     try {
-      await device.hold(one, tries);
+      await limit.hold(one, tries);
     } catch (error) {
-      if (error instanceof AccountError) await device.giveBack(one);
+      if (error instanceof AccountError) await limit.giveBack(one);
       throw error;
     }
-    return { succeeded: () => guarded(() => device.forget(one)) };
+    return { succeeded: () => guarded(() => limit.forget(one)) };
   }
 
-  const keyOf = (what: Allowance, { email = "", address }: Subject) => hashed(what, email, address === undefined ? "" : networkOf(address));
+  /** The counters that an allowance of this subject uses up, and where in them. */
+  function countersOf(what: Allowance, { email, address }: Subject): [Counter, string][] {
+    const { own, network } = allowances[what];
+    const one = hashed(what, email ?? "", address === undefined ? "" : addressOf(address));
+    return email !== undefined || address === undefined
+      ? [[own, one]]
+      : [
+          [own, one],
+          [network, hashed(what, "", networkOf(address))],
+        ];
+  }
 
+  const giveBackAll = (counters: readonly [Counter, string][]) => Promise.all(counters.map(([counter, one]) => counter.reward(one)));
+
+  /** Whoever has used up their own takes nothing of what their network has. */
   const waitFor = (what: Allowance, subject: Subject): Promise<number | undefined> =>
-    guarded(() => take(allowances[what], keyOf(what, subject)));
+    guarded(async () => {
+      const counters = countersOf(what, subject);
+      for (const [index, [counter, one]] of counters.entries()) {
+        const wait = await take(counter, one);
+        if (wait === undefined) continue;
+        await giveBackAll(counters.slice(0, index));
+        return wait;
+      }
+      return undefined;
+    });
 
   async function require(what: Allowance, subject: Subject): Promise<void> {
     const wait = await waitFor(what, subject);
@@ -158,11 +207,13 @@ export function createThrottle(store: ThrottleStore, key: Buffer): Throttle {
   /** One that is given back when it was right. */
   async function begin(what: Allowance, subject: Subject): Promise<Attempt> {
     await require(what, subject);
-    return { succeeded: () => guarded(async () => void (await allowances[what].reward(keyOf(what, subject)))) };
+    return { succeeded: () => guarded(async () => void (await giveBackAll(countersOf(what, subject)))) };
   }
 
   return {
-    beginSignIn: ({ email, address, device: id }) => guarded(() => (id === undefined ? beginAsStranger(email, address) : beginAsKnown(id))),
+    beginSignIn: ({ email, address, device: id }) =>
+      guarded(() => (id === undefined ? beginAsStranger(email, address) : beginAlone(device, hashed("device", id)))),
+    beginSecondFactor: ({ accountId, device: id = "" }) => guarded(() => beginAlone(secondFactor, hashed("second-factor", accountId, id))),
     allows: async (what, subject) => (await waitFor(what, subject)) === undefined,
     require,
     beginUserCode: (address) => begin("user-code", { address }),
@@ -199,11 +250,22 @@ function growing(rule: Rule, failures: Counter, pause: Counter) {
   };
 }
 
+type Growing = ReturnType<typeof growing>;
+
 /** IPv6 customers get a /64 at least: its addresses count as one. */
-function networkOf(address: string): string {
+const addressOf = (address: string): string => prefixOf(address, 4, 8);
+
+/** What is rented or routed as one: an IPv4 /24, an IPv6 /48. */
+const networkOf = (address: string): string => prefixOf(address, 3, 6);
+
+/** The first bytes of an address, by its kind. */
+function prefixOf(address: string, ipv4: number, ipv6: number): string {
   if (!ipaddr.isValid(address)) return address;
   const parsed = ipaddr.process(address);
-  return parsed.kind() === "ipv4" ? parsed.toString() : parsed.toByteArray().slice(0, 8).join(".");
+  return parsed
+    .toByteArray()
+    .slice(0, parsed.kind() === "ipv4" ? ipv4 : ipv6)
+    .join(".");
 }
 
 function tooMany(seconds: number): AccountError {

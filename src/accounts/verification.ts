@@ -6,8 +6,10 @@ import type { PrismaClient } from "../storage/generated/client.ts";
 import { AccountError, refuseFaults } from "./account-error.ts";
 import { alreadyRegisteredMail, verificationMail } from "./account-mails.ts";
 import { type Account, type AccountStore, checkDetails, newAccountId, passwordLink, tidyName } from "./account-store.ts";
+import { verifyFirst } from "./first-verification.ts";
 import { hashToken, makeToken, type OneTimeTokens } from "./one-time-tokens.ts";
-import { checkPassword, type Passwords } from "./passwords.ts";
+import type { PasswordPolicy } from "./password-policy.ts";
+import type { Passwords } from "./passwords.ts";
 import type { Throttle } from "./throttle.ts";
 
 const LINK_HOURS = 24;
@@ -20,7 +22,7 @@ const RECORD_TRIES = 3;
  * address cannot tell their own mail from that of somebody who signed up with it.
  */
 export interface Pending {
-  /** argon2id PHC string; absent when an operator made the account, which then keeps the password that it has. */
+  /** argon2id PHC string; absent when nobody signed up: an operator made the account, or its address no longer counted as verified. */
   readonly passwordHash?: string;
   readonly name?: string;
   /** The hash of the secret that the browser which signed up holds. */
@@ -58,12 +60,17 @@ export interface Verification {
   /** What a live link would confirm, and whether a password must be chosen for it; it stays live. */
   describe(token: string, browser?: string): Promise<{ email: string; choosesPassword: boolean } | undefined>;
   /**
-   * Uses a link up: the address is verified, and what other sign-ups with it said is void. The password and name of the sign-up count in the
-   * browser that made it alone; in any other, those given here.
+   * Uses a link up: the address is verified, and what was added to the account before is void (first-verification.ts). The password and name
+   * of the sign-up count in the browser that made it alone; in any other, and without a sign-up, those given here.
    * @returns `interaction` is the sign-in that waits for the person, in this browser or (`here` is false) in the other
    * @throws AccountError `link_invalid`, `invalid_input` (which leaves the link live), `busy`
    */
   confirm(token: string, given?: Confirmation): Promise<{ account: Account; interaction: string | undefined; here: boolean }>;
+  /**
+   * For whoever has seen another proof of it, such as a provider that has verified the address: as `confirm`, without a password.
+   * @returns whether it was the first time: then what the account had is gone
+   */
+  verified(accountId: string): Promise<boolean>;
 }
 
 /** @param now milliseconds since the epoch */
@@ -72,12 +79,15 @@ export function createVerification(options: {
   accounts: AccountStore;
   tokens: OneTimeTokens;
   passwords: Pick<Passwords, "hash">;
+  passwordPolicy: Pick<PasswordPolicy, "check">;
+  /** Ends every session, grant and token of an account. */
+  endAccount(accountId: string): Promise<void>;
   throttle: Pick<Throttle, "allows">;
   mailer: Mailer;
   letterhead: Letterhead;
   now?: () => number;
 }): Verification {
-  const { prisma, accounts, tokens, passwords, throttle, mailer, letterhead, now = Date.now } = options;
+  const { prisma, accounts, tokens, passwords, passwordPolicy, endAccount, throttle, mailer, letterhead, now = Date.now } = options;
 
   /** One statement whoever has the address, and one row written: its time tells nothing. @returns whether the link opens anything */
   async function record(email: string, hash: string, pending: Pending): Promise<boolean> {
@@ -102,8 +112,9 @@ export function createVerification(options: {
     throw new AccountError("unavailable", text("errors:try_again"), { retryAfter: 2 });
   }
 
-  async function choose(password: string, name: string | undefined): Promise<Pick<Pending, "passwordHash" | "name">> {
-    refuseFaults([...checkPassword(password), ...checkDetails({ name })]);
+  async function choose(email: string, password: string, name: string | undefined): Promise<Pick<Pending, "passwordHash" | "name">> {
+    const faults = await passwordPolicy.check(password, { standsAlone: true, about: [email, name] });
+    refuseFaults([...faults, ...checkDetails({ name })]);
     return { passwordHash: await passwords.hash(password), ...(name === undefined ? {} : { name }) };
   }
 
@@ -145,23 +156,23 @@ export function createVerification(options: {
     },
     async confirm(token, { browser, password = "", name: typedName } = {}) {
       const live = await tokens.peek("verify-email", token);
-      if (live === undefined) throw invalid();
+      const before = live?.accountId === undefined ? undefined : await accounts.find(live.accountId);
+      if (live === undefined || before === undefined) throw invalid();
       const { passwordHash, name } = choosesPassword(live.data, browser)
-        ? await choose(password, tidyName(typedName))
+        ? await choose(before.email, password, tidyName(typedName))
         : (live.data as Pending);
+      await endAccount(before.id);
       const { id, interaction } = await prisma.$transaction(async (tx) => {
         const taken = await tokens.take("verify-email", token, tx);
-        if (taken?.accountId === undefined) throw invalid();
+        if (taken?.accountId === undefined || !(await verifyFirst(tx, taken.accountId, new Date(now())))) throw invalid();
         const pending = taken.data as Pending;
-        const { count } = await tx.account.updateMany({
-          where: { id: taken.accountId, disabledAt: null },
-          data: { emailVerified: true, ...(name === undefined ? {} : { name }) },
+        await tx.account.update({
+          where: { id: taken.accountId },
+          data: {
+            ...(name === undefined ? {} : { name }),
+            ...(passwordHash === undefined ? {} : { credentials: passwordLink(taken.accountId, passwordHash) }),
+          },
         });
-        if (count === 0) throw invalid();
-        if (passwordHash !== undefined) {
-          await tx.account.update({ where: { id: taken.accountId }, data: { credentials: passwordLink(taken.accountId, passwordHash) } });
-        }
-        await tokens.spendAll("verify-email", taken.accountId, tx);
         if (pending.invitation !== undefined) {
           await tx.oneTimeToken.updateMany({ where: { hash: pending.invitation, usedAt: null }, data: { usedAt: new Date(now()) } });
         }
@@ -170,13 +181,21 @@ export function createVerification(options: {
       await accounts.changed(id);
       return { account: await accounts.get(id), interaction, here: isFrom(live.data, browser) };
     },
+    async verified(accountId) {
+      const account = await accounts.find(accountId);
+      if (account === undefined || account.emailVerified) return false;
+      await endAccount(accountId);
+      const first = await prisma.$transaction((tx) => verifyFirst(tx, accountId, new Date(now())));
+      await accounts.changed(accountId);
+      return first;
+    },
   };
 }
 
 const isFrom = (pending: Pending, browser: string | undefined): boolean => browser !== undefined && pending.browser === hashToken(browser);
 
 const choosesPassword = (pending: Pending, browser: string | undefined): boolean =>
-  pending.passwordHash !== undefined && !isFrom(pending, browser);
+  pending.passwordHash === undefined || !isFrom(pending, browser);
 
 function invalid(): AccountError {
   return new AccountError("link_invalid", text("verification:link_dead"));

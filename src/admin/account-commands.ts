@@ -7,6 +7,7 @@ import { COMMAND_LINE } from "./operator.ts";
 import type { OperatorServices } from "./operator-services.ts";
 import { details, numericDate, table, time } from "./output.ts";
 import { askHidden, isInteractive, readInput } from "./prompt.ts";
+import { roleOperations } from "./role-commands.ts";
 
 const ADMIN_ROLE = "admin";
 
@@ -83,6 +84,17 @@ export function addAccountCommands(account: Command, run: Run): void {
 
   leaf(account, "show <account>", "show the account with this e-mail address or id").action(
     run(async (services, who: string) => answer(await (await services.accounts()).get(who))),
+  );
+
+  leaf(account, "grant-role <account> <role>", "give a role beside those that it has").action(
+    run(async (services, who: string, role: string) => answer(await (await roleOperations(services)).grant(COMMAND_LINE, who, role))),
+  );
+
+  leaf(account, "revoke-role <account> <role>", "take a role away; the next tokens are without it").action(
+    run(async (services, who: string, role: string) => ({
+      ...answer(await (await roleOperations(services)).revoke(COMMAND_LINE, who, role)),
+      notes: ["Access tokens that were given before keep what the role permitted until they expire; account sign-out ends them at once."],
+    })),
   );
 
   leaf(account, "sign-out <account>", "end every session and token of it, in every browser, application and device").action(
@@ -171,6 +183,7 @@ async function operations(services: OperatorServices): Promise<AccountOperations
     links: await services.oneTimeTokens(),
     audit: await services.audit(),
     passwords: { hash: async (password) => (await services.passwords()).hash(password) },
+    passwordPolicy: { check: async (password, use) => (await services.passwordPolicy()).check(password, use) },
     signUp: { invite: async (email) => (await services.people()).signUp.invite(email) },
     mailVerification: async (id) => (await services.people()).verification.resend(id),
     endAccount: async (id) => (await services.records()).endings.endAccount(id),
@@ -186,6 +199,7 @@ function toJson(account: Account): Record<string, unknown> {
     email_verified: account.emailVerified,
     ...(account.name !== undefined && { name: account.name }),
     roles: account.roles,
+    permissions: account.permissions,
     disabled: account.disabledAt !== undefined,
     ...(account.disabledAt !== undefined && { disabled_at: numericDate(account.disabledAt) }),
     ...(account.deleteAt !== undefined && { delete_at: numericDate(account.deleteAt) }),
@@ -202,6 +216,7 @@ function answer(account: Account): Answer {
       ["email", account.email],
       ["name", account.name],
       ["roles", account.roles.join(" ")],
+      ["permissions", account.permissions.join(" ")],
       ["state", stateOf(account)],
       ["disabled", time(account.disabledAt)],
       ["deleted on", time(account.deleteAt)],

@@ -5,7 +5,8 @@ import { AccountError, refuseFaults } from "../accounts/account-error.ts";
 import { type AccountStore, checkDetails } from "../accounts/account-store.ts";
 import { checkEmail, normalizeEmail } from "../accounts/email-address.ts";
 import type { OneTimeTokens } from "../accounts/one-time-tokens.ts";
-import { checkPassword, type Passwords } from "../accounts/passwords.ts";
+import type { PasswordPolicy } from "../accounts/password-policy.ts";
+import type { Passwords } from "../accounts/passwords.ts";
 import { ADMIN_ROLE, type Roles } from "../accounts/roles.ts";
 import type { SignUp } from "../accounts/sign-up.ts";
 import type { AuditLog } from "../observability/audit-log.ts";
@@ -62,6 +63,7 @@ export interface AccountOperationsOptions {
   accounts: AccountStore;
   roles: Pick<Roles, "ensureBuiltIn">;
   passwords: Pick<Passwords, "hash">;
+  passwordPolicy: Pick<PasswordPolicy, "check">;
   links: Pick<OneTimeTokens, "spendAll">;
   signUp: Pick<SignUp, "invite">;
   /** Mails the owner of an unverified address a link. */
@@ -72,7 +74,7 @@ export interface AccountOperationsOptions {
 }
 
 export function createAccountOperations(options: AccountOperationsOptions): AccountOperations {
-  const { accounts, roles, passwords, links, signUp, mailVerification, endAccount, audit } = options;
+  const { accounts, roles, passwords, passwordPolicy, links, signUp, mailVerification, endAccount, audit } = options;
 
   const record = (by: Operator, what: string, accountId: string | undefined, detail?: Record<string, string | boolean>): void =>
     audit.record({ event: `account.${what}`, outcome: "success", ...by, accountId, ...(detail && { detail }) });
@@ -80,11 +82,15 @@ export function createAccountOperations(options: AccountOperationsOptions): Acco
   /** @param done what counts already, should the store of sessions and tokens be away */
   const endAll = (accountId: string, done: string): Promise<void> => finishing(done, "sessions and tokens", () => endAccount(accountId));
 
+  const checkPassword = (password: string, about: readonly (string | undefined)[]) =>
+    passwordPolicy.check(password, { standsAlone: true, about });
+
   return {
     async create(by, order) {
       const { password = generatePassword(), name, roles: names, verified } = order;
       const email = normalizeEmail(order.email);
-      refuseFaults([...checkEmail(email), ...checkPassword(password), ...checkDetails({ name, ...(names && { roles: names }) })]);
+      const faults = order.password === undefined ? [] : await checkPassword(password, [email, name]);
+      refuseFaults([...checkEmail(email), ...faults, ...checkDetails({ name, ...(names && { roles: names }) })]);
       if (names?.includes(ADMIN_ROLE)) await roles.ensureBuiltIn();
       const account = await accounts.create({
         email,
@@ -104,7 +110,7 @@ export function createAccountOperations(options: AccountOperationsOptions): Acco
       const names = wantedRoles(before.roles, order);
       refuseFaults([
         ...(email === undefined ? [] : checkEmail(normalizeEmail(email))),
-        ...(password === undefined ? [] : checkPassword(password)),
+        ...(password === undefined ? [] : await checkPassword(password, [email ?? before.email, name ?? before.name])),
         ...checkDetails({ name, ...(names && { roles: names }) }),
       ]);
       if (names?.includes(ADMIN_ROLE)) await roles.ensureBuiltIn();

@@ -105,6 +105,13 @@ export function createOperatorServices(config: Config, loadSecrets: () => Promis
           redis,
           log,
           endAccount: (accountId) => endings.endAccount(accountId),
+          async hasSecondFactor(accountId) {
+            const [{ createSecondFactors }, { hasSecondFactor }] = await Promise.all([
+              import("../factors/second-factors.ts"),
+              import("../factors/factors.ts"),
+            ]);
+            return hasSecondFactor(await createSecondFactors(await prisma(), await secrets(), config).factors.of(accountId));
+          },
           onDeleted: (accountId) => record({ event: "account.deleted", outcome: "success", actor: accountId, accountId }),
         });
       },

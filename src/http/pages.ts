@@ -41,6 +41,25 @@ export interface AccountPage {
   notice?: Words | undefined;
 }
 
+/** An authenticator app that is being set up. */
+export interface AuthenticatorView {
+  /** A data URI. */
+  qrCode: string;
+  /** Base32, in groups, for typing. */
+  secret: string;
+  /** `otpauth:`, for an app on the same device. */
+  uri: string;
+}
+
+/** What every second step of a sign-in offers beside itself. */
+export interface SecondStep {
+  client?: ClientView | undefined;
+  /** Where a post gives up and goes back to the application. */
+  cancel: string;
+  /** Where somebody else signs in. */
+  another: string;
+}
+
 /** A form: where it goes and what it carries along. The forgery token is added by the template, unless `hidden` has the engine's `xsrf`. */
 export interface FormView {
   action: string;
@@ -68,6 +87,36 @@ export interface ConnectedApplication {
   groups: readonly ScopeGroup[];
 }
 
+/** Something that happened to an account. */
+export interface SecurityEventView {
+  at: Date;
+  what: Words;
+  /** What it was about: an application. */
+  client?: string | undefined;
+  /** Network address. */
+  address?: string | undefined;
+  /** It was tried and refused. */
+  failed: boolean;
+}
+
+/** A passkey of the person who is signed in. */
+export interface PasskeyView {
+  id: string;
+  name: string;
+  createdAt: Date;
+  lastUsedAt?: Date | undefined;
+  /** Kept by a provider that copies it to other devices. */
+  synced: boolean;
+  /** It was made for the host name that the issuer has today. */
+  works: boolean;
+}
+
+/** Where the options for a passkey are asked for, and where what the browser says is posted to. */
+export interface PasskeyRequest {
+  options: string;
+  action: string;
+}
+
 export interface PageModels {
   home: {
     signIn: string;
@@ -84,8 +133,8 @@ export interface PageModels {
     email?: string | undefined;
     /** Whether "keep me signed in" was chosen. */
     keep?: boolean | undefined;
-    /** Where a passkey is asked for, and where its answer is posted to. */
-    passkey?: { options: string; action: string } | undefined;
+    /** None where there can be no passkeys. */
+    passkey?: PasskeyRequest | undefined;
     /** Other providers at which the person may sign in; each is a form that posts to its action. */
     providers?: readonly { name: string; action: string }[] | undefined;
     signUp?: string | undefined;
@@ -110,10 +159,33 @@ export interface PageModels {
     outbox?: string | undefined;
     signIn?: string | undefined;
   };
+  /** The second step of a sign-in. `asks`: for which code there is a field; none where only a passkey will do. */
+  "second-factor": FormView &
+    SecondStep & {
+      person: PersonView;
+      asks?: "app" | "recovery" | undefined;
+      passkey?: PasskeyRequest | undefined;
+      /** Where a recovery code is asked for instead. */
+      recovery?: string | undefined;
+      /** From there back to the usual second factor. */
+      back?: string | undefined;
+    };
+  /** A second factor is demanded, and there is none. */
+  "second-factor-set-up": FormView & SecondStep & { person: PersonView; authenticator: AuthenticatorView };
+  /** A passkey is demanded, and there is none. */
+  "second-factor-missing": SecondStep;
+  /** Shown once; `next` is where the sign-in goes on. */
+  "recovery-codes": { codes: readonly string[]; next: string };
+  /** `left`: how many codes there still are. */
+  "recovery-code-used": { left: number; next: string };
   /** With `newPassword` the password (and name) of the account are chosen here. */
   "verify-email": FormView & { email: string; name?: string | undefined; newPassword?: { minimumLength: number } | undefined };
   /** `next` is where "Continue" leads; `beganElsewhere` when the sign-in that waits for the person does so in another browser. */
   "email-verified": { email: string; next: string; beganElsewhere: boolean };
+  "reset-password": FormView & { email?: string | undefined; signIn: string };
+  "new-password": FormView & { email: string; minimumLength: number };
+  /** After a reset. */
+  "password-set": { email: string; signIn: string };
   bootstrap: FormView & { email?: string | undefined; name?: string | undefined; minimumPasswordLength: number };
   consent: FormView & {
     client: ClientView;
@@ -152,8 +224,72 @@ export interface PageModels {
   };
   /** `keys`: all signing keys, revoked ones too; `jwks`: the path of those that are published. */
   inspector: { jwks: string; keys: readonly { kid: string; alg: string; state: string }[] };
-  "account/overview": AccountPage & { emailVerified: boolean; roles: readonly string[]; signOut: string };
+  "account/overview": AccountPage & {
+    emailVerified: boolean;
+    roles: readonly string[];
+    since: Date;
+    /** What protects the account; `passwordChanged` is absent without a password. */
+    protection: { passwordChanged?: Date | undefined; twoStep: boolean; passkeys: number };
+    /** What would make it safer, and where to do it. */
+    advice: readonly { what: Words; path: string; label: Words }[];
+    signOut: string;
+  };
+  /** `profile`: what is in the fields, by their names. */
+  "account/profile": AccountPage &
+    FormView & {
+      profile: Readonly<Record<string, string>>;
+      zones: readonly string[];
+      languages: readonly { value: string; label: string }[];
+    };
+  /** `typed`: what was typed before; `sentTo`: where a link was sent to just now; `outbox` as in check-your-mail. */
+  "account/email": AccountPage & FormView & { typed?: string | undefined; sentTo?: string | undefined; outbox?: string | undefined };
+  "account/email-confirm": AccountPage & FormView & { newEmail: string };
+  "account/password": AccountPage & FormView & { hasPassword: boolean; minimumLength: number };
+  /** Newest first; `newest` and `older` are where to find the others. */
+  "account/events": AccountPage & {
+    events: readonly SecurityEventView[];
+    days: number;
+    newest?: string | undefined;
+    older?: string | undefined;
+  };
+  "account/data": AccountPage & FormView;
+  /** `days`: for how long it can be undone; 0 for not at all. */
+  "account/delete": AccountPage & FormView & { days: number; typed?: string | undefined };
+  /** After a deletion was asked for; without `deleteAt` it is done. */
+  "account-deleted": { email: string; deleteAt?: Date | undefined; signIn: string };
+  /** Whoever signs in to an account that is going to be deleted calls it off, or leaves it so. */
+  "deletion-pending": FormView & { email: string; deleteAt: Date };
   /** The form takes back what was allowed to an application, named by `client_id`. */
+  /** `few`: there are so few recovery codes left that new ones are a good idea. */
+  "account/two-step": AccountPage & {
+    totp: boolean;
+    passkeys: number;
+    recoveryCodes: number;
+    few: boolean;
+    errors?: FormErrors | undefined;
+    setUp: string;
+    remove: string;
+    renew: string;
+    /** Where passkeys are looked after. */
+    passkeysPage: string;
+    /** Where a longer password is chosen, which has to be done first. */
+    choosePassword?: string | undefined;
+  };
+  "account/two-step-set-up": AccountPage & FormView & { authenticator: AuthenticatorView; replaces: boolean; back: string };
+  /** Shown once. */
+  "account/recovery-codes": AccountPage & { codes: readonly string[]; back: string };
+  "account/passkeys": AccountPage &
+    FormView & {
+      /** None where there can be no passkeys. */
+      passkey?: PasskeyRequest | undefined;
+      passkeys: readonly PasskeyView[];
+      /** Characters. */
+      longestName: number;
+      /** Where recovery codes are made, for whoever has none. */
+      recoveryCodes?: string | undefined;
+      /** Where a longer password is chosen, which has to be done first. */
+      choosePassword?: string | undefined;
+    };
   "account/applications": AccountPage & FormView & { applications: readonly ConnectedApplication[] };
 }
 

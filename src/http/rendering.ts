@@ -33,6 +33,11 @@ const FLOW_PAGE: PagePolicy = { formMayLeave: true, popup: true };
 /** Pages inside a client's flow: their forms may end at the client, and they may stand in a window that it opened. */
 const POLICIES: Partial<Record<View, PagePolicy>> = {
   login: { ...FLOW_PAGE, fetches: true },
+  "second-factor": { ...FLOW_PAGE, fetches: true },
+  "second-factor-set-up": FLOW_PAGE,
+  "second-factor-missing": FLOW_PAGE,
+  "recovery-codes": { formMayLeave: false, popup: true },
+  "recovery-code-used": { formMayLeave: false, popup: true },
   consent: FLOW_PAGE,
   logout: FLOW_PAGE,
   "verify-email": FLOW_PAGE,

@@ -254,7 +254,7 @@ describe.each(arrangements)("signing up and in on $name", ({ open }) => {
     expect(await stored()).toMatch(/m=19456,t=2/);
   });
 
-  test("an account that an operator made unverified keeps its password when its owner confirms", async () => {
+  test("at an account that an operator made unverified, its owner chooses the password with the link; what was there does not count", async () => {
     const { id } = await people.accounts.create({
       email,
       name: "Ada",
@@ -263,8 +263,13 @@ describe.each(arrangements)("signing up and in on $name", ({ open }) => {
     });
     expect(await signIn(PASSWORD)).toMatchObject({ ok: false, reason: "unverified" });
     await expect.poll(async () => (await people.mails()).some(({ to }) => to === email)).toBe(true);
-    await people.verification.confirm(await token(), { browser: BROWSER });
-    expect(await signIn(PASSWORD)).toMatchObject({ ok: true, account: { id, name: "Ada", roles: ["editor"] } });
+    const link = await token();
+    expect(await people.verification.describe(link, BROWSER)).toEqual({ email, choosesPassword: true });
+    await expect(people.verification.confirm(link, { browser: BROWSER })).rejects.toMatchObject({ faults: [{ field: "password" }] });
+    const chosen = "another few words of mine";
+    await people.verification.confirm(link, { browser: BROWSER, password: chosen });
+    expect((await signIn(PASSWORD)).ok).toBe(false);
+    expect(await signIn(chosen)).toMatchObject({ ok: true, account: { id, name: "Ada", roles: ["editor"] } });
     await people.verification.resend(id);
     expect((await people.mails()).filter(({ to }) => to === email)).toHaveLength(1);
   });

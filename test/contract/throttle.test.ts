@@ -17,7 +17,7 @@ const freshEmail = () => `${unique("person")}@example.com`;
 /** Addresses of distinct networks. */
 const freshAddress = () => {
   serial += 1;
-  return `198.18.${serial >> 8}.${serial & 255}`;
+  return `10.${serial >> 8}.${serial & 255}.7`;
 };
 
 describe.each(arrangements)("throttle on $name", ({ redis: onRedis, open }) => {
@@ -105,8 +105,38 @@ describe.each(arrangements)("throttle on $name", ({ redis: onRedis, open }) => {
 
   test("one address that tries many accounts is stopped, with all of its IPv6 network", async () => {
     const { tries } = await failUntilRefused(() => ({ email: freshEmail(), address: unique("2001:db8:7:7::") }));
-    expect(tries).toBe(60);
+    expect(tries).toBe(61); // past the free ones one at a time, with growing pauses
     await here.beginSignIn({ email: freshEmail(), address: "2001:db8:7:8::1" });
+  });
+
+  test.each([
+    ["IPv4", (host: number) => `203.0.113.${host}`, "203.0.114.1"],
+    ["IPv6", (host: number) => `2001:db8:9:${host}::1`, "2001:db8:a::1"],
+  ])(
+    "many addresses of one %s network that try many accounts are stopped together, and the network beside it is not",
+    async (_, addressAt, beside) => {
+      let host = 0;
+      const { tries } = await failUntilRefused(() => {
+        host += 1;
+        return { email: freshEmail(), address: addressAt((host % 200) + 1) };
+      }, 300);
+      expect(tries).toBe(241);
+      await here.beginSignIn({ email: freshEmail(), address: beside });
+      await here.beginSignIn({ email: freshEmail(), address: addressAt(1), device: unique("owners-browser") });
+    },
+  );
+
+  test("the second factor of an account has few tries, whoever shows it and wherever; the right one gives them back", async () => {
+    const accountId = unique("account");
+    const begin = (n: number, device?: string) => (n % 2 ? here : there).beginSecondFactor({ accountId, device });
+    const tries = await Promise.allSettled(Array.from({ length: 30 }, (_, n) => begin(n)));
+    expect(tries.filter(({ status }) => status === "fulfilled").length).toBeLessThanOrEqual(6);
+    await expect(begin(0)).rejects.toMatchObject({ code: "too_many_attempts", status: 429 });
+    // In a browser that the account knows, its owner has tries of their own.
+    await (await begin(0, "owners-browser")).succeeded();
+    await here.beginSecondFactor({ accountId: unique("account"), device: undefined });
+    const patient = unique("account");
+    for (let round = 0; round < 12; round += 1) await (await here.beginSecondFactor({ accountId: patient, device: undefined })).succeeded();
   });
 
   test("many addresses that guess at one account are slowed, and never keep the owner out", async () => {
@@ -157,6 +187,10 @@ describe.each(arrangements)("throttle on $name", ({ redis: onRedis, open }) => {
     const address = freshAddress();
     for (let count = 0; count < 100; count += 1) await here.require("sign-up", { address });
     await expect(there.require("sign-up", { address })).rejects.toMatchObject({ code: "too_many_attempts", status: 429 });
+    // Whoever has used up their own has not used up what their network has: four times as much.
+    const neighbour = (host: number) => ({ address: address.replace(/\d+$/, `${100 + host}`) });
+    const ofNetwork = await Promise.all(Array.from({ length: 330 }, (_, n) => here.allows("sign-up", neighbour(n % 100))));
+    expect(ofNetwork.filter(Boolean)).toHaveLength(300);
   });
 
   test("wrong codes of devices are counted by address, right ones are not, and parallel tries do not slip through", async () => {
@@ -169,7 +203,7 @@ describe.each(arrangements)("throttle on $name", ({ redis: onRedis, open }) => {
   });
 
   test("the store sees no address, of mail or network, and forgets by itself", async () => {
-    await here.beginSignIn({ email: "secret-name@example.com", address: "203.0.113.77" });
+    await here.beginSignIn({ email: "secret-name@example.com", address: "192.0.2.77" });
     const [client] = clients;
     const keys = client
       ? await client.keys("*")

@@ -34,10 +34,10 @@ export const PASSWORD = "correct horse battery staple";
 
 export async function openPeople(
   stores: Stores,
-  overrides: Partial<PeopleOptions["config"]> & Partial<Pick<PeopleOptions, "now" | "endAccount" | "onDeleted">> = {},
+  overrides: Partial<PeopleOptions["config"]> & Partial<Pick<PeopleOptions, "now" | "endAccount" | "hasSecondFactor" | "onDeleted">> = {},
 ): Promise<TestPeople> {
   const log = pino({ level: "silent" });
-  const { now, endAccount = async () => {}, onDeleted = () => {}, ...config } = overrides;
+  const { now, endAccount = async () => {}, hasSecondFactor = async () => false, onDeleted = () => {}, ...config } = overrides;
   const dir = tempDir("people");
   const database = await openDatabase({ dataDir: "", embeddedDatabase: false }, { databaseUrl: stores.databaseUrl }, log);
   const feed = await openChangeFeed(database, log);
@@ -52,6 +52,7 @@ export async function openPeople(
       mailFrom: "Grantor <no-reply@localhost>",
       signUp: "open",
       accountDeletionDelay: 1_209_600,
+      password: loadConfig({}).password,
       ...config,
     },
     secrets: { databaseUrl: undefined, redisUrl: undefined, smtpUrl: undefined, secretKeys: [Buffer.from(TEST_SECRET_KEY)] },
@@ -60,6 +61,7 @@ export async function openPeople(
     redis,
     log,
     endAccount,
+    hasSecondFactor,
     onDeleted,
     ...(now === undefined ? {} : { now }),
   });

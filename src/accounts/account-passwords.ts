@@ -1,0 +1,60 @@
+/** The password of an account that there is: what it must be like beside what else protects the account, and putting another in its place. */
+import type { Prisma, PrismaClient } from "../storage/generated/client.ts";
+import type { Account } from "./account.ts";
+import { refuseFaults } from "./account-error.ts";
+import { passwordLink } from "./account-store.ts";
+import type { PasswordPolicy } from "./password-policy.ts";
+import type { Passwords } from "./passwords.ts";
+
+/** Checked and hashed. */
+export interface ChosenPassword {
+  /** argon2id PHC string. */
+  readonly hash: string;
+  /** Long enough to be the only factor. */
+  readonly standsAlone: boolean;
+}
+
+export interface AccountPasswords {
+  /** Whether its password is long enough to be the only factor; `undefined` when it has none. */
+  standsAlone(accountId: string): Promise<boolean | undefined>;
+  /** Characters that a new one must have at least, for the hint in the form. */
+  minimumLength(account: Account): Promise<number>;
+  /** Whether it is the account's. Does the same work for an account without one. @throws AccountError `busy` (503) */
+  isRight(accountId: string, password: string): Promise<boolean>;
+  /**
+   * Checks a new one and hashes it. An address that is not verified has no second factor that counts.
+   * @param field of the form, without: `password`
+   * @throws AccountError `invalid_input`, `busy`, `unavailable`
+   */
+  choose(account: Account, password: string, field?: string): Promise<ChosenPassword>;
+  /** Puts a chosen one in place. Ending sessions, telling the owner and recording it are the caller's. */
+  set(accountId: string, chosen: ChosenPassword, within?: Prisma.TransactionClient): Promise<void>;
+}
+
+export function createAccountPasswords(options: {
+  prisma: PrismaClient;
+  passwords: Passwords;
+  policy: PasswordPolicy;
+  /** Whether signing in with the password asks for more. */
+  hasSecondFactor(accountId: string): Promise<boolean>;
+}): AccountPasswords {
+  const { prisma, passwords, policy, hasSecondFactor } = options;
+
+  const find = (accountId: string) => prisma.credential.findUnique({ where: { accountId_kind: { accountId, kind: "password" } } });
+  const mustStandAlone = async ({ id, emailVerified }: Account) => !emailVerified || !(await hasSecondFactor(id));
+
+  return {
+    standsAlone: async (accountId) => (await find(accountId))?.standsAlone,
+    minimumLength: async (account) => policy.minimumLength(await mustStandAlone(account)),
+    isRight: async (accountId, password) => (await passwords.verify((await find(accountId))?.secret, password)).ok,
+    async choose(account, password, field) {
+      const standsAlone = await mustStandAlone(account);
+      const about = [account.email, account.name];
+      refuseFaults(await policy.check(password, { standsAlone, about, ...(field === undefined ? {} : { field }) }));
+      return { hash: await passwords.hash(password), standsAlone: policy.standsAlone(password) };
+    },
+    async set(accountId, { hash, standsAlone }, within = prisma) {
+      await within.account.update({ where: { id: accountId }, data: { credentials: passwordLink(accountId, hash, standsAlone) } });
+    },
+  };
+}
