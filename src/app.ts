@@ -33,6 +33,9 @@ import { enginePages } from "./interactions/engine-pages.ts";
 import { interactionRoutes } from "./interactions/interaction-routes.ts";
 import { OWN_CLIENT_ID, ownClient, ownPages } from "./interactions/own-pages.ts";
 import { ownSessionReader } from "./interactions/own-session.ts";
+import { secondFactorRoutes } from "./interactions/second-factor-routes.ts";
+import { createSignIns } from "./interactions/sign-in.ts";
+import { createSteps } from "./interactions/steps.ts";
 import { userCodeThrottle } from "./interactions/user-code-throttle.ts";
 import { earlierKeys, publicJwks, signingJwks } from "./keys/jwks.ts";
 import { createTokenVerifier } from "./keys/key-set.ts";
@@ -181,7 +184,8 @@ export async function createApp(config: Config, secrets: Secrets, services: Serv
     async findPerson(id) {
       const account = await accounts.find(id);
       if (account === undefined || !isUsable(account) || !account.emailVerified) return undefined;
-      return { id: account.id, roles: account.roles, claims: (scopes) => claimsFor(account, scopes) };
+      const { roles, requiresSecondFactor } = account;
+      return { id, roles, requiresSecondFactor, claims: (scopes) => claimsFor(account, scopes) };
     },
     findConsent: (accountId, clientId) => consents.find(accountId, clientId),
     keepsSessionId: () => currentScope()?.keepsSessionId ?? false,
@@ -263,26 +267,54 @@ export async function createApp(config: Config, secrets: Secrets, services: Serv
     remember: (accountId, clientId, scopes) =>
       clientId === OWN_CLIENT_ID ? Promise.resolve() : consents.remember(accountId, clientId, scopes),
   });
+  const deviceCookie = createDeviceCookie(https);
+  const { secondFactors } = services;
+  const onSignIn = (ctx: Context, { accountId, clientId, outcome, ...detail }: SignInAttempt) =>
+    audit.record({
+      event: "sign_in",
+      outcome: outcome === "success" ? "success" : "failure",
+      actor: accountId,
+      accountId,
+      clientId,
+      detail: { outcome, ...detail },
+      ...facts(ctx),
+    });
+  const steps = createSteps(() => engine.provider);
+  const signIns = createSignIns({
+    provider: () => engine.provider,
+    steps,
+    accounts,
+    factors: secondFactors.factors,
+    devices: people.devices,
+    deviceCookie,
+    onSignedIn: (ctx, { amr, ...signIn }) => onSignIn(ctx, { ...signIn, outcome: "success", amr: amr.join(" ") }),
+  });
+  const secondSteps = secondFactorRoutes({
+    render,
+    verifyForm: forms.verifyForm,
+    steps,
+    signIns,
+    secondFactors,
+    throttle: people.throttle,
+    devices: people.devices,
+    deviceCookie,
+    notices: people.notices,
+    onWrongCode: onSignIn,
+    onEvent: (ctx, { event, accountId }) => audit.record({ event, outcome: "success", actor: accountId, accountId, ...facts(ctx) }),
+  });
   const interactions = interactionRoutes({
     provider: () => engine.provider,
+    steps,
+    signIns,
     render,
     verifyForm: forms.verifyForm,
     accounts,
     authentication: people.authentication,
     consents: decisions,
     interactionState: people.interactionState,
-    deviceCookie: createDeviceCookie(https),
+    deviceCookie,
     offersSignUp: config.signUp === "open",
-    onSignIn: (ctx, { accountId, clientId, outcome }) =>
-      audit.record({
-        event: "sign_in",
-        outcome: outcome === "success" ? "success" : "failure",
-        actor: accountId,
-        accountId,
-        clientId,
-        detail: { outcome },
-        ...facts(ctx),
-      }),
+    onSignIn,
     onDecision: (ctx, { accountId, clientId, allowed }) =>
       audit.record({ event: "consent", outcome: allowed ? "success" : "failure", actor: accountId, accountId, clientId, ...facts(ctx) }),
   });
@@ -303,19 +335,20 @@ export async function createApp(config: Config, secrets: Secrets, services: Serv
       https,
       emailChange: people.emailChange,
       devices: people.devices,
-      deviceCookie: createDeviceCookie(https),
+      deviceCookie,
       outbox: config.loopback ? people.mailer.outbox : undefined,
     },
     password: {
       passwords: people.accountPasswords,
       passwordChange: people.passwordChange,
-      deviceCookie: createDeviceCookie(https),
+      deviceCookie,
       notices: people.notices,
       endAllBut: (uid, accountId) => endings.endAllBut(uid, accountId),
     },
     events: { trail, clients },
     data: { data: people.data, trail },
     deletion: { deletion: people.deletion, delay: config.accountDeletionDelay },
+    twoStep: { secondFactors, notices: people.notices },
     applications: {
       issuer,
       consents,
@@ -344,7 +377,8 @@ export async function createApp(config: Config, secrets: Secrets, services: Serv
   const apps = inspectorPages({ render, keys: () => keys.list(), jwks: ENGINE_ROUTES.jwks });
   for (const middleware of host) site.use(middleware);
   site.use(healthRoutes(health)).use(assets.serve).use(commit);
-  for (const router of [interactions, own, account, joining, reset, apps]) site.use(router.routes()).use(router.allowedMethods());
+  for (const router of [interactions, secondSteps, own, account, joining, reset, apps])
+    site.use(router.routes()).use(router.allowedMethods());
   const siteHandle = site.callback();
 
   return {
@@ -357,6 +391,14 @@ export async function createApp(config: Config, secrets: Secrets, services: Serv
       else siteHandle(request, response);
     },
   };
+}
+
+/** For the audit. */
+interface SignInAttempt {
+  readonly accountId: string | undefined;
+  readonly clientId: string | undefined;
+  readonly outcome: string;
+  readonly amr?: string;
 }
 
 const engineClient = (ctx: Context) => (ctx.oidc as { client?: { clientId: string } } | undefined)?.client;

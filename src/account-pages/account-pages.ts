@@ -2,10 +2,26 @@
 import Router from "@koa/router";
 import { accountErrors } from "../accounts/account-errors-middleware.ts";
 import { type ApplicationPagesOptions, addApplicationPages } from "./application-pages.ts";
+import { addDataPages, type DataPagesOptions } from "./data-pages.ts";
+import { addDeletionPages, type DeletionPagesOptions } from "./deletion-pages.ts";
+import { addEmailPages, type EmailPagesOptions } from "./email-pages.ts";
+import { addEventPages, type EventPagesOptions } from "./event-pages.ts";
 import { createFrame, type FrameOptions } from "./frame.ts";
+import { addOverviewPages, type OverviewPagesOptions } from "./overview-pages.ts";
+import { addPasswordPages, type PasswordPagesOptions } from "./password-pages.ts";
+import { addProfilePages, type ProfilePagesOptions } from "./profile-pages.ts";
+import { addTwoStepPages, type TwoStepPagesOptions } from "./two-step-pages.ts";
 
 export interface AccountPagesOptions {
   frame: FrameOptions;
+  overview: OverviewPagesOptions;
+  profile: ProfilePagesOptions;
+  email: EmailPagesOptions;
+  password: PasswordPagesOptions;
+  events: EventPagesOptions;
+  data: DataPagesOptions;
+  deletion: DeletionPagesOptions;
+  twoStep: TwoStepPagesOptions;
   applications: ApplicationPagesOptions;
 }
 
@@ -14,18 +30,14 @@ export function accountPages(options: AccountPagesOptions): Router {
   const router = new Router();
   router.use(accountErrors());
 
-  router.get("/account", async (ctx) => {
-    const session = await frame.signedIn(ctx, "overview");
-    if (session === undefined) return;
-    const { account } = session;
-    frame.render(ctx, "account/overview", {
-      ...frame.page(ctx, "overview", session),
-      emailVerified: account.emailVerified,
-      roles: account.roles,
-      signOut: "/sign-out",
-    });
-  });
-
+  addOverviewPages(router, frame, options.overview);
+  addProfilePages(router, frame, options.profile);
+  addEmailPages(router, frame, options.email);
+  addPasswordPages(router, frame, options.password);
+  addTwoStepPages(router, frame, options.twoStep);
   addApplicationPages(router, frame, options.applications);
+  addEventPages(router, frame, options.events);
+  addDataPages(router, frame, options.data);
+  addDeletionPages(router, frame, options.deletion);
   return router;
 }

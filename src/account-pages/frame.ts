@@ -13,12 +13,36 @@ import type { OwnSession, ReadOwnSession } from "../interactions/own-session.ts"
 /** The pages, in the order in which they are offered; the label is `account:sections.<name>`. */
 const SECTIONS = {
   overview: "/account",
+  profile: "/account/profile",
+  email: "/account/email",
+  password: "/account/password",
+  two_step: "/account/two-step",
+  passkeys: "/account/passkeys",
+  providers: "/account/providers",
   applications: "/account/applications",
+  events: "/account/events",
+  data: "/account/data",
+  delete: "/account/delete",
 } as const;
 export type Section = keyof typeof SECTIONS;
 
+export const sectionLink = (section: Section) => ({ path: SECTIONS[section], label: text(`account:sections.${section}`) });
+
 /** What a page may say was done on the one before; the words are `account:done.<name>`. */
-const DONE = ["application_removed"] as const;
+const DONE = [
+  "application_removed",
+  "profile_saved",
+  "email_changed",
+  "password_changed",
+  "second_factor_added",
+  "second_factor_removed",
+  "recovery_codes_useless",
+  "passkey_added",
+  "passkey_renamed",
+  "passkey_removed",
+  "provider_connected",
+  "provider_disconnected",
+] as const;
 export type Done = (typeof DONE)[number];
 
 export interface AccountEvent {
@@ -41,8 +65,11 @@ export interface FrameOptions {
 export interface Frame {
   readonly render: Render;
   readonly verifyForm: Middleware;
-  /** Who is signed in; `undefined` when nobody is, and then the answer leads to the sign-in page and back to this one. */
-  signedIn(ctx: Context, section: Section): Promise<OwnSession | undefined>;
+  /**
+   * Who is signed in; `undefined` when nobody is, and then the answer leads to the sign-in page and back to this one.
+   * @param returnTo a page below the section, where it is not the section's own
+   */
+  signedIn(ctx: Context, section: Section, returnTo?: string): Promise<OwnSession | undefined>;
   /** As `signedIn`; who signed in too long ago is asked to do it again, and comes back. What was posted is lost then. */
   recently(ctx: Context, section: Section): Promise<OwnSession | undefined>;
   /** What every page of the account shows. */
@@ -58,9 +85,9 @@ export interface Frame {
 export function createFrame(options: FrameOptions, now: () => number = Date.now): Frame {
   const { render, verifyForm, ownSession } = options;
 
-  async function signedIn(ctx: Context, section: Section): Promise<OwnSession | undefined> {
+  async function signedIn(ctx: Context, section: Section, returnTo: string = SECTIONS[section]): Promise<OwnSession | undefined> {
     const session = await ownSession(ctx);
-    if (session === undefined) seeOther(ctx, `/sign-in?return_to=${SECTIONS[section]}`);
+    if (session === undefined) seeOther(ctx, `/sign-in?return_to=${returnTo}`);
     return session;
   }
 
@@ -79,8 +106,7 @@ export function createFrame(options: FrameOptions, now: () => number = Date.now)
       return {
         person: { email: account.email, name: account.name },
         sections: (Object.keys(SECTIONS) as Section[]).map((each) => ({
-          path: SECTIONS[each],
-          label: text(`account:sections.${each}`),
+          ...sectionLink(each),
           current: each === section,
         })),
         notice: done && text(`account:done.${done}`),

@@ -79,6 +79,18 @@ export interface ScopeGroup {
   scopes: readonly ScopeView[];
 }
 
+/** An account elsewhere with which a person signs in. */
+export interface LinkedProvider {
+  issuer: string;
+  subject: string;
+  /** Of the provider. */
+  name: string;
+  /** What it is called there: an address or a name; may be empty. */
+  label: string;
+  since: Date;
+  lastUsed?: Date | undefined;
+}
+
 /** An application that a person has allowed something. */
 export interface ConnectedApplication {
   clientId: string;
@@ -135,7 +147,7 @@ export interface PageModels {
     keep?: boolean | undefined;
     /** None where there can be no passkeys. */
     passkey?: PasskeyRequest | undefined;
-    /** Other providers at which the person may sign in; each is a form that posts to its action. */
+    /** Other providers at which the person may sign in; each is a button of the form that posts it to another action. */
     providers?: readonly { name: string; action: string }[] | undefined;
     signUp?: string | undefined;
     resetPassword?: string | undefined;
@@ -278,6 +290,8 @@ export interface PageModels {
   "account/two-step-set-up": AccountPage & FormView & { authenticator: AuthenticatorView; replaces: boolean; back: string };
   /** Shown once. */
   "account/recovery-codes": AccountPage & { codes: readonly string[]; back: string };
+  /** The forms are below `action`: one disconnects, by `issuer` and `subject`, the other connects, by `provider`. */
+  "account/providers": AccountPage & FormView & { linked: readonly LinkedProvider[]; offered: readonly { id: string; name: string }[] };
   "account/passkeys": AccountPage &
     FormView & {
       /** None where there can be no passkeys. */

@@ -1,8 +1,9 @@
 /** Every page in the states that it can be in, for tests that look at them all. */
 import type { ClientView, PageModels, View } from "../../src/http/pages.ts";
 import { text } from "../../src/i18n/messages.ts";
+import { accountPage, accountSamples } from "./account-page-samples.ts";
 
-type Sample = { [V in View]: { view: V; model: PageModels[V] } }[View];
+export type Sample = { [V in View]: { view: V; model: PageModels[V] } }[View];
 
 const client: ClientView = {
   name: "Sunny Photo Prints",
@@ -23,15 +24,6 @@ const long: ClientView = {
   verified: false,
 };
 const person = { email: "ada@example.org", name: "Ada Lovelace" };
-const EMPTY_PROFILE = Object.fromEntries(["name", ...PROFILE_CLAIMS].map((field) => [field, ""]));
-const accountPage = {
-  person,
-  sections: [
-    { path: "/account", label: "Overview", current: false },
-    { path: "/account/profile", label: "Profile", current: true },
-    { path: "/account/applications", label: "Connected applications", current: false },
-  ],
-};
 const own = {
   openid: [
     { scope: "openid", description: "know who you are (an identifier, not your password)" },
@@ -200,90 +192,31 @@ export const samples: Record<string, Sample> = {
       code: "invalid_request",
     },
   },
-  account: {
-    view: "account/overview",
+  ...accountSamples,
+  "account-providers": {
+    view: "account/providers",
     model: {
       ...accountPage,
-      notice: "Your password is changed.",
-      emailVerified: true,
-      roles: ["admin", "auditor"],
-      since: new Date("2025-03-01"),
-      protection: { passwordChanged: new Date("2026-02-03"), twoStep: false, passkeys: 2 },
-      advice: [{ what: text("account:advice.second_factor"), path: "/account/passkeys", label: "Passkeys" }],
-      signOut: "/sign-out",
-    },
-  },
-  "account-profile": {
-    view: "account/profile",
-    model: {
-      ...accountPage,
-      action: "/account/profile",
-      profile: { ...EMPTY_PROFILE, name: "Ada Lovelace", picture: "ftp://x", locale: "de" },
-      zones: ["Africa/Abidjan", "America/Argentina/ComodRivadavia"],
-      languages: [{ value: "de", label: "Deutsch" }],
-      errors: { fields: { picture: text("profile:faults.picture"), zoneinfo: text("profile:faults.zoneinfo") } },
-    },
-  },
-  "account-email": { view: "account/email", model: { ...accountPage, action: "/account/email" } },
-  "account-email-sent": {
-    view: "account/email",
-    model: { ...accountPage, action: "/account/email", sentTo: "ada@new.example", outbox: "/var/lib/grantor/outbox" },
-  },
-  "account-email-wrong": {
-    view: "account/email",
-    model: { ...accountPage, action: "/account/email", typed: "ada", errors: { fields: { email: text("profile:email.same") } } },
-  },
-  "account-email-confirm": {
-    view: "account/email-confirm",
-    model: { ...accountPage, action: "/account/email/confirm", newEmail: "a.very.long.address.of.somebody@department.university.example" },
-  },
-  "account-password": {
-    view: "account/password",
-    model: {
-      ...accountPage,
-      action: "/account/password",
-      hasPassword: true,
-      minimumLength: 15,
-      errors: { fields: { current: text("profile:password.wrong") } },
-    },
-  },
-  "account-password-first": {
-    view: "account/password",
-    model: { ...accountPage, action: "/account/password", hasPassword: false, minimumLength: 8 },
-  },
-  "account-events": {
-    view: "account/events",
-    model: {
-      ...accountPage,
-      days: 90,
-      events: [
-        { at: new Date("2026-03-01T12:00Z"), what: text("events:refused.sign_in"), address: "2001:db8::1", failed: true },
-        { at: new Date("2026-02-01T12:00Z"), what: text("events:kinds.consent"), client: long.name, address: "192.0.2.1", failed: false },
-        { at: new Date("2026-01-01T12:00Z"), what: text("events:kinds.account_updated"), failed: false },
+      action: "/account/providers",
+      errors: { form: "This account at GitHub is connected to another account here. Disconnect it there first." },
+      linked: [
+        {
+          issuer: "https://id.acme.example",
+          subject: "1",
+          name: "Acme",
+          label: "a.very.long.address.of.somebody@department.university.example",
+          since: new Date("2026-03-01"),
+          lastUsed: new Date("2026-11-01"),
+        },
+        { issuer: "https://old.example", subject: "2", name: "old.example", label: "", since: new Date("2026-04-01") },
       ],
-      newest: "/account/events",
-      older: "/account/events?before=1.1",
+      offered: [
+        { id: "github", name: "GitHub" },
+        { id: "university", name: long.name },
+      ],
     },
   },
-  "account-no-events": { view: "account/events", model: { ...accountPage, days: 90, events: [] } },
-  "account-data": { view: "account/data", model: { ...accountPage, action: "/account/data" } },
-  "account-delete": {
-    view: "account/delete",
-    model: {
-      ...accountPage,
-      action: "/account/delete",
-      days: 14,
-      typed: "adda@example.org",
-      errors: { fields: { email: text("deletion:type_address", { email: person.email }) } },
-    },
-  },
-  "account-delete-at-once": { view: "account/delete", model: { ...accountPage, action: "/account/delete", days: 0 } },
-  "account-deleted": { view: "account-deleted", model: { email: person.email, deleteAt: new Date("2026-04-01"), signIn: "/sign-in" } },
-  "account-gone": { view: "account-deleted", model: { email: person.email, signIn: "/sign-in" } },
-  "deletion-pending": {
-    view: "deletion-pending",
-    model: { action: "/interaction/x/deletion", email: person.email, deleteAt: new Date("2026-04-01") },
-  },
+  "account-no-providers": { view: "account/providers", model: { ...accountPage, action: "/account/providers", linked: [], offered: [] } },
   "account-applications": { view: "account/applications", model: { ...accountPage, action: "/account", applications: [] } },
   "account-connected": {
     view: "account/applications",

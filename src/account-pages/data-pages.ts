@@ -1,0 +1,38 @@
+/** `/account/data`: everything that is stored about a person, as a file. */
+import type Router from "@koa/router";
+import type { AccountData } from "../accounts/account-data.ts";
+import type { AuditTrail } from "../observability/audit-trail.ts";
+import type { Frame } from "./frame.ts";
+
+/** The newest ones; years of signing in every day. */
+const MOST_EVENTS = 10_000;
+const EVER = new Date(0);
+
+export interface DataPagesOptions {
+  data: AccountData;
+  trail: AuditTrail;
+}
+
+export function addDataPages(router: Router, frame: Frame, { data, trail }: DataPagesOptions): void {
+  router.get("/account/data", async (ctx) => {
+    const session = await frame.recently(ctx, "data");
+    if (session !== undefined) frame.render(ctx, "account/data", { ...frame.page(ctx, "data", session), action: "/account/data" });
+  });
+
+  // A post, so that no page and no preview of a link fetches it.
+  router.post("/account/data", frame.verifyForm, async (ctx) => {
+    const session = await frame.recently(ctx, "data");
+    if (session === undefined) return;
+    const { account } = session;
+    const [stored, { events }] = await Promise.all([data.of(account), trail.ofAccount(account.id, { since: EVER, limit: MOST_EVENTS })]);
+    const security_events = events.map(({ id: _, clientId, actor, ...event }) => ({
+      ...event,
+      by: actor === account.id ? "you" : actor,
+      client_id: clientId,
+    }));
+    frame.report(ctx, session, { event: "data.downloaded" });
+    ctx.type = "application/json; charset=utf-8";
+    ctx.attachment("my-account.json");
+    ctx.body = `${JSON.stringify({ ...stored, security_events }, undefined, 2)}\n`;
+  });
+}

@@ -1,0 +1,45 @@
+/** Which records of the audit log are about a person's security, and what they are called; the words are `events:kinds.<event>`. */
+import { text, type Words } from "../i18n/messages.ts";
+import type { PastEvent } from "../observability/audit-trail.ts";
+
+/** Dots become underscores in the texts' names. */
+export const SECURITY_EVENTS = [
+  "sign_in",
+  "consent",
+  "consent.withdrawn",
+  "sign_up.requested",
+  "email.verified",
+  "email.change_requested",
+  "email.changed",
+  "profile.changed",
+  "password.changed",
+  "password.reset",
+  "totp.added",
+  "totp.removed",
+  "recovery_codes.made",
+  "recovery_code.used",
+  "passkey.added",
+  "passkey.renamed",
+  "passkey.removed",
+  "provider.linked",
+  "provider.unlinked",
+  "session.ended",
+  "sessions.ended",
+  "data.downloaded",
+  "deletion.requested",
+  "deletion.undone",
+  "administrator.created",
+  "account.created",
+  "account.updated",
+  "account.disabled",
+  "account.enabled",
+  "account.signed_out",
+] as const;
+
+export const wordsFor = ({ event, outcome }: Pick<PastEvent, "event" | "outcome">): Words => {
+  const kind = event.replaceAll(".", "_");
+  return text(outcome === "failure" && REFUSALS.has(event) ? `events:refused.${kind}` : `events:kinds.${kind}`);
+};
+
+/** What has words of its own when it was refused. */
+const REFUSALS: ReadonlySet<string> = new Set(["sign_in", "consent"]);
