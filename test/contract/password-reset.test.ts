@@ -1,0 +1,315 @@
+import { createHash } from "node:crypto";
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { openPeople, PASSWORD, type TestPeople } from "../support/people.ts";
+import { stores as arrangements, type Stores } from "../support/stores.ts";
+
+const ADDRESS = "192.0.2.1";
+const BROWSER = "b".repeat(43);
+const CHOSEN = "another few words of mine";
+const ORIGIN = { address: ADDRESS };
+
+describe.each(arrangements)("password reset on $name", ({ open }) => {
+  let stores: Stores;
+  let people: TestPeople;
+  let ended: string[];
+  let endingFails = false;
+  let withSecondFactor: Set<string>;
+  let clock = 0;
+  let email: string;
+  let serial = 0;
+
+  beforeAll(async () => {
+    stores = await open();
+    ended = [];
+    withSecondFactor = new Set();
+    people = await openPeople(stores, {
+      now: () => Date.now() + clock,
+      endAccount: async (accountId) => {
+        if (endingFails) throw new Error("the store is away");
+        ended.push(accountId);
+      },
+      hasSecondFactor: async (accountId) => withSecondFactor.has(accountId),
+    });
+  });
+  afterAll(async () => {
+    await people?.[Symbol.asyncDispose]();
+    await stores?.close();
+  });
+  beforeEach(() => {
+    serial += 1;
+    email = `person${serial}@example.com`;
+    ended.length = 0;
+    clock = 0;
+    endingFails = false;
+  });
+
+  const person = async (more: { emailVerified?: boolean; password?: string | undefined } = {}) => {
+    const { emailVerified = true, password = PASSWORD } = more;
+    const passwordHash = "password" in more && more.password === undefined ? {} : { passwordHash: await people.passwords.hash(password) };
+    return people.accounts.create({ email, name: "Ada", emailVerified, ...passwordHash });
+  };
+  const request = (of = email, address = `10.${serial}.0.1`) => people.passwordReset.request({ email: of, address, browser: BROWSER });
+  const token = async () => (await people.mailTo(email)).token ?? "";
+  const reset = (link: string, password = CHOSEN) => people.passwordReset.reset(link, password, { origin: ORIGIN });
+  const signIn = (password: string) => people.authentication.signInWithPassword({ email, password, address: `10.${serial}.1.1` });
+  const mailsTo = async (to = email) => (await people.mails()).filter((each) => each.to === to);
+  const DEAD = { code: "link_invalid", status: 400 };
+
+  test("a link sets the password once, ends everything, tells the owner and signs nobody in", async () => {
+    const { id } = await person();
+    expect(await request(` ${email.toUpperCase()}`)).toEqual({ email });
+    const mail = await people.mailTo(email);
+    expect(mail.subject).toBe("Grantor: Choose a new password");
+    expect(mail.text).toContain("http://localhost:3000/reset-password?token=");
+    expect(mail.text).not.toContain("Ada");
+    const link = await token();
+    expect(await people.passwordReset.describe(link)).toEqual({ email, minimumLength: 15 });
+    expect(ended).toEqual([]);
+    expect((await signIn(PASSWORD)).ok).toBe(true); // nothing has changed so far
+    expect(await reset(link)).toMatchObject({ account: { id }, interaction: undefined });
+    expect(ended).toEqual([id]);
+    expect((await signIn(PASSWORD)).ok).toBe(false);
+    expect((await signIn(CHOSEN)).ok).toBe(true);
+    const notice = await people.mailTo(email);
+    expect(notice.subject).toBe("Grantor: Your password was reset");
+    expect(notice.text).toContain(ADDRESS);
+    expect(await people.passwordReset.describe(link)).toBeUndefined();
+    await expect(reset(link)).rejects.toMatchObject(DEAD);
+  });
+
+  test("one of 20 that use a link at once succeeds", async () => {
+    await person();
+    await request();
+    const link = await token();
+    const uses = await Promise.allSettled(Array.from({ length: 20 }, (_, n) => reset(link, `${CHOSEN} number ${n}`)));
+    expect(uses.filter(({ status }) => status === "fulfilled")).toHaveLength(1);
+    for (const use of uses) if (use.status === "rejected") expect(use.reason).toMatchObject(DEAD);
+    expect((await signIn(`${CHOSEN} number ${uses.findIndex(({ status }) => status === "fulfilled")}`)).ok).toBe(true);
+    expect(ended).toHaveLength(1);
+  });
+
+  test("is stored as a hash, lives for half an hour, and a newer one takes its place", async () => {
+    const { id } = await person();
+    await request();
+    const first = await token();
+    await request();
+    const second = await token();
+    expect(second).not.toBe(first);
+    await expect(reset(first)).rejects.toMatchObject(DEAD);
+    expect(await people.passwordReset.describe(first)).toBeUndefined();
+    const rows = await people.database.prisma.oneTimeToken.findMany({ where: { accountId: id, usedAt: null } });
+    expect(rows.map(({ hash }) => hash)).toEqual([createHash("sha256").update(second).digest("base64url")]);
+    clock = 31 * 60_000;
+    expect(await people.passwordReset.describe(second)).toBeUndefined();
+    await expect(reset(second)).rejects.toMatchObject(DEAD);
+    expect((await signIn(PASSWORD)).ok).toBe(true);
+    await expect(reset("")).rejects.toMatchObject(DEAD);
+    await expect(reset("x".repeat(43))).rejects.toMatchObject(DEAD);
+  });
+
+  test("a refused password leaves the link live", async () => {
+    await person();
+    await request();
+    const link = await token();
+    for (const password of ["", "short", "passwordpassword", `${email} 1`])
+      await expect(reset(link, password)).rejects.toMatchObject({ code: "invalid_input", faults: [{ field: "password" }] });
+    expect(ended).toEqual([]);
+    await reset(link);
+  });
+
+  test("asks for 15 characters without a second factor and for 8 with one, which stays", async () => {
+    const { id } = await person();
+    withSecondFactor.add(id);
+    await people.database.prisma.credential.create({ data: { accountId: id, kind: "totp", secret: "sealed" } });
+    await people.database.prisma.passkey.create({
+      data: { id: `key-${serial}`, accountId: id, publicKey: Buffer.of(1), rpId: "localhost", name: "Key" },
+    });
+    await request();
+    const link = await token();
+    expect(await people.passwordReset.describe(link)).toEqual({ email, minimumLength: 8 });
+    await reset(link, "kx9#mQ2!v");
+    expect(await people.accountPasswords.standsAlone(id)).toBe(false);
+    expect(await people.database.prisma.credential.count({ where: { accountId: id, kind: "totp" } })).toBe(1);
+    expect(await people.database.prisma.passkey.count({ where: { accountId: id } })).toBe(1);
+    await request();
+    await reset(await token());
+    expect(await people.accountPasswords.standsAlone(id)).toBe(true);
+  });
+
+  test("gives a password to an account without one", async () => {
+    const { id } = await person({ password: undefined });
+    expect(await people.accountPasswords.standsAlone(id)).toBeUndefined();
+    await request();
+    await reset(await token());
+    expect((await signIn(CHOSEN)).ok).toBe(true);
+  });
+
+  test("verifies an address that was not, and discards what was there before", async () => {
+    const { id } = await person({ emailVerified: false });
+    await people.signUp.begin({ email, password: "the squatter's own password", browser: BROWSER, address: ADDRESS });
+    const squatters = await token();
+    withSecondFactor.add(id);
+    await people.database.prisma.credential.create({ data: { accountId: id, kind: "totp", secret: "sealed" } });
+    await request();
+    const link = await token();
+    expect(await people.passwordReset.describe(link)).toEqual({ email, minimumLength: 15 }); // a second factor of whoever it was does not count
+    const { account } = await reset(link);
+    expect(account).toMatchObject({ id, emailVerified: true, name: "Ada" });
+    expect(await people.database.prisma.credential.findMany({ where: { accountId: id } })).toMatchObject([
+      { kind: "password", standsAlone: true },
+    ]);
+    await expect(people.verification.confirm(squatters, { browser: BROWSER })).rejects.toMatchObject(DEAD);
+    expect((await signIn(CHOSEN)).ok).toBe(true);
+  });
+
+  test("voids the account's other links", async () => {
+    const { id } = await person();
+    await request();
+    const link = await token();
+    const data = { hash: `other-${serial}`, purpose: "change-email", accountId: id, expiresAt: new Date(Date.now() + 60_000) };
+    await people.database.prisma.oneTimeToken.create({ data });
+    await reset(link);
+    expect(await people.database.prisma.oneTimeToken.count({ where: { accountId: id, usedAt: null } })).toBe(0);
+  });
+
+  test("an unknown address hears the same after the same work and gets no mail; a disabled account gets none either", async () => {
+    const before = await people.database.prisma.oneTimeToken.count();
+    expect(await request()).toEqual({ email });
+    expect(await people.database.prisma.oneTimeToken.count()).toBe(before + 1);
+    const { id } = await person();
+    expect(await mailsTo()).toEqual([]);
+    await request();
+    const link = await token();
+    await people.accounts.disable(id);
+    expect(await people.passwordReset.describe(link)).toBeUndefined();
+    await expect(reset(link)).rejects.toMatchObject(DEAD);
+    expect(await request()).toEqual({ email });
+    expect(await mailsTo()).toHaveLength(1);
+    await people.accounts.enable(id);
+    expect((await signIn(PASSWORD)).ok).toBe(true);
+  });
+
+  test("what is no address is refused, and asking has its limits, which do not show", async () => {
+    await expect(request("nobody")).rejects.toMatchObject({ code: "invalid_input", faults: [{ field: "email" }] });
+    await person();
+    for (let count = 0; count < 7; count += 1) expect(await request()).toEqual({ email });
+    expect(await mailsTo()).toHaveLength(5);
+    const address = "198.51.100.9";
+    for (let count = 0; count < 60; count += 1) await request(`nobody${count}@example.com`, address);
+    await expect(request("nobody@example.com", address)).rejects.toMatchObject({ code: "too_many_attempts", status: 429 });
+  });
+
+  test("says so when not everybody could be signed out, and the new password counts", async () => {
+    await person();
+    await request();
+    endingFails = true;
+    await expect(reset(await token())).rejects.toMatchObject({ code: "unavailable", status: 503, retryAfter: 5 });
+    endingFails = false;
+    expect((await signIn(CHOSEN)).ok).toBe(true);
+  });
+
+  test("leads back to the sign-in that waits, in the browser that asked", async () => {
+    await person();
+    const interaction = "uid-1234567890";
+    for (const [browser, expected] of [
+      [BROWSER, interaction],
+      ["a".repeat(43), undefined],
+      [undefined, undefined],
+    ]) {
+      await people.passwordReset.request({ email, address: ADDRESS, browser: BROWSER, interaction });
+      const done = await people.passwordReset.reset(await token(), `${CHOSEN} ${browser}`, { origin: ORIGIN, browser });
+      expect(done.interaction).toBe(expected);
+    }
+  });
+});
+
+describe("the first verification of an address", () => {
+  let stores: Stores;
+  let people: TestPeople;
+  const ended: string[] = [];
+  beforeAll(async () => {
+    stores = await (arrangements[0] as (typeof arrangements)[number]).open();
+    people = await openPeople(stores, { endAccount: async (accountId) => void ended.push(accountId) });
+  });
+  afterAll(async () => {
+    await people?.[Symbol.asyncDispose]();
+    await stores?.close();
+  });
+
+  /** An account in which somebody prepared everything there is. */
+  async function prepared(email: string, emailVerified = false) {
+    const { prisma } = people.database;
+    const { id } = await people.accounts.create({
+      email,
+      name: "Ada",
+      roles: ["editor"],
+      emailVerified,
+      passwordHash: await people.passwords.hash(PASSWORD),
+    });
+    const accountId = id;
+    const expiresAt = new Date(Date.now() + 60_000);
+    await prisma.credential.create({ data: { accountId, kind: "totp", secret: "sealed" } });
+    await prisma.passkey.create({ data: { id: `key-of-${id}`, accountId, publicKey: Buffer.of(1), rpId: "localhost", name: "Key" } });
+    await prisma.recoveryCode.create({ data: { accountId, hash: "hash" } });
+    await prisma.federatedIdentity.create({ data: { accountId, issuer: "https://upstream.example", subject: id } });
+    await prisma.accountSession.create({ data: { id: `session-of-${id}`, accountId, expiresAt } });
+    await prisma.oneTimeToken.create({ data: { hash: `link-of-${id}`, purpose: "change-email", accountId, expiresAt } });
+    const clientId = `client-of-${id}`;
+    await prisma.client.create({ data: { id: clientId, metadata: {} } });
+    await prisma.consent.create({ data: { accountId, clientId, scopes: {} } });
+    return id;
+  }
+
+  async function holdings(accountId: string) {
+    const { prisma } = people.database;
+    const where = { accountId };
+    const credentials = (await prisma.credential.findMany({ where })).map(({ kind }) => kind).sort();
+    const others = await Promise.all([
+      prisma.passkey.count({ where }),
+      prisma.recoveryCode.count({ where }),
+      prisma.federatedIdentity.count({ where }),
+      prisma.accountSession.count({ where }),
+      prisma.consent.count({ where }),
+      prisma.oneTimeToken.count({ where: { ...where, usedAt: null } }),
+    ]);
+    return { credentials, others };
+  }
+  const ALL = { credentials: ["password", "totp"], others: [1, 1, 1, 1, 1, 1] };
+  const NONE = [0, 0, 0, 0, 0, 0];
+
+  test("by a link leaves what was chosen with it, and what an operator gave", async () => {
+    const id = await prepared("link@example.com");
+    expect(await holdings(id)).toEqual(ALL);
+    await people.verification.resend(id);
+    const link = (await people.mailTo("link@example.com")).token ?? "";
+    const { account } = await people.verification.confirm(link, { password: CHOSEN });
+    expect(account).toMatchObject({ emailVerified: true, name: "Ada", roles: ["editor"] });
+    expect(await holdings(id)).toEqual({ credentials: ["password"], others: NONE });
+    expect(ended).toContain(id);
+    expect(await people.accountPasswords.isRight(id, CHOSEN)).toBe(true);
+  });
+
+  test("by another proof leaves nothing, and counts once", async () => {
+    const id = await prepared("elsewhere@example.com");
+    const firsts = await Promise.all(Array.from({ length: 5 }, () => people.verification.verified(id)));
+    expect(firsts.filter(Boolean)).toHaveLength(1);
+    expect(await holdings(id)).toEqual({ credentials: [], others: NONE });
+    expect((await people.accounts.get(id)).emailVerified).toBe(true);
+    expect(ended).toContain(id);
+  });
+
+  test("is not the second: whoever is verified keeps everything", async () => {
+    const id = await prepared("again@example.com", true);
+    expect(await people.verification.verified(id)).toBe(false);
+    expect(await holdings(id)).toEqual(ALL);
+    expect(ended).not.toContain(id);
+  });
+
+  test("nor is there one of a disabled account", async () => {
+    const id = await prepared("disabled@example.com");
+    await people.accounts.disable(id);
+    expect(await people.verification.verified(id)).toBe(false);
+    expect(await holdings(id)).toEqual(ALL);
+    expect((await people.accounts.get(id)).emailVerified).toBe(false);
+  });
+});
