@@ -2,6 +2,7 @@
  * The composition root: joins services, engine, pages and host into one request handler. The only place that knows every room.
  */
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import Koa, { type Context } from "koa";
 import type { Provider } from "oidc-provider";
@@ -80,9 +81,12 @@ export async function createApp(config: Config, secrets: Secrets, services: Serv
 
   // --- the host
   const cookieKeys = new PreparedKeygrip(deriveKeys(secrets, "grantor/cookies"));
-  const assets = loadAssets(`${VIEWS}assets`);
+  const assets = loadAssets(
+    [VIEWS, ...(config.viewsDir === undefined ? [] : [config.viewsDir])].map((views) => join(views, "assets")),
+    config.brand.logo,
+  );
   const forms = createForms({ issuer, https, keys: deriveKeys(secrets, "grantor/forms") });
-  const render = createRenderer({ views: VIEWS, issuer, brand: config.brand, assets, csrfToken: forms.token });
+  const render = createRenderer({ views: VIEWS, overrides: config.viewsDir, issuer, brand: config.brand, assets, csrfToken: forms.token });
   const health = new Health({
     onChange: (name, state, reason) => log[state === "up" ? "info" : "error"]({ err: reason }, `${name} is ${state}`),
   });

@@ -14,6 +14,10 @@ export interface ClientView {
   clientUri?: string | undefined;
   /** Whether an operator has checked who runs it. */
   verified: boolean;
+  /** It registered itself, and nobody vouched for it. */
+  stranger?: boolean;
+  /** The colour that an operator has given it: `#rrggbb`, in lower case. */
+  color?: string | undefined;
   policyUri?: string | undefined;
   tosUri?: string | undefined;
 }

@@ -1,31 +1,36 @@
-/**
- * Pages: EJS templates, compiled once at start, strict about what they are given and escaping everything.
- */
-import { readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
-import ejs from "ejs";
+/** Pages: a view in the layout, in the reader's language and in the colours of whoever asks. */
 import type { Context } from "koa";
 import type { Assets } from "./assets.ts";
 import { CSRF_FIELD } from "./forms.ts";
 import { askedLanguage, languageOf } from "./language.ts";
-import type { Render, View } from "./pages.ts";
+import type { ClientView, Render, View } from "./pages.ts";
 import { type PagePolicy, pageNonce, setPagePolicy } from "./security-headers.ts";
+import { loadTemplates } from "./templates.ts";
 import { escapeHtml, wordingFor } from "./wording.ts";
 
+/** How an operator presents itself, on every page. */
+export interface Brand {
+  readonly name: string;
+  /** `#rrggbb`, in lower case. */
+  readonly color?: string | undefined;
+  readonly privacyUrl?: string | undefined;
+  readonly termsUrl?: string | undefined;
+  readonly supportUrl?: string | undefined;
+}
+
 export interface RendererOptions {
-  /** The directory of the templates: `layout.ejs`, one file per view, and `parts/`. */
+  /** The directory of the templates. */
   views: string;
+  /** A directory with templates that take the places of ours. */
+  overrides?: string | undefined;
   issuer: string;
-  /** The operator's name, on every page. */
-  brand: { name: string };
+  brand: Brand;
   assets: Assets;
   /** The forgery token for a form in this answer; asked for only by pages that have one. */
   csrfToken: (ctx: Context) => string;
 }
 
 export type { Render };
-
-type Template = (locals: object) => string;
 
 const OWN_PAGE: PagePolicy = { formMayLeave: false, popup: false };
 const FLOW_PAGE: PagePolicy = { formMayLeave: true, popup: true };
@@ -51,44 +56,25 @@ const POLICIES: Partial<Record<View, PagePolicy>> = {
   error: { formMayLeave: false, popup: true },
   inspector: { ...OWN_PAGE, fetches: true },
   "account/passkeys": { ...OWN_PAGE, fetches: true },
+  // Its form ends at another provider.
+  "account/providers": { formMayLeave: true, popup: false },
 };
-
-/** Templates by their names: the path below the directory, without `.ejs`. */
-function compileAll(directory: string): Map<string, Template> {
-  const templates = new Map<string, Template>();
-  for (const file of readdirSync(directory, { recursive: true, encoding: "utf8" })) {
-    if (!file.endsWith(".ejs")) continue;
-    const filename = join(directory, file);
-    const source = readFileSync(filename, "utf8");
-    templates.set(
-      file.slice(0, -".ejs".length).replaceAll("\\", "/"),
-      ejs.compile(source, { filename, strict: true, localsName: "page", escape: escapeHtml }),
-    );
-  }
-  return templates;
-}
-
-function pick(templates: Map<string, Template>, name: string): Template {
-  const template = templates.get(name);
-  if (template === undefined) throw new Error(`no template "${name}"`);
-  return template;
-}
 
 /**
  * Compiles the templates and gives the function that answers with a page.
- * @throws {Error} naming the template, when one does not compile
+ * @throws {Error} naming the template, when one cannot be used
  */
 export function createRenderer(options: RendererOptions): Render {
   const { issuer, brand, assets } = options;
-  const pages = compileAll(options.views);
-  const layout = pick(pages, "layout");
+  const template = loadTemplates(options.views, options.overrides);
+  const layout = template("layout");
   const constant = {
     brand,
     issuer,
     issuerHost: new URL(issuer).host,
     stylesheet: assets.url("grantor.css"),
     script: assets.url("comfort.js"),
-    icon: assets.url("icon.svg"),
+    logo: assets.logo,
     /** The URL of what one page alone needs. */
     asset: (name: string) => assets.url(name),
     csrfField: CSRF_FIELD,
@@ -99,6 +85,12 @@ export function createRenderer(options: RendererOptions): Render {
       "</a>",
     ],
   };
+
+  /** A page that an application asks for wears its colour. */
+  function accentFor(model: object): string | undefined {
+    const color = (model as { client?: ClientView | undefined }).client?.color ?? brand.color;
+    return color === undefined ? undefined : assets.accent(color);
+  }
 
   return (ctx, view, model) => {
     let title: string | undefined;
@@ -117,11 +109,11 @@ export function createRenderer(options: RendererOptions): Render {
       csrf: () => options.csrfToken(ctx),
       nonce: pageNonce(ctx),
       /** A piece of a page, from `parts/`, with facts of its own. */
-      part: (name: string, facts: object): string => pick(pages, `parts/${name}`)({ ...shared, ...facts }),
+      part: (name: string, facts: object): string => template(`parts/${name}`)({ ...shared, ...facts }),
     };
-    const body = pick(pages, view)({ ...shared, ...model });
+    const body = template(view)({ ...shared, ...model });
     if (title === undefined) throw new Error(`the view "${view}" sets no title`);
-    const html = layout({ ...shared, view, title, body });
+    const html = layout({ ...shared, view, title, body, accent: accentFor(model) });
     setPagePolicy(ctx, POLICIES[view] ?? OWN_PAGE);
     ctx.type = "text/html; charset=utf-8";
     ctx.body = html;

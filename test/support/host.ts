@@ -9,7 +9,7 @@ import { handleErrors } from "../../src/http/errors.ts";
 import { createForms, type Forms } from "../../src/http/forms.ts";
 import type { Render } from "../../src/http/pages.ts";
 import { pinIssuer } from "../../src/http/pin-issuer.ts";
-import { createRenderer } from "../../src/http/rendering.ts";
+import { type Brand, createRenderer } from "../../src/http/rendering.ts";
 import { requestContext } from "../../src/http/request-context.ts";
 import { securityHeaders } from "../../src/http/security-headers.ts";
 import { createLogger } from "../../src/observability/logger.ts";
@@ -38,6 +38,11 @@ export interface Host {
 export interface HostOptions {
   issuer?: string;
   trustProxy?: readonly string[];
+  brand?: Brand;
+  /** The path of an image. */
+  logo?: string;
+  /** A directory with templates, and with `assets`. */
+  overrides?: string;
   /** What comes after the host's own middleware. */
   routes: (host: { render: Render; forms: Forms; assets: Assets }) => Middleware[];
 }
@@ -55,8 +60,15 @@ export async function startHost(options: HostOptions): Promise<Host> {
   app.keys = new PreparedKeygrip([Buffer.alloc(32, 1)]) as unknown as string[];
   pinIssuer(app, issuer);
   const forms = createForms({ issuer, https, keys: [Buffer.alloc(32, 2)] });
-  const assets = loadAssets(`${views}/assets`);
-  const render = createRenderer({ views, issuer, brand: { name: "Harbour" }, assets, csrfToken: forms.token });
+  const assets = loadAssets([`${views}/assets`, ...(options.overrides === undefined ? [] : [`${options.overrides}/assets`])], options.logo);
+  const render = createRenderer({
+    views,
+    issuer,
+    overrides: options.overrides,
+    brand: options.brand ?? { name: "Harbour" },
+    assets,
+    csrfToken: forms.token,
+  });
   app.use(requestContext({ log, trustProxy: options.trustProxy ?? [] }));
   app.use(securityHeaders({ https }));
   app.use(handleErrors(render));
