@@ -20,7 +20,7 @@ const mayImport = {
   federation: ["storage", "observability", "http", "i18n", "accounts"],
   tokens: ["storage", "observability", "keys", "clients", "accounts"],
   // The engine and what surrounds it. Stores and pages are handed to oidc.
-  oidc: ["observability", "i18n", "http/document", "http/cors", "keys", "clients", "accounts", "tokens"],
+  oidc: ["observability", "i18n", "http/document", "http/cors", "keys", "clients", "accounts", "factors/assurance", "tokens"],
   interactions: ["observability", "http", "i18n", "clients", "accounts", "factors", "federation", "oidc"],
   "account-pages": ["observability", "http", "i18n", "clients", "accounts", "factors", "federation", "interactions"],
   admin: ["open-services", "observability", "storage", "http", "i18n", "keys", "clients", "accounts", "factors", "federation", "tokens"],

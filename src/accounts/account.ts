@@ -13,6 +13,8 @@ export interface Account {
   readonly createdAt: Date;
   readonly updatedAt: Date;
   readonly roles: readonly string[];
+  /** One of the roles demands two factors, or a passkey. */
+  readonly requiresSecondFactor: boolean;
   /** Scopes that the roles permit, each once. */
   readonly permissions: readonly string[];
 }

@@ -23,6 +23,8 @@ interface ClientOptions {
   pkce?: boolean;
   firstParty?: boolean;
   verified?: boolean;
+  brandColor?: string | false;
+  requireSecondFactor?: boolean;
   metadata?: Record<string, unknown>;
   exchangeTo?: string[] | false;
   exchangeScope?: string[] | false;
@@ -41,6 +43,7 @@ export function addClientCommands(client: Command, run: Run): void {
     .addOption(new Option("--verified", "show people that you know who stands behind it"))
     .option("--no-pkce", "let a confidential OpenID Connect application send a nonce instead of a PKCE challenge")
     .option("--first-party", "your own: people are not asked for consent")
+    .option("--require-second-factor", "whoever signs in for it does so with two factors, or with a passkey")
     .action(
       run(async (services, options: ClientOptions) => {
         const made = await (await operations(services)).create(COMMAND_LINE, orderOf(options));
@@ -107,6 +110,9 @@ export function addClientCommands(client: Command, run: Run): void {
     .option("--no-pkce", "let a confidential OpenID Connect application send a nonce instead of a PKCE challenge")
     .option("--first-party", "your own: people are not asked for consent")
     .option("--no-first-party", "somebody else's: people are asked for consent")
+    .option("--require-second-factor", "whoever signs in for it does so with two factors, or with a passkey")
+    .option("--no-require-second-factor", "a password alone will do")
+    .option("--no-brand-color", "go back to BRAND_COLOR")
     .option("--no-access-token-ttl", "go back to what the resource or ACCESS_TOKEN_TTL says")
     .option("--no-refresh-token-ttl", "go back to REFRESH_TOKEN_TTL")
     .option("--no-refresh-token-max-age", "go back to REFRESH_TOKEN_MAX_AGE")
@@ -132,6 +138,7 @@ function describedBy(command: Command): Command {
     .addOption(repeatable("--scope <scopes>", "what it may ask for, separated by spaces; without any: the OpenID scopes"))
     .option("--auth-method <method>", "client_secret_basic, client_secret_post, private_key_jwt or none")
     .addOption(repeatable("--grant-type <grant>", "authorization_code, refresh_token, client_credentials or device_code"))
+    .option("--brand-color <#rrggbb>", "the colour of the pages on which it asks people for something; without it BRAND_COLOR")
     .option("--access-token-ttl <seconds>", "life of its access tokens, where the resource does not say less", positiveInteger)
     .option("--refresh-token-ttl <seconds>", "how long a refresh token may lie unused; without it REFRESH_TOKEN_TTL", positiveInteger)
     .option(
@@ -148,7 +155,7 @@ function describedBy(command: Command): Command {
 function orderOf(options: ClientOptions): ClientOrder {
   const { name, type, redirectUri, postLogoutRedirectUri, scope, authMethod, grantType, dpop, pkce, firstParty, verified, metadata } =
     options;
-  const { accessTokenTtl, refreshTokenTtl, refreshTokenMaxAge } = options;
+  const { requireSecondFactor, accessTokenTtl, refreshTokenTtl, refreshTokenMaxAge } = options;
   const tokenExchange = exchangeOf(options);
   return {
     ...(type !== undefined && { type }),
@@ -163,6 +170,8 @@ function orderOf(options: ClientOptions): ClientOrder {
     ...(pkce !== undefined && { requirePkce: pkce }),
     ...(firstParty !== undefined && { firstParty }),
     ...(verified !== undefined && { verified }),
+    ...(requireSecondFactor !== undefined && { requiresSecondFactor: requireSecondFactor }),
+    ...(brandColor !== undefined && { brandColor: brandColor || null }),
     ...(tokenExchange !== undefined && { tokenExchange }),
     ...(accessTokenTtl !== undefined && { accessTokenTtl: accessTokenTtl || null }),
     ...(refreshTokenTtl !== undefined && { refreshTokenTtl: refreshTokenTtl || null }),
@@ -231,6 +240,7 @@ function toJson(shown: ClientWithSecret): Record<string, unknown> {
     require_pkce: requirePkce,
     first_party: firstParty,
     verified,
+    require_second_factor: client.requiresSecondFactor,
     ...(managementScopes.length > 0 && { management_scopes: managementScopes.join(" ") }),
     ...(tokenExchange && { token_exchange: tokenExchange }),
     ...(client.accessTokenTtl !== undefined && { access_token_ttl: client.accessTokenTtl }),
@@ -269,6 +279,8 @@ function described(client: ClientRecord): (readonly [string, string | undefined]
     ["PKCE required", yesNo(client.requirePkce)],
     ["first party", yesNo(client.firstParty)],
     ["verified", yesNo(client.verified)],
+    ["colour", client.brandColor],
+    ["second factor required", yesNo(client.requiresSecondFactor)],
     ["suspended", time(client.suspendedAt)],
     ["made by", client.createdBy],
     ["registered", time(client.createdAt)],

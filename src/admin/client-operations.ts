@@ -28,6 +28,10 @@ export interface ClientOrder {
   requirePkce?: boolean;
   firstParty?: boolean;
   verified?: boolean;
+  /** `#rrggbb`; `null`: the operator's own. */
+  brandColor?: string | null;
+  /** Whoever signs in for it does so with two factors, or with a passkey. */
+  requiresSecondFactor?: boolean;
   /** Seconds; `null`: what its resource or the setting says. */
   accessTokenTtl?: number | null;
   /** Seconds without use; `null`: the setting. */
@@ -150,8 +154,8 @@ function metadataOf(order: ClientOrder): Record<string, unknown> {
   };
 }
 
-function settingsOf({ scope, requirePkce, firstParty, verified, ...lifetimes }: ClientOrder): OperatorSettings {
-  const { accessTokenTtl, refreshTokenTtl, refreshTokenMaxAge } = lifetimes;
+function settingsOf({ scope, requirePkce, firstParty, verified, ...others }: ClientOrder): OperatorSettings {
+  const { requiresSecondFactor, accessTokenTtl, refreshTokenTtl, refreshTokenMaxAge } = others;
   const managementScopes = scope === undefined ? undefined : splitScope(scope).filter(isManagementScope);
   checkManagementScopes(managementScopes ?? []);
   return {
@@ -159,6 +163,8 @@ function settingsOf({ scope, requirePkce, firstParty, verified, ...lifetimes }: 
     ...(requirePkce !== undefined && { requirePkce }),
     ...(firstParty !== undefined && { firstParty }),
     ...(verified !== undefined && { verified }),
+    ...(brandColor !== undefined && { brandColor }),
+    ...(requiresSecondFactor !== undefined && { requiresSecondFactor }),
     ...(accessTokenTtl !== undefined && { accessTokenTtl }),
     ...(refreshTokenTtl !== undefined && { refreshTokenTtl }),
     ...(refreshTokenMaxAge !== undefined && { refreshTokenMaxAge }),

@@ -11,6 +11,10 @@ export interface ClientRecord {
   readonly requirePkce: boolean;
   readonly firstParty: boolean;
   readonly verified: boolean;
+  /** `#rrggbb`, in lower case; absent: the operator's own. */
+  readonly brandColor?: string;
+  /** Whoever signs in for it does so with two factors, or with a passkey. */
+  readonly requiresSecondFactor: boolean;
   readonly managementScopes: readonly string[];
   /** Seconds; absent: what its resource or ACCESS_TOKEN_TTL says. */
   readonly accessTokenTtl?: number;

@@ -10,8 +10,8 @@ import type { TokenExchangePolicy } from "./token-exchange-policy.ts";
 export const toJson = (metadata: ClientMetadata) => metadata as unknown as Prisma.InputJsonObject;
 
 /** Only what is given. */
-export function toColumns({ requirePkce, firstParty, verified, managementScopes, tokenExchange, ...lifetimes }: OperatorSettings) {
-  const { accessTokenTtl, refreshTokenTtl, refreshTokenMaxAge } = lifetimes;
+export function toColumns({ requirePkce, firstParty, verified, managementScopes, tokenExchange, ...others }: OperatorSettings) {
+  const { requiresSecondFactor, accessTokenTtl, refreshTokenTtl, refreshTokenMaxAge } = others;
   return {
     ...(accessTokenTtl !== undefined && { accessTokenTtl }),
     ...(refreshTokenTtl !== undefined && { refreshTokenTtl }),
@@ -19,6 +19,8 @@ export function toColumns({ requirePkce, firstParty, verified, managementScopes,
     ...(requirePkce !== undefined && { requirePkce }),
     ...(firstParty !== undefined && { firstParty }),
     ...(verified !== undefined && { verified }),
+    ...(requiresSecondFactor !== undefined && { requiresSecondFactor }),
+    ...(brandColor !== undefined && { branding: brandColor === null ? Prisma.DbNull : { color: brandColor.toLowerCase() } }),
     ...(managementScopes !== undefined && { managementScopes: [...managementScopes] }),
     ...(tokenExchange !== undefined && {
       tokenExchange: tokenExchange === null ? Prisma.DbNull : (tokenExchange as unknown as Prisma.InputJsonObject),
@@ -38,12 +40,14 @@ export function fromRow(row: Row): ClientRecord;
 export function fromRow(row: Row | null): ClientRecord | undefined;
 export function fromRow(row: Row | null): ClientRecord | undefined {
   if (row === null) return undefined;
-  const { id, metadata, secretHash, tokenExchange, suspendedAt, accessTokenTtl, refreshTokenTtl, refreshTokenMaxAge, ...columns } = row;
+  const { id, metadata, secretHash, tokenExchange, suspendedAt, accessTokenTtl, refreshTokenTtl, refreshTokenMaxAge, ...others } = row;
+  const { branding, ...columns } = others;
   return {
     clientId: id,
     metadata: metadata as unknown as ClientMetadata,
     ...(secretHash !== null && { secretHash }),
     ...(tokenExchange !== null && { tokenExchange: tokenExchange as unknown as TokenExchangePolicy }),
+    ...(branding !== null && { brandColor: (branding as { color: string }).color }),
     ...(suspendedAt !== null && { suspendedAt }),
     ...(accessTokenTtl !== null && { accessTokenTtl }),
     ...(refreshTokenTtl !== null && { refreshTokenTtl }),

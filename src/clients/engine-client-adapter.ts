@@ -31,6 +31,10 @@ export interface ClientExtras {
   readonly require_pkce: boolean;
   readonly first_party: boolean;
   readonly verified: boolean;
+  /** `#rrggbb`; undefined: the operator's own. */
+  readonly brand_color?: string | undefined;
+  /** Whoever signs in for it does so with two factors. */
+  readonly require_second_factor: boolean;
   readonly management_scopes: readonly string[];
   /** Undefined: it exchanges nothing. */
   readonly token_exchange?: TokenExchangePolicy | undefined;
@@ -47,6 +51,8 @@ export const OPERATOR_MEMBERS = [
   "require_pkce",
   "first_party",
   "verified",
+  "brand_color",
+  "require_second_factor",
   "management_scopes",
   "token_exchange",
   "access_token_ttl",
@@ -215,6 +221,8 @@ export function toEngine({ clientId, metadata, createdAt, ...operator }: ClientR
     require_pkce: operator.requirePkce,
     first_party: operator.firstParty,
     verified: operator.verified,
+    brand_color: operator.brandColor,
+    require_second_factor: operator.requiresSecondFactor,
     management_scopes: operator.managementScopes,
     ...(operator.tokenExchange && {
       token_exchange: operator.tokenExchange,

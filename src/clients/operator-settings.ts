@@ -13,6 +13,10 @@ export interface OperatorSettings {
   requirePkce?: boolean;
   firstParty?: boolean;
   verified?: boolean;
+  /** `#rrggbb`, which its sign-in and consent pages wear; `null`: the operator's own. */
+  brandColor?: string | null;
+  /** Whoever signs in for it does so with two factors, or with a passkey. */
+  requiresSecondFactor?: boolean;
   managementScopes?: readonly string[];
   /** `null`: it exchanges nothing. */
   tokenExchange?: TokenExchangePolicy | null;
@@ -31,13 +35,18 @@ export function checkSettings(metadata: ClientMetadata, settings: OperatorSettin
     throw new ClientError("invalid_client_metadata", "require_pkce cannot be false for a client without authentication");
   }
   if (!managementScopes.every(isScopeToken)) throw new ClientError("invalid_client_metadata", "management_scopes must be scope names");
-  refuseFaults(lifetimeFaults(settings));
+  refuseFaults([...lifetimeFaults(settings), ...brandFaults(settings)]);
   if (tokenExchange === undefined || tokenExchange === null) return;
   const message = "is for clients that authenticate: a public client is whoever says so";
   refuseFaults([
     ...policyFaults(tokenExchange),
     ...(metadata.token_endpoint_auth_method === "none" ? [{ member: "token_exchange", message }] : []),
   ]);
+}
+
+function brandFaults({ brandColor }: OperatorSettings): Fault[] {
+  if (brandColor === undefined || brandColor === null || /^#[0-9a-f]{6}$/i.test(brandColor)) return [];
+  return [{ member: "brand_color", message: "must be a colour such as #3152c8" }];
 }
 
 function lifetimeFaults({ accessTokenTtl, refreshTokenTtl, refreshTokenMaxAge }: OperatorSettings): Fault[] {

@@ -21,6 +21,7 @@ const NOTHING_FROM_AN_OPERATOR: ClientExtras = {
   require_pkce: true,
   first_party: false,
   verified: false,
+  require_second_factor: false,
   management_scopes: [],
   stranger: true,
 };

@@ -1,7 +1,7 @@
 /** `/interaction/:uid`: one step of an authorization at a time. Each ends in a 303 back to the engine, which decides what comes next. */
 import Router from "@koa/router";
 import type { Context, Middleware } from "koa";
-import { errors, type Provider } from "oidc-provider";
+import type { Provider } from "oidc-provider";
 import { AccountError } from "../accounts/account-error.ts";
 import { accountErrors } from "../accounts/account-errors-middleware.ts";
 import type { AccountStore } from "../accounts/account-store.ts";
@@ -9,13 +9,14 @@ import type { Authentication } from "../accounts/authentication.ts";
 import type { DeviceCookie } from "../accounts/device-cookie-middleware.ts";
 import type { InteractionState } from "../accounts/interaction-state.ts";
 import { HttpProblem } from "../http/errors.ts";
-import { useUiLocales } from "../http/language.ts";
 import type { FormErrors } from "../http/pages.ts";
 import type { Render } from "../http/rendering.ts";
-import { text } from "../i18n/messages.ts";
+import { text, type Words } from "../i18n/messages.ts";
+import { STEP_UP } from "../oidc/interaction-policy.ts";
 import { askingClient, clientView, type NamedClient } from "./client-view.ts";
 import type { Consents } from "./consent.ts";
-import { createSignIns, type Interaction } from "./sign-in.ts";
+import { type SignIns, secondStepOf } from "./sign-in.ts";
+import { type Interaction, type Steps, seeOther } from "./steps.ts";
 
 export interface InteractionOptions {
   /** The engine of this moment. */
@@ -25,25 +26,28 @@ export interface InteractionOptions {
   accounts: Pick<AccountStore, "find">;
   authentication: Authentication;
   consents: Consents;
+  steps: Steps;
+  signIns: SignIns;
   interactionState: InteractionState;
   deviceCookie: DeviceCookie;
   /** Whether people may make an account of their own. */
   offersSignUp: boolean;
-  /** Told of every attempt to sign in; never of the password. */
+  /** Told of every attempt to sign in that failed; never of the password. */
   onSignIn(ctx: Context, attempt: { accountId: string | undefined; clientId: string | undefined; outcome: string }): void;
   onDecision(ctx: Context, decision: { accountId: string; clientId: string; allowed: boolean }): void;
 }
 
 export function interactionRoutes(options: InteractionOptions): Router {
-  const { render, verifyForm, accounts, authentication, consents, deviceCookie } = options;
-  const signIns = createSignIns({ finish });
+  const { render, verifyForm, accounts, authentication, consents, deviceCookie, signIns } = options;
+  const { open, finish, clientOf } = options.steps;
   const router = new Router();
   router.use(accountErrors());
 
   router.get("/interaction/:uid", async (ctx) => {
     const interaction = await open(ctx);
-    const wantsAnother = ctx.query.as === "another" && interaction.prompt.name === "consent";
-    if (interaction.prompt.name === "login" || wantsAnother) return showSignIn(ctx, interaction, {});
+    const wantsAnother = ctx.query.as === "another";
+    if (wantsAnother) return showSignIn(ctx, interaction, {});
+    if (interaction.prompt.name === "login") return beginSignIn(ctx, interaction);
     if (interaction.prompt.name === "consent") return showConsent(ctx, interaction);
     throw new HttpProblem(400, "invalid_request", text("errors:interaction.unknown_step"));
   });
@@ -56,53 +60,44 @@ export function interactionRoutes(options: InteractionOptions): Router {
   });
 
   router.post("/interaction/:uid/cancel", verifyForm, async (ctx) => {
-    await open(ctx);
-    await finish(ctx, { error: "access_denied", error_description: "the End-User did not sign in" });
+    const interaction = await open(ctx);
+    const error = (await signIns.isUnmet(ctx, interaction)) ? "unmet_authentication_requirements" : "access_denied";
+    await finish(ctx, { error, error_description: "the End-User did not sign in" });
   });
 
   router.post("/interaction/:uid/switch-account", verifyForm, async (ctx) => {
     const interaction = await open(ctx);
-    ctx.redirect(`/interaction/${interaction.uid}?as=another`);
-    ctx.status = 303;
+    seeOther(ctx, `/interaction/${interaction.uid}?as=another`);
   });
 
   return router;
 
-  async function open(ctx: Context): Promise<Interaction> {
-    try {
-      const interaction = await options.provider().interactionDetails(ctx.req, ctx.res);
-      // The cookie says which interaction this browser is in; the address must agree, or another tab's link was followed.
-      if (interaction.uid !== ctx.params.uid) throw new errors.SessionNotFound("interaction and address differ");
-      useUiLocales(ctx, interaction.params.ui_locales);
-      return interaction;
-    } catch (cause) {
-      if (!(cause instanceof errors.SessionNotFound)) throw cause;
-      throw new HttpProblem(400, "interaction_expired", text("errors:interaction.expired"), {
-        title: text("errors:interaction.title"),
-        advice: text("errors:interaction.advice"),
-        cause,
-      });
-    }
+  /** A session that only has to be made surer is asked for what it lacks. */
+  async function beginSignIn(ctx: Context, interaction: Interaction): Promise<void> {
+    const pending = await signIns.pending(ctx, interaction);
+    if (pending !== undefined) return seeOther(ctx, secondStepOf(interaction));
+    const isStepUp = interaction.prompt.reasons.every((reason) => reason === STEP_UP);
+    return showSignIn(ctx, interaction, isStepUp ? { notice: text("factors:sign_in_to_set_up") } : {});
   }
 
   async function showSignIn(
     ctx: Context,
     interaction: Interaction,
-    retry: { email?: string; keep?: boolean; errors?: FormErrors },
+    retry: { email?: string; keep?: boolean; notice?: Words; errors?: FormErrors },
   ): Promise<void> {
     const path = `/interaction/${interaction.uid}`;
     const hint = interaction.params.login_hint;
-    const signUp = options.offersSignUp
-      ? `/sign-up?interaction=${encodeURIComponent(options.interactionState.sign(interaction.uid))}`
-      : undefined;
+    const state = `interaction=${encodeURIComponent(options.interactionState.sign(interaction.uid))}`;
     render(ctx, "login", {
       action: path,
       cancel: `${path}/cancel`,
       client: askingClient(await clientOf(interaction)),
       email: retry.email ?? (typeof hint === "string" && hint.includes("@") && hint.length <= 254 ? hint : undefined),
       keep: retry.keep ?? false,
+      notice: retry.notice,
       errors: retry.errors,
-      signUp,
+      signUp: options.offersSignUp ? `/sign-up?${state}` : undefined,
+      resetPassword: `/reset-password?${state}`,
     });
   }
 
@@ -125,13 +120,11 @@ export function interactionRoutes(options: InteractionOptions): Router {
         address: ctx.state.client.address,
         device: deviceCookie.read(ctx),
       });
-      const outcome = result.ok ? "success" : result.reason;
-      options.onSignIn(ctx, { accountId: result.ok ? result.account.id : result.accountId, clientId, outcome });
       if (!result.ok) {
+        options.onSignIn(ctx, { accountId: result.accountId, clientId, outcome: result.reason });
         ctx.status = 401;
         return showSignIn(ctx, interaction, { email, keep, errors: { form: result.message } });
       }
-      deviceCookie.write(ctx, result.device);
       await signIns.proceed(ctx, interaction, { account: result.account, amr: result.amr, keep });
     } catch (error) {
       if (!(error instanceof AccountError) || error.status !== 429) throw error;
@@ -178,18 +171,6 @@ export function interactionRoutes(options: InteractionOptions): Router {
       params: interaction.params,
     });
     await finish(ctx, { consent: { grantId } });
-  }
-
-  async function finish(ctx: Context, result: Parameters<Provider["interactionResult"]>[2]): Promise<void> {
-    const returnTo = await options.provider().interactionResult(ctx.req, ctx.res, result, { mergeWithLastSubmission: true });
-    ctx.redirect(returnTo);
-    ctx.status = 303;
-  }
-
-  async function clientOf(interaction: Interaction): Promise<NamedClient> {
-    const client = await options.provider().Client.find(interaction.params.client_id as string);
-    if (client !== undefined) return client as unknown as NamedClient;
-    throw new HttpProblem(400, "invalid_client", text("errors:client_gone"));
   }
 }
 

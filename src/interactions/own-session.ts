@@ -3,6 +3,7 @@ import type { Context } from "koa";
 import type { Provider } from "oidc-provider";
 import { type Account, isUsable } from "../accounts/account.ts";
 import type { AccountStore } from "../accounts/account-store.ts";
+import { reaches, requiredAcr } from "../factors/assurance.ts";
 
 export interface OwnSession {
   readonly account: Account;
@@ -23,6 +24,8 @@ export function ownSessionReader(provider: () => Provider, accounts: Pick<Accoun
     if (session.accountId === undefined) return undefined;
     const account = await accounts.find(session.accountId);
     if (account === undefined || !isUsable(account)) return undefined;
+    // What a role of theirs demands is asked of a session from before, too: it is none here until it was made surer.
+    if (!reaches(session.acr, requiredAcr({ secondFactor: account.requiresSecondFactor }))) return undefined;
     return { account, uid: session.uid, signedInAt: session.loginTs ?? 0, acr: session.acr, amr: session.amr ?? [] };
   };
 }

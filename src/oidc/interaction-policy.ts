@@ -1,11 +1,26 @@
-/** When a person is asked: the engine's own policy, and consent on every device authorization. */
-import { interactionPolicy } from "oidc-provider";
+/** When a person is asked: the engine's own policy, a surer sign-in where one is demanded, and consent on every device authorization. */
+import { interactionPolicy, type KoaContextWithOIDC } from "oidc-provider";
+import { reaches, requiredAcr } from "../factors/assurance.ts";
 import { isDeviceRoute } from "./grants.ts";
+import type { Person } from "./ports.ts";
 
 const { Check, base } = interactionPolicy;
 
+/** Why the sign-in is asked for: the one that there is does not reach what is demanded. Alone, it asks for what is missing and no more. */
+export const STEP_UP = "step_up";
+
 export function createInteractionPolicy() {
   const policy = base();
+  // RFC 9470 §5: of a remembered session as well, and with `prompt=none` it is an error.
+  policy
+    .get("login")
+    ?.checks.add(
+      new Check(STEP_UP, "the End-User is not signed in as surely as this needs", "unmet_authentication_requirements", ({ oidc }) =>
+        oidc.session?.accountId !== undefined && !reaches(oidc.session.acr, demandedOf(oidc))
+          ? Check.REQUEST_PROMPT
+          : Check.NO_NEED_TO_PROMPT,
+      ),
+    );
   // RFC 8628 §5.4: whoever types a code must see what they let in, each time.
   policy
     .get("consent")
@@ -15,4 +30,11 @@ export function createInteractionPolicy() {
       ),
     );
   return policy;
+}
+
+/** By the request, the application, or a role of the person. */
+function demandedOf({ params, client, account }: KoaContextWithOIDC["oidc"]) {
+  const person = account as Pick<Person, "requiresSecondFactor"> | undefined;
+  const secondFactor = client?.require_second_factor === true || person?.requiresSecondFactor === true;
+  return requiredAcr({ asked: params?.acr_values, secondFactor });
 }

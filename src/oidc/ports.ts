@@ -11,6 +11,8 @@ import type { Lifetimes } from "./lifetimes.ts";
 export interface Person {
   readonly id: string;
   readonly roles: readonly string[];
+  /** A role demands two factors. */
+  readonly requiresSecondFactor: boolean;
   /** Standard claims that the scopes release, `sub` always. */
   claims(scopes: Iterable<string>): { sub: string } & Record<string, unknown>;
 }
@@ -77,6 +79,8 @@ export interface EngineDependencies {
     index(data: string, digest: string): number;
   };
   readonly lifetimes: Lifetimes;
+  /** Whether the session of the request at hand goes on under the id that it has (parallel-tabs.ts). */
+  keepsSessionId(): boolean;
   /** When a session expires as it stands now, in seconds since the epoch; undefined: there is none under this uid. */
   sessionExpiry(uid: string): Promise<number | undefined>;
   /** The person behind a `sub`; undefined when there is none, or when they may not be served. */

@@ -1,6 +1,7 @@
 /** Builds the engine. Cheap enough (a millisecond) to be done again whenever the signing keys change (design, decision 6). */
 import type { Context } from "koa";
 import type { ClientMetadata, Configuration, KoaContextWithOIDC, Provider } from "oidc-provider";
+import { ACR_VALUES } from "../factors/assurance.ts";
 import { LANGUAGES } from "../i18n/languages.ts";
 import { ID_TOKEN_TTL } from "../tokens/longest-token-life.ts";
 import { extraClaims, recordingCustomizer } from "./access-tokens.ts";
@@ -35,8 +36,21 @@ const SIGNING_ALGS = ["RS256", "ES256", "PS256", "EdDSA"] as const;
 
 export function createProvider(dependencies: EngineDependencies): Provider {
   const provider = new (exchangingProvider(dependencies))(dependencies.issuer, configuration(dependencies));
+  ownSessionRules(provider, dependencies);
   for (const middleware of [unauthorizedClients, missingProofs]) provider.use(middleware as Parameters<Provider["use"]>[0]);
   return provider;
+}
+
+/** When a session gets another id, and when it is kept. */
+function ownSessionRules(provider: Provider, { keepsSessionId }: Pick<EngineDependencies, "keepsSessionId">): void {
+  const { resetIdentifier } = provider.Session.prototype;
+  provider.Session.prototype.resetIdentifier = function (this: typeof provider.Session.prototype) {
+    if (!keepsSessionId()) resetIdentifier.call(this);
+  };
+  // The engine notes who is not to be kept signed in, and never forgets it: at the next sign-in the choice is made anew.
+  provider.on("interaction.ended", ({ oidc }) => {
+    if (oidc.result?.login?.remember === true && oidc.session?.transient) oidc.session.transient = undefined;
+  });
 }
 
 function configuration(dependencies: EngineDependencies): Configuration {
@@ -89,6 +103,7 @@ function configuration(dependencies: EngineDependencies): Configuration {
     assertJwtClientAuthClaimsAndHeader: assertionForUsAlone,
     scopes: ["openid", "offline_access"],
     claims: CLAIMS,
+    acrValues: [...ACR_VALUES],
     conformIdTokenClaims: true,
     rotateRefreshToken,
     allowOmittingSingleRegisteredRedirectUri: false, // OAuth 2.1 §4.1.1: exact, always
@@ -151,7 +166,7 @@ interface KeptSession {
 
 /** OIDC Core §5.4; `roles` is ours. */
 const CLAIMS = {
-  openid: ["sub"],
+  openid: ["sub", "acr", "amr", "auth_time"],
   profile: [
     ...["name", "family_name", "given_name", "middle_name", "nickname", "preferred_username", "profile", "picture", "website"],
     ...["gender", "birthdate", "zoneinfo", "locale", "updated_at"],
@@ -170,6 +185,7 @@ function account(ctx: KoaContextWithOIDC, person: Person, issuer: string) {
   return {
     accountId: person.id,
     roles: person.roles,
+    requiresSecondFactor: person.requiresSecondFactor,
     async claims(use: string, scope: string) {
       const atUserinfo = use === "id_token" && ctx.oidc?.entities.AccessToken?.aud === issuer;
       return person.claims(atUserinfo ? ["openid"] : scope.split(" "));

@@ -7,6 +7,10 @@ import type { StatusPlace } from "./status-bits.ts";
 /** Kinds that are issued under a grant: they carry a copy of it. */
 export const UNDER_A_GRANT: ReadonlySet<RecordKind> = new Set(["authorization-code", "refresh-token", "access-token"]);
 
+interface Of {
+  accountId?: string;
+}
+
 /** What ends a record along with it. */
 export function tiesOf(kind: RecordKind, payload: Payload): Ties | undefined {
   const { grantId, accountId, clientId, grantClientId } = payload as Record<string, string | undefined>;
@@ -19,8 +23,9 @@ export function tiesOf(kind: RecordKind, payload: Payload): Ties | undefined {
     return { grant: keyOf("grant", grantId), grantOf, ...(exchanged && own) };
   }
   if (kind === "interaction") {
-    // Whoever has just signed in here, and has not gone on yet: ending all that a person has ends this too.
-    const signedIn = (payload.result as { login?: { accountId?: string } } | undefined)?.login?.accountId;
+    // Whoever has just signed in here, or has shown a first factor, and has not gone on yet: ending all that a person has ends this too.
+    const { result, lastSubmission } = payload as { result?: { login?: Of }; lastSubmission?: { signIn?: Of } };
+    const signedIn = (result?.login ?? lastSubmission?.signIn)?.accountId;
     return signedIn === undefined ? undefined : { accountId: signedIn };
   }
   if (kind === "session") return accountId === undefined ? undefined : { accountId };
@@ -46,12 +51,17 @@ export const sessionForm = ({ iat: _, exp: __, ...rest }: Payload, grants: Body[
 
 interface Authorization {
   grantId?: string;
+  sid?: string;
   /** With offline access: its grant goes on when the session ends. */
   persistsLogout?: boolean;
 }
 
 export const authorizationsOf = (session: Payload): Authorization[] =>
   Object.values((session.authorizations ?? {}) as Record<string, Authorization>);
+
+/** The applications that a session's person is signed in to. */
+export const clientsOf = (session: Payload): { clientId: string; sid: string | undefined }[] =>
+  Object.entries((session.authorizations ?? {}) as Record<string, Authorization>).map(([clientId, { sid }]) => ({ clientId, sid }));
 
 export const lastingGrants = (session: Payload): string[] =>
   authorizationsOf(session).flatMap(({ grantId, persistsLogout }) => (grantId && persistsLogout ? [grantId] : []));

@@ -54,7 +54,8 @@ const account: Account = {
   createdAt: new Date(0),
   updatedAt: new Date(1_700_000_000_999),
   roles: ["editor"],
-  permissions: [],
+  requiresSecondFactor: false,
+      permissions: [],
 };
 
 test("a scope releases its own claims and no others", () => {
