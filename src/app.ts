@@ -19,6 +19,10 @@ import { registrationConfig } from "./clients/registration.ts";
 import { resourceServerInfo } from "./clients/resource-server-info.ts";
 import { isManagementScope, isOpenIdScope } from "./clients/scopes.ts";
 import type { Config } from "./config.ts";
+import { rpIdOf } from "./factors/second-factors.ts";
+import { createFederation } from "./federation/federation.ts";
+import { createLinking } from "./federation/linking.ts";
+import { createUpstream } from "./federation/upstream.ts";
 import { loadAssets } from "./http/assets.ts";
 import { PreparedKeygrip } from "./http/cookies.ts";
 import { handleErrors } from "./http/errors.ts";
@@ -31,9 +35,12 @@ import { securityHeaders } from "./http/security-headers.ts";
 import { clientOfInteraction } from "./interactions/client-view.ts";
 import { createConsents } from "./interactions/consent.ts";
 import { enginePages } from "./interactions/engine-pages.ts";
+import { federationRoutes } from "./interactions/federation-routes.ts";
 import { interactionRoutes } from "./interactions/interaction-routes.ts";
 import { OWN_CLIENT_ID, ownClient, ownPages } from "./interactions/own-pages.ts";
 import { ownSessionReader } from "./interactions/own-session.ts";
+import { passkeyRoutes } from "./interactions/passkey-routes.ts";
+import { createProviderVisits } from "./interactions/provider-visits.ts";
 import { secondFactorRoutes } from "./interactions/second-factor-routes.ts";
 import { createSignIns } from "./interactions/sign-in.ts";
 import { createSteps } from "./interactions/steps.ts";
@@ -67,6 +74,11 @@ import { presentAccessTokens } from "./tokens/present-access-tokens.ts";
 import { StatusLists } from "./tokens/status-lists.ts";
 import { StatusPlaces } from "./tokens/status-places.ts";
 
+/** The providers at which people sign in are the operator's to name, wherever they are. */
+const EVERYWHERE = ["0.0.0.0/0", "::/0"];
+/** Milliseconds for one request to such a provider. */
+const PROVIDER_TIMEOUT = 8_000;
+
 const VIEWS = fileURLToPath(new URL("../views/", import.meta.url));
 
 export interface App {
@@ -92,6 +104,12 @@ export async function createApp(config: Config, secrets: Secrets, services: Serv
   });
   health.register("database", () => services.database.pool.query("SELECT 1"));
   health.register("sessions", () => records.ping());
+
+  const resting = await services.passkeys.countElsewhere();
+  if (resting > 0) {
+    const why = "were made for another host name than ISSUER has: they do not work until it has that one again";
+    log.warn({ passkeys: resting, host: new URL(issuer).hostname }, `${resting} passkeys ${why}`);
+  }
 
   const host = [requestContext({ log, trustProxy: config.trustProxy }), securityHeaders({ https }), handleErrors(render)];
   const facts = (ctx: Context) => ({ address: ctx.state.client.address, requestId: ctx.state.requestId });
@@ -306,7 +324,50 @@ export async function createApp(config: Config, secrets: Secrets, services: Serv
     onWrongCode: onSignIn,
     onEvent: (ctx, { event, accountId }) => audit.record({ event, outcome: "success", actor: accountId, accountId, ...facts(ctx) }),
   });
+  const passkeySteps = passkeyRoutes({
+    verifyForm: forms.verifyForm,
+    steps,
+    signIns,
+    accounts,
+    passkeys: services.passkeys,
+    throttle: people.throttle,
+    onRefused: onSignIn,
+  });
+  const ownSession = ownSessionReader(() => engine.provider, accounts);
+  const linking = createLinking({
+    prisma: services.database.prisma,
+    accounts,
+    signUp: config.signUp,
+    rpId: rpIdOf(issuer),
+    endAccount: (id) => endings.endAccount(id),
+  });
+  const federation = createFederation({
+    prisma: services.database.prisma,
+    providers: services.identityProviders,
+    upstream: createUpstream({ issuer, fetch: createGuardedFetch(EVERYWHERE, { timeout: PROVIDER_TIMEOUT }) }),
+    linking,
+    log,
+  });
+  const visits = createProviderVisits(federation, https);
+  const providers = federationRoutes({
+    issuer,
+    verifyForm: forms.verifyForm,
+    steps,
+    signIns,
+    accounts,
+    ownSession,
+    federation,
+    visits,
+    onRefused: onSignIn,
+    onConnected(ctx, { id: accountId }, { provider, how }) {
+      const event = how === "created" ? "account.created" : "provider.connected";
+      audit.record({ event, outcome: "success", actor: accountId, accountId, detail: { provider }, ...facts(ctx) });
+    },
+    notices: people.notices,
+  });
   const interactions = interactionRoutes({
+    federation,
+    visits,
     provider: () => engine.provider,
     steps,
     signIns,
@@ -318,11 +379,11 @@ export async function createApp(config: Config, secrets: Secrets, services: Serv
     interactionState: people.interactionState,
     deviceCookie,
     offersSignUp: config.signUp === "open",
+    offersPasskeys: services.passkeys.possible,
     onSignIn,
     onDecision: (ctx, { accountId, clientId, allowed }) =>
       audit.record({ event: "consent", outcome: allowed ? "success" : "failure", actor: accountId, accountId, clientId, ...facts(ctx) }),
   });
-  const ownSession = ownSessionReader(() => engine.provider, accounts);
   const own = ownPages({ issuer, render, ownSession, offersSignUp: config.signUp === "open" });
   const trail = createAuditTrail(services.database.pool);
   const account = accountPages({
@@ -349,10 +410,12 @@ export async function createApp(config: Config, secrets: Secrets, services: Serv
       notices: people.notices,
       endAllBut: (uid, accountId) => endings.endAllBut(uid, accountId),
     },
+    passkeys: { passkeys: services.passkeys, factors: secondFactors.factors, notices: people.notices },
     events: { trail, clients },
     data: { data: people.data, trail },
     deletion: { deletion: people.deletion, delay: config.accountDeletionDelay },
     twoStep: { secondFactors, notices: people.notices },
+    providers: { federation, visits, linking, notices: people.notices },
     applications: {
       issuer,
       consents,
@@ -381,7 +444,7 @@ export async function createApp(config: Config, secrets: Secrets, services: Serv
   const apps = inspectorPages({ render, keys: () => keys.list(), jwks: ENGINE_ROUTES.jwks });
   for (const middleware of host) site.use(middleware);
   site.use(healthRoutes(health)).use(assets.serve).use(commit);
-  for (const router of [interactions, secondSteps, own, account, joining, reset, apps])
+  for (const router of [interactions, secondSteps, providers, passkeySteps, own, account, joining, reset, apps])
     site.use(router.routes()).use(router.allowedMethods());
   const siteHandle = site.callback();
 

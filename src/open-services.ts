@@ -12,6 +12,8 @@ import { createChallenges } from "./factors/challenges.ts";
 import { hasSecondFactor } from "./factors/factors.ts";
 import { createPasskeys, type Passkeys } from "./factors/passkeys.ts";
 import { createSecondFactors, type SecondFactors } from "./factors/second-factors.ts";
+import { readProviderFile } from "./federation/provider-file.ts";
+import { createProviderStore, type ProviderStore, sealProviderSecretsAgain } from "./federation/provider-store.ts";
 import { keyPolicy } from "./keys/key-schedule.ts";
 import { createTokenVerifier, type TokenVerifier } from "./keys/key-set.ts";
 import { type KeyStore, openKeyStore } from "./keys/signing-keys.ts";
@@ -42,6 +44,7 @@ export interface Services {
   readonly people: People;
   readonly secondFactors: SecondFactors;
   readonly passkeys: Passkeys;
+  readonly identityProviders: ProviderStore;
   readonly clients: ClientStore;
   readonly registrationTokens: RegistrationTokens;
   readonly resources: ResourceStore;
@@ -85,6 +88,11 @@ export async function openServices(config: Config, secrets: Secrets, log: Logger
     const clients = createClientStore(database.prisma, feed, now);
     closers.push(() => clients.close());
     clients.onEnd((clientId) => endings.endClient(clientId));
+    const providerSealer = createSealer(deriveKeys(secrets, "grantor/identity-providers"));
+    await sealProviderSecretsAgain(database.prisma, providerSealer);
+    const configured = readProviderFile(config.identityProvidersFile);
+    const identityProviders = createProviderStore({ prisma: database.prisma, feed, sealer: providerSealer, configured });
+    closers.push(() => identityProviders.close());
     const resourceSealer = createSealer(deriveKeys(secrets, "grantor/resource-secrets"));
     await sealResourceSecretsAgain(database.prisma, resourceSealer);
     const resources = await openResourceStore({
@@ -130,6 +138,9 @@ export async function openServices(config: Config, secrets: Secrets, log: Logger
       sealResourceSecretsAgain(database.prisma, resourceSealer).catch((err: unknown) =>
         log.warn({ err }, "secrets of resources keep their seal"),
       );
+      sealProviderSecretsAgain(database.prisma, providerSealer).catch((err: unknown) =>
+        log.warn({ err }, "secrets of other providers keep their seal"),
+      );
       secondFactors.totp.sealAgain().catch((err: unknown) => log.warn({ err }, "secrets of authenticator apps keep their seal"));
     }, SWEEP_INTERVAL).unref();
     closers.push(() => clearInterval(sweeper));
@@ -148,6 +159,7 @@ export async function openServices(config: Config, secrets: Secrets, log: Logger
         (audience) => resources.hmacKeyFor(audience),
       ),
       people,
+      identityProviders,
       secondFactors,
       passkeys,
       clients,

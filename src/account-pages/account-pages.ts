@@ -8,8 +8,10 @@ import { addEmailPages, type EmailPagesOptions } from "./email-pages.ts";
 import { addEventPages, type EventPagesOptions } from "./event-pages.ts";
 import { createFrame, type FrameOptions } from "./frame.ts";
 import { addOverviewPages, type OverviewPagesOptions } from "./overview-pages.ts";
+import { addPasskeyPages, type PasskeyPagesOptions } from "./passkey-pages.ts";
 import { addPasswordPages, type PasswordPagesOptions } from "./password-pages.ts";
 import { addProfilePages, type ProfilePagesOptions } from "./profile-pages.ts";
+import { addProviderPages, type ProviderPagesOptions } from "./provider-pages.ts";
 import { addTwoStepPages, type TwoStepPagesOptions } from "./two-step-pages.ts";
 
 export interface AccountPagesOptions {
@@ -18,10 +20,12 @@ export interface AccountPagesOptions {
   profile: ProfilePagesOptions;
   email: EmailPagesOptions;
   password: PasswordPagesOptions;
+  passkeys: PasskeyPagesOptions;
   events: EventPagesOptions;
   data: DataPagesOptions;
   deletion: DeletionPagesOptions;
   twoStep: TwoStepPagesOptions;
+  providers: ProviderPagesOptions;
   applications: ApplicationPagesOptions;
 }
 
@@ -34,7 +38,9 @@ export function accountPages(options: AccountPagesOptions): Router {
   addProfilePages(router, frame, options.profile);
   addEmailPages(router, frame, options.email);
   addPasswordPages(router, frame, options.password);
+  addPasskeyPages(router, frame, options.passkeys);
   addTwoStepPages(router, frame, options.twoStep);
+  addProviderPages(router, frame, options.providers);
   addApplicationPages(router, frame, options.applications);
   addEventPages(router, frame, options.events);
   addDataPages(router, frame, options.data);

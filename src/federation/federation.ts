@@ -45,16 +45,13 @@ export type Outcome =
     }
   | { readonly purpose: Extract<Purpose, { accountId: string }>; readonly provider: string; readonly added: boolean };
 
-/** What the step that waited is told of it. */
+/** Who has signed in, for the step that waits. */
 export interface Result {
   readonly interaction: string;
   readonly keep: boolean;
-  /** Its name. */
-  readonly provider: string;
-  readonly accountId?: string | undefined;
+  readonly accountId: string;
   /** RFC 8176. */
   readonly amr: readonly string[];
-  readonly problem?: Problem | undefined;
 }
 
 export interface Federation {

@@ -8,6 +8,7 @@ import type { AccountStore } from "../accounts/account-store.ts";
 import type { Authentication } from "../accounts/authentication.ts";
 import type { DeviceCookie } from "../accounts/device-cookie-middleware.ts";
 import type { InteractionState } from "../accounts/interaction-state.ts";
+import type { Federation } from "../federation/federation.ts";
 import { HttpProblem } from "../http/errors.ts";
 import type { FormErrors } from "../http/pages.ts";
 import type { Render } from "../http/rendering.ts";
@@ -15,6 +16,9 @@ import { text, type Words } from "../i18n/messages.ts";
 import { STEP_UP } from "../oidc/interaction-policy.ts";
 import { askingClient, clientView, type NamedClient } from "./client-view.ts";
 import type { Consents } from "./consent.ts";
+import { freshnessOf } from "./federation-routes.ts";
+import { passkeyProblem } from "./passkey-routes.ts";
+import type { ProviderVisits } from "./provider-visits.ts";
 import { type SignIns, secondStepOf } from "./sign-in.ts";
 import { type Interaction, type Steps, seeOther } from "./steps.ts";
 
@@ -29,9 +33,13 @@ export interface InteractionOptions {
   steps: Steps;
   signIns: SignIns;
   interactionState: InteractionState;
+  federation: Pick<Federation, "offered">;
+  visits: Pick<ProviderVisits, "problem">;
   deviceCookie: DeviceCookie;
   /** Whether people may make an account of their own. */
   offersSignUp: boolean;
+  /** Whether there can be passkeys here. */
+  offersPasskeys: boolean;
   /** Told of every attempt to sign in that failed; never of the password. */
   onSignIn(ctx: Context, attempt: { accountId: string | undefined; clientId: string | undefined; outcome: string }): void;
   onDecision(ctx: Context, decision: { accountId: string; clientId: string; allowed: boolean }): void;
@@ -88,14 +96,17 @@ export function interactionRoutes(options: InteractionOptions): Router {
     const path = `/interaction/${interaction.uid}`;
     const hint = interaction.params.login_hint;
     const state = `interaction=${encodeURIComponent(options.interactionState.sign(interaction.uid))}`;
+    const offered = await options.federation.offered(freshnessOf(interaction).fresh);
     render(ctx, "login", {
       action: path,
+      providers: offered.map(({ id, name }) => ({ name, action: `${path}/federation/${id}` })),
       cancel: `${path}/cancel`,
       client: askingClient(await clientOf(interaction)),
       email: retry.email ?? (typeof hint === "string" && hint.includes("@") && hint.length <= 254 ? hint : undefined),
       keep: retry.keep ?? false,
       notice: retry.notice,
-      errors: retry.errors,
+      errors: retry.errors ?? passkeyProblem(ctx, "sign_in") ?? (await options.visits.problem(ctx)),
+      passkey: options.offersPasskeys ? { options: `${path}/passkey/options`, action: `${path}/passkey` } : undefined,
       signUp: options.offersSignUp ? `/sign-up?${state}` : undefined,
       resetPassword: `/reset-password?${state}`,
     });
