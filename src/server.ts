@@ -86,7 +86,8 @@ export function listen(server: Server, { port, host }: Pick<Config, "port" | "ho
 
 /** Answers what was sent, and takes no more. */
 async function drain(server: Server): Promise<void> {
-  await sleep(FAREWELL);
+  await setImmediate(); // who has hung up by now is heard
+  if (await hasConnections(server)) await sleep(FAREWELL);
   await quietMoment(server);
   // Not the HTTP server's own `close`, which breaks connections whose next request is on its way.
   const closed = new Promise<void>((resolve) => NetServer.prototype.close.call(server, () => resolve()));
@@ -96,6 +97,9 @@ async function drain(server: Server): Promise<void> {
   clearInterval(idle);
   clearTimeout(limit);
 }
+
+const hasConnections = (server: Server): Promise<boolean> =>
+  new Promise((resolve, reject) => server.getConnections((error, count) => (error ? reject(error) : resolve(count > 0))));
 
 /**
  * Connections that wait to be accepted break when nobody listens any more: after so short a turn of the event loop there is none. A process

@@ -1,6 +1,7 @@
 /** The real program, `node src/main.ts`, as a child on a free port with a DATA_DIR of its own. */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { setImmediate } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { pino } from "pino";
 import { removeCluster } from "../../src/storage/embedded-cluster.ts";
@@ -13,6 +14,16 @@ import { waitFor } from "./wait-for.ts";
 
 /** Milliseconds in which a server that is told to stop has to be gone. */
 const STOP_LIMIT = 30_000;
+
+/** What of Node's own undici is used here. */
+interface Dispatcher {
+  close(): Promise<void>;
+  destroy(): Promise<void>;
+  readonly constructor: new () => Dispatcher;
+}
+
+/** Where Node's `fetch` finds what keeps its connections. */
+const GLOBAL_DISPATCHER = Symbol.for("undici.globalDispatcher.1");
 
 const MAIN = fileURLToPath(new URL("../../src/main.ts", import.meta.url));
 
@@ -99,6 +110,7 @@ export async function startServer(options: ServerOptions = {}): Promise<TestServ
   }
   const running = () => child as GuardedProcess;
   const stop = async () => {
+    await hangUp("close");
     running().signal("SIGTERM");
     const limit = setTimeout(() => running().signal("SIGKILL"), STOP_LIMIT);
     const status = await running().exited;
@@ -131,10 +143,25 @@ export async function startServer(options: ServerOptions = {}): Promise<TestServ
     },
     async [Symbol.asyncDispose]() {
       try {
+        await hangUp("destroy");
         if (!running().hasExited()) await stop();
       } finally {
         await clean();
       }
     },
   };
+}
+
+/**
+ * Gives up the connections that this process keeps open for its next `fetch`: a server that drains gives whoever is connected time to hear of it, and
+ * nothing that is to be tested hangs on that.
+ * @param how `close` leaves those in use, or whose answer was not read, as they are; `destroy` is for when everything is over
+ */
+async function hangUp(how: "close" | "destroy"): Promise<void> {
+  const slots = globalThis as unknown as Record<symbol, Dispatcher | undefined>;
+  const dispatcher = slots[GLOBAL_DISPATCHER];
+  if (dispatcher === undefined) return;
+  slots[GLOBAL_DISPATCHER] = new dispatcher.constructor();
+  dispatcher[how]().catch(() => {});
+  await setImmediate();
 }
