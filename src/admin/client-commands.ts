@@ -138,7 +138,7 @@ function describedBy(command: Command): Command {
     .addOption(repeatable("--scope <scopes>", "what it may ask for, separated by spaces; without any: the OpenID scopes"))
     .option("--auth-method <method>", "client_secret_basic, client_secret_post, private_key_jwt or none")
     .addOption(repeatable("--grant-type <grant>", "authorization_code, refresh_token, client_credentials or device_code"))
-    .option("--brand-color <#rrggbb>", "the colour of the pages on which it asks people for something; without it BRAND_COLOR")
+    .option("--brand-color <color>", "the colour of the pages on which it asks people for something; without it BRAND_COLOR")
     .option("--access-token-ttl <seconds>", "life of its access tokens, where the resource does not say less", positiveInteger)
     .option("--refresh-token-ttl <seconds>", "how long a refresh token may lie unused; without it REFRESH_TOKEN_TTL", positiveInteger)
     .option(
@@ -155,7 +155,7 @@ function describedBy(command: Command): Command {
 function orderOf(options: ClientOptions): ClientOrder {
   const { name, type, redirectUri, postLogoutRedirectUri, scope, authMethod, grantType, dpop, pkce, firstParty, verified, metadata } =
     options;
-  const { requireSecondFactor, accessTokenTtl, refreshTokenTtl, refreshTokenMaxAge } = options;
+  const { brandColor, requireSecondFactor, accessTokenTtl, refreshTokenTtl, refreshTokenMaxAge } = options;
   const tokenExchange = exchangeOf(options);
   return {
     ...(type !== undefined && { type }),
@@ -241,6 +241,7 @@ function toJson(shown: ClientWithSecret): Record<string, unknown> {
     first_party: firstParty,
     verified,
     require_second_factor: client.requiresSecondFactor,
+    ...(client.brandColor !== undefined && { brand_color: client.brandColor }),
     ...(managementScopes.length > 0 && { management_scopes: managementScopes.join(" ") }),
     ...(tokenExchange && { token_exchange: tokenExchange }),
     ...(client.accessTokenTtl !== undefined && { access_token_ttl: client.accessTokenTtl }),

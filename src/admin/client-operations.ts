@@ -155,7 +155,7 @@ function metadataOf(order: ClientOrder): Record<string, unknown> {
 }
 
 function settingsOf({ scope, requirePkce, firstParty, verified, ...others }: ClientOrder): OperatorSettings {
-  const { requiresSecondFactor, accessTokenTtl, refreshTokenTtl, refreshTokenMaxAge } = others;
+  const { brandColor, requiresSecondFactor, accessTokenTtl, refreshTokenTtl, refreshTokenMaxAge } = others;
   const managementScopes = scope === undefined ? undefined : splitScope(scope).filter(isManagementScope);
   checkManagementScopes(managementScopes ?? []);
   return {

@@ -11,7 +11,7 @@ export const toJson = (metadata: ClientMetadata) => metadata as unknown as Prism
 
 /** Only what is given. */
 export function toColumns({ requirePkce, firstParty, verified, managementScopes, tokenExchange, ...others }: OperatorSettings) {
-  const { requiresSecondFactor, accessTokenTtl, refreshTokenTtl, refreshTokenMaxAge } = others;
+  const { brandColor, requiresSecondFactor, accessTokenTtl, refreshTokenTtl, refreshTokenMaxAge } = others;
   return {
     ...(accessTokenTtl !== undefined && { accessTokenTtl }),
     ...(refreshTokenTtl !== undefined && { refreshTokenTtl }),

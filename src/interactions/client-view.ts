@@ -32,4 +32,6 @@ export const clientView = (client: NamedClient): ClientView => ({
   policyUri: client.policyUri,
   tosUri: client.tosUri,
   verified: client.verified === true || client.first_party === true,
+  stranger: client.stranger === true,
+  color: client.brand_color as string | undefined,
 });

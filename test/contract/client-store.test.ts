@@ -212,6 +212,14 @@ test("lifetimes are whole seconds within bounds, and go back to the settings", a
   for (const name of Object.keys(own)) expect(without).not.toHaveProperty(name);
 });
 
+test("the colour of an application's pages is an operator's to give and to take", async () => {
+  const { client } = await here.create({ ...WEB, brandColor: "#AA3300" });
+  expect(await here.find(client.clientId)).toMatchObject({ brandColor: "#aa3300" });
+  for (const brandColor of ["red", "#a30", "#aa3300;}", ""])
+    await expect(here.update(client.clientId, { brandColor })).rejects.toThrow("brand_color must be a colour such as #3152c8");
+  expect((await here.update(client.clientId, { brandColor: null })).client).not.toHaveProperty("brandColor");
+});
+
 test("a list is in the order of creation, page by page, whole", async () => {
   const made: string[] = [];
   for (let index = 0; index < 5; index++) {

@@ -131,14 +131,20 @@ describeFlows(
         fetch(`${flow.grantor.url}/oauth/register`, {
           method: "POST",
           headers: { "Content-Type": "application/json", Authorization: `Bearer ${token}` },
-          body: JSON.stringify({ redirect_uris: ["https://app.example/callback"], access_token_ttl: 86_400, refresh_token_max_age: 1 }),
+          body: JSON.stringify({
+            redirect_uris: ["https://app.example/callback"],
+            access_token_ttl: 86_400,
+            refresh_token_max_age: 1,
+            brand_color: "#aa3300",
+          }),
         }),
       );
       expect(answer.status).toBe(201);
-      for (const name of ["access_token_ttl", "refresh_token_ttl", "refresh_token_max_age"]) expect(answer.body).not.toHaveProperty(name);
+      for (const name of ["access_token_ttl", "refresh_token_ttl", "refresh_token_max_age", "brand_color"])
+        expect(answer.body).not.toHaveProperty(name);
       const stored = await flow.grantor.services.clients.find(answer.body.client_id as string);
       expect(stored).toBeDefined();
-      expect(stored?.accessTokenTtl).toBeUndefined();
+      expect([stored?.accessTokenTtl, stored?.brandColor]).toEqual([undefined, undefined]);
     });
 
     it("a session slides, and ends all the same; signing in again begins its time afresh", async () => {
