@@ -14,15 +14,15 @@ export const SECURITY_EVENTS = [
   "profile.changed",
   "password.changed",
   "password.reset",
-  "totp.added",
-  "totp.removed",
+  "second_factor.added",
+  "second_factor.removed",
   "recovery_codes.made",
   "recovery_code.used",
   "passkey.added",
   "passkey.renamed",
   "passkey.removed",
-  "provider.linked",
-  "provider.unlinked",
+  "provider.connected",
+  "provider.disconnected",
   "session.ended",
   "sessions.ended",
   "data.downloaded",
@@ -34,6 +34,8 @@ export const SECURITY_EVENTS = [
   "account.disabled",
   "account.enabled",
   "account.signed_out",
+  "account.role_granted",
+  "account.role_revoked",
 ] as const;
 
 export const wordsFor = ({ event, outcome }: Pick<PastEvent, "event" | "outcome">): Words => {

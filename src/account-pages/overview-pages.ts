@@ -32,10 +32,10 @@ export function addOverviewPages(router: Router, frame: Frame, { factors }: Over
 
 function adviceFor(has: AccountFactors): PageModels["account/overview"]["advice"] {
   if (has.password !== undefined && !hasSecondFactor(has)) {
-    return [{ what: text("account:advice.second_factor"), ...sectionLink("passkeys") }];
+    return [{ what: text("account:advice.second_factor"), ...sectionLink("two_step") }];
   }
   if (has.totp && has.recoveryCodes < FEW_CODES) {
-    return [{ what: text("account:advice.recovery_codes", { count: has.recoveryCodes }), ...sectionLink("passkeys") }];
+    return [{ what: text("account:advice.recovery_codes", { count: has.recoveryCodes }), ...sectionLink("two_step") }];
   }
   return [];
 }

@@ -1,0 +1,37 @@
+/** Whatever is recorded about a person is either shown to them in words, or named here as what is none of their business or noise. */
+import { readdirSync, readFileSync } from "node:fs";
+import { expect, test } from "vitest";
+import { SECURITY_EVENTS, wordsFor } from "../../src/account-pages/event-words.ts";
+import { english } from "../../src/i18n/messages.ts";
+
+const SOURCES = new URL("../../src/", import.meta.url);
+
+/** Not about one person, or told where it belongs. */
+const OTHERS = [
+  /^key\./,
+  /^client\./,
+  /^resource\./,
+  /^role\./,
+  /^registration_token\./,
+  /^provider\.(created|updated|deleted|removed|saved)/,
+];
+const UNTOLD = ["grant.replayed", "token.exchanged", "account.deleted", "account.invited", "password_reset.requested"];
+
+function recordedEvents(): string[] {
+  const files = readdirSync(SOURCES, { recursive: true, encoding: "utf8" }).filter(
+    (file) => file.endsWith(".ts") && !file.includes("generated"),
+  );
+  return files.flatMap((file) =>
+    [...readFileSync(new URL(file, SOURCES), "utf8").matchAll(/\bevent: "([a-z_]+(?:\.[a-z_]+)?)"/g)].map(([, event]) => event as string),
+  );
+}
+
+test("each event of the source is told or left out on purpose", () => {
+  const known = new Set<string>([...SECURITY_EVENTS, ...UNTOLD]);
+  const forgotten = new Set(recordedEvents().filter((event) => !known.has(event) && !OTHERS.some((pattern) => pattern.test(event))));
+  expect([...forgotten]).toEqual([]);
+});
+
+test.each(SECURITY_EVENTS)("%s has words, also when it was refused", (event) => {
+  for (const outcome of ["success", "failure"] as const) expect(english(wordsFor({ event, outcome }))).toMatch(/^[A-Z]/);
+});
