@@ -41,7 +41,7 @@ export function addPasskeyPages(router: Router, frame: Frame, options: PasskeyPa
     const otherwise = say(languageOf(ctx), text("passkeys:default_name"));
     const result = await passkeys.register(session.account, session.uid, { credential, name, otherwise });
     if (!result.ok) {
-      frame.report(ctx, session, { event: "passkey.added", outcome: "failure", detail: { reason: result.reason } });
+      frame.report(ctx, session, { event: "passkey.refused", outcome: "failure", detail: { reason: result.reason } });
       return refuse(ctx, session, 400, text(`passkeys:refused.${result.reason}`));
     }
     tell(ctx, session, "added");

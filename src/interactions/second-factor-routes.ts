@@ -15,6 +15,7 @@ import type { Render } from "../http/rendering.ts";
 import { text } from "../i18n/messages.ts";
 import { authenticatorView } from "./authenticator-form.ts";
 import { askingClient } from "./client-view.ts";
+import { passkeyProblem } from "./passkey-routes.ts";
 import { canReach, type Pending, type SignIns, secondStepOf } from "./sign-in.ts";
 import { type Interaction, type Steps, seeOther } from "./steps.ts";
 
@@ -139,7 +140,7 @@ export function secondFactorRoutes(options: SecondFactorOptions): Router {
       recovery: codes && asks !== "recovery" ? `${path}?use=recovery` : undefined,
       back: asks === "recovery" ? path : undefined,
       passkey: has.passkeys > 0 && asks !== "recovery" ? { options: `${path}/passkey/options`, action: `${path}/passkey` } : undefined,
-      errors,
+      errors: errors ?? passkeyProblem(ctx, "second_factor"),
     });
   }
 

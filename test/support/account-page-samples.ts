@@ -109,4 +109,48 @@ export const accountSamples: Record<string, Sample> = {
     view: "deletion-pending",
     model: { action: "/interaction/x/deletion", email: accountPage.person.email, deleteAt: new Date("2026-04-01") },
   },
+  "account-passkeys": {
+    view: "account/passkeys",
+    model: {
+      ...accountPage,
+      notice: text("account:done.passkey_added"),
+      action: "/account/passkeys",
+      passkey: { options: "/account/passkeys/options", action: "/account/passkeys" },
+      passkeys: [
+        {
+          id: "a",
+          name: "iCloud Keychain",
+          createdAt: new Date("2026-03-01"),
+          lastUsedAt: new Date("2026-04-01T10:30:00Z"),
+          synced: true,
+          works: true,
+        },
+        {
+          id: "b",
+          name: "Vereinigte Donaudampfschifffahrtsgesellschaftskapitänsmützenfabrik",
+          createdAt: new Date("2026-04-01"),
+          synced: false,
+          works: false,
+        },
+      ],
+      longestName: 80,
+      recoveryCodes: "/account/two-step",
+    },
+  },
+  "account-passkeys-refused": {
+    view: "account/passkeys",
+    model: {
+      ...accountPage,
+      action: "/account/passkeys",
+      passkey: { options: "/account/passkeys/options", action: "/account/passkeys" },
+      passkeys: [{ id: "a", name: "My phone", createdAt: new Date("2026-03-01"), synced: true, works: true }],
+      longestName: 80,
+      errors: { form: text("factors:password_too_short") },
+      choosePassword: "/account/password",
+    },
+  },
+  "account-passkeys-none": {
+    view: "account/passkeys",
+    model: { ...accountPage, action: "/account/passkeys", passkeys: [], longestName: 80 },
+  },
 };

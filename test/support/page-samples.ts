@@ -2,6 +2,7 @@
 import type { ClientView, PageModels, View } from "../../src/http/pages.ts";
 import { text } from "../../src/i18n/messages.ts";
 import { accountPage, accountSamples } from "./account-page-samples.ts";
+import { secondFactorSamples } from "./second-factor-samples.ts";
 
 export type Sample = { [V in View]: { view: V; model: PageModels[V] } }[View];
 
@@ -193,6 +194,7 @@ export const samples: Record<string, Sample> = {
     },
   },
   ...accountSamples,
+  ...secondFactorSamples,
   "account-providers": {
     view: "account/providers",
     model: {
@@ -217,6 +219,15 @@ export const samples: Record<string, Sample> = {
     },
   },
   "account-no-providers": { view: "account/providers", model: { ...accountPage, action: "/account/providers", linked: [], offered: [] } },
+  "login-passkey-refused": {
+    view: "login",
+    model: {
+      action: "/login",
+      client,
+      passkey: { options: "/interaction/x/passkey/options", action: "/post" },
+      errors: { form: text("passkeys:refused.sign_in") },
+    },
+  },
   "account-applications": { view: "account/applications", model: { ...accountPage, action: "/account", applications: [] } },
   "account-connected": {
     view: "account/applications",
