@@ -1,7 +1,7 @@
 /** The pages of an account in the states that they can be in. */
 import { PROFILE_CLAIMS } from "../../src/accounts/profile.ts";
 import { text } from "../../src/i18n/messages.ts";
-import type { Sample } from "./page-samples.ts";
+import type { Sample } from "./page-sample.ts";
 
 const EMPTY_PROFILE = Object.fromEntries(["name", ...PROFILE_CLAIMS].map((field) => [field, ""]));
 /** What every page of the account has. */

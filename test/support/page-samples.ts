@@ -1,10 +1,9 @@
 /** Every page in the states that it can be in, for tests that look at them all. */
-import type { ClientView, PageModels, View } from "../../src/http/pages.ts";
+import type { ClientView } from "../../src/http/pages.ts";
 import { text } from "../../src/i18n/messages.ts";
 import { accountPage, accountSamples } from "./account-page-samples.ts";
+import type { Sample } from "./page-sample.ts";
 import { secondFactorSamples } from "./second-factor-samples.ts";
-
-export type Sample = { [V in View]: { view: V; model: PageModels[V] } }[View];
 
 const client: ClientView = {
   name: "Sunny Photo Prints",
