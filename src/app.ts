@@ -34,6 +34,7 @@ import { requestContext } from "./http/request-context.ts";
 import { securityHeaders } from "./http/security-headers.ts";
 import { clientOfInteraction } from "./interactions/client-view.ts";
 import { createConsents } from "./interactions/consent.ts";
+import { deletionRoutes } from "./interactions/deletion-routes.ts";
 import { enginePages } from "./interactions/engine-pages.ts";
 import { federationRoutes } from "./interactions/federation-routes.ts";
 import { interactionRoutes } from "./interactions/interaction-routes.ts";
@@ -324,6 +325,15 @@ export async function createApp(config: Config, secrets: Secrets, services: Serv
     onWrongCode: onSignIn,
     onEvent: (ctx, { event, accountId }) => audit.record({ event, outcome: "success", actor: accountId, accountId, ...facts(ctx) }),
   });
+  const deletionSteps = deletionRoutes({
+    render,
+    verifyForm: forms.verifyForm,
+    steps,
+    signIns,
+    deletion: people.deletion,
+    onUndone: (ctx, accountId) =>
+      audit.record({ event: "deletion.undone", outcome: "success", actor: accountId, accountId, ...facts(ctx) }),
+  });
   const passkeySteps = passkeyRoutes({
     verifyForm: forms.verifyForm,
     steps,
@@ -444,7 +454,7 @@ export async function createApp(config: Config, secrets: Secrets, services: Serv
   const apps = inspectorPages({ render, keys: () => keys.list(), jwks: ENGINE_ROUTES.jwks });
   for (const middleware of host) site.use(middleware);
   site.use(healthRoutes(health)).use(assets.serve).use(commit);
-  for (const router of [interactions, secondSteps, providers, passkeySteps, own, account, joining, reset, apps])
+  for (const router of [interactions, secondSteps, deletionSteps, providers, passkeySteps, own, account, joining, reset, apps])
     site.use(router.routes()).use(router.allowedMethods());
   const siteHandle = site.callback();
 

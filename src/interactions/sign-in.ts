@@ -4,7 +4,7 @@
  */
 import type { Context } from "koa";
 import type { Provider } from "oidc-provider";
-import { type Account, isUsable } from "../accounts/account.ts";
+import type { Account } from "../accounts/account.ts";
 import type { AccountStore } from "../accounts/account-store.ts";
 import type { DeviceCookie } from "../accounts/device-cookie-middleware.ts";
 import type { KnownDevices } from "../accounts/known-devices.ts";
@@ -34,11 +34,21 @@ export interface Pending extends Proven {
   readonly since?: number | undefined;
 }
 
+/** A sign-in that lacks nothing. */
+type Done = Omit<Pending, "factors" | "required">;
+
 export interface SignIns {
   /** Goes on to whatever is still missing, a second factor or its set-up, or ends the sign-in. Answers with a 303. */
   proceed(ctx: Context, interaction: Interaction, proven: Proven): Promise<void>;
   /** What a second step stands on: a first factor in this interaction, or the session that is to be made surer. */
   pending(ctx: Context, interaction: Interaction): Promise<Pending | undefined>;
+  /**
+   * Who has shown all that was asked for, and was not signed in since the account is going to be deleted (deletion-routes.ts); with the
+   * account as it is now.
+   */
+  doomed(interaction: Interaction): Promise<Pending | undefined>;
+  /** Ends such a sign-in, when the account stays. @returns where the browser goes on */
+  resume(ctx: Context, interaction: Interaction, doomed: Pending): Promise<string>;
   /** Ends a sign-in whose second factor was right. @returns where the browser goes on */
   complete(ctx: Context, interaction: Interaction, pending: Pending, ...factor: Amr[]): Promise<string>;
   /** Whether giving up now leaves unmet what the application, or a role of the person, demands. */
@@ -58,7 +68,7 @@ export interface SignInOptions {
   now?: () => number;
 }
 
-/** Kept with the interaction as `lastSubmission.signIn`. */
+/** Kept with the interaction as `lastSubmission.signIn`, and as `doomed` when nothing is missing but the person's word on the deletion. */
 interface Held {
   readonly accountId: string;
   readonly amr: readonly string[];
@@ -67,6 +77,8 @@ interface Held {
   readonly at: number;
   /** When the password was chosen that was shown, in milliseconds since the epoch: another counts no more. */
   readonly passwordOf?: number | undefined;
+  /** As in `Pending`. */
+  readonly since?: number | undefined;
 }
 
 /** Whether an account has what a sign-in needs to reach what is required. */
@@ -75,6 +87,9 @@ export const canReach = ({ factors, required }: Pick<Pending, "factors" | "requi
 
 /** Where the second step of an interaction is asked for. */
 export const secondStepOf = ({ uid }: Interaction): string => `/interaction/${uid}/second-factor`;
+
+/** Where a sign-in to an account that is going to be deleted ends. */
+export const deletionStepOf = ({ uid }: Interaction): string => `/interaction/${uid}/deletion`;
 
 export function createSignIns(options: SignInOptions): SignIns {
   const { provider, steps, accounts, factors, devices, deviceCookie, now = Date.now } = options;
@@ -88,14 +103,35 @@ export function createSignIns(options: SignInOptions): SignIns {
 
   async function usable(accountId: string): Promise<Account | undefined> {
     const account = await accounts.find(accountId);
-    return account !== undefined && isUsable(account) && account.emailVerified ? account : undefined;
+    // One that is going to be deleted is asked about that when all else is done.
+    return account !== undefined && account.disabledAt === undefined && account.emailVerified ? account : undefined;
   }
 
-  async function settle(ctx: Context, interaction: Interaction, { account, amr, keep, since }: Omit<Pending, "factors" | "required">) {
+  /** @returns what is kept of a sign-in that goes on in another step */
+  const hold = ({ account, amr, keep, since }: Done, { password }: AccountFactors): Held => ({
+    accountId: account.id,
+    amr,
+    keep,
+    since,
+    at: seconds(),
+    passwordOf: amr.includes("pwd") ? password?.changedAt.getTime() : undefined,
+  });
+
+  async function keepWith(interaction: Interaction, held: { signIn: Held } | { signIn: undefined; doomed: Held }): Promise<void> {
+    interaction.lastSubmission = { ...interaction.lastSubmission, ...held };
+    await interaction.persist();
+  }
+
+  async function settle(ctx: Context, interaction: Interaction, done: Done): Promise<string> {
+    const { account, amr, keep, since } = done;
+    if (account.deleteAt !== undefined) {
+      await keepWith(interaction, { signIn: undefined, doomed: hold(done, await factors.of(account.id)) });
+      return deletionStepOf(interaction);
+    }
     deviceCookie.write(ctx, devices.remember(account.email, deviceCookie.read(ctx)));
     options.onSignedIn(ctx, { accountId: account.id, clientId: interaction.params.client_id as string, amr });
     const login = { accountId: account.id, amr: [...amr], acr: acrOf(amr), remember: keep, ts: since ?? seconds() };
-    return steps.settle(ctx, { login, signIn: undefined });
+    return steps.settle(ctx, { login, signIn: undefined, doomed: undefined });
   }
 
   async function fromInteraction(interaction: Interaction, held: Held): Promise<Pending | undefined> {
@@ -103,7 +139,8 @@ export function createSignIns(options: SignInOptions): SignIns {
     if (account === undefined || held.at + SECOND_STEP_TTL < seconds()) return undefined;
     const found = await factors.of(account.id);
     if (held.passwordOf !== found.password?.changedAt.getTime() && held.amr.includes("pwd")) return undefined;
-    return { account, amr: held.amr, keep: held.keep, factors: found, required: await requiredOf(interaction, account) };
+    const { amr, keep, since } = held;
+    return { account, amr, keep, since, factors: found, required: await requiredOf(interaction, account) };
   }
 
   async function fromSession(ctx: Context, interaction: Interaction): Promise<Pending | undefined> {
@@ -129,17 +166,19 @@ export function createSignIns(options: SignInOptions): SignIns {
   return {
     pending,
     async proceed(ctx, interaction, proven) {
-      const { account, amr, keep } = proven;
+      const { account, amr } = proven;
       const found = await factors.of(account.id);
       const isDone = amr.includes("mfa") || !hasSecondFactor(found);
       if (isDone && reaches(acrOf(amr), await requiredOf(interaction, account)))
         return seeOther(ctx, await settle(ctx, interaction, proven));
-      const passwordOf = amr.includes("pwd") ? found.password?.changedAt.getTime() : undefined;
-      const signIn: Held = { accountId: account.id, amr, keep, at: seconds(), passwordOf };
-      interaction.lastSubmission = { ...interaction.lastSubmission, signIn };
-      await interaction.persist();
+      await keepWith(interaction, { signIn: hold(proven, found) });
       seeOther(ctx, secondStepOf(interaction));
     },
+    async doomed(interaction) {
+      const held = interaction.lastSubmission?.doomed as Held | undefined;
+      return held === undefined ? undefined : fromInteraction(interaction, held);
+    },
+    resume: (ctx, interaction, doomed) => settle(ctx, interaction, doomed),
     complete: (ctx, interaction, done, ...factor) => settle(ctx, interaction, { ...done, amr: withSecondFactor(done.amr, ...factor) }),
     async isUnmet(ctx, interaction) {
       if (interaction.prompt.reasons.includes(STEP_UP)) return true;
