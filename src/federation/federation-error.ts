@@ -54,8 +54,8 @@ const LONGEST = 300;
  */
 export function describeCause(cause: unknown): Record<string, string> {
   const { name, code, message, error, error_description, cause: inner } = (cause ?? {}) as Record<string, unknown>;
-  const { code: system } = (inner ?? {}) as Record<string, unknown>;
-  const facts = { name, code, message, error, error_description, system };
+  const { code: system, message: reason } = (inner ?? {}) as Record<string, unknown>;
+  const facts = { name, code, message, error, error_description, system, reason };
   return Object.fromEntries(
     Object.entries(facts).flatMap(([key, value]) => (typeof value === "string" ? [[key, value.slice(0, LONGEST)]] : [])),
   );

@@ -11,7 +11,7 @@ import { SignInProblem } from "./federation-error.ts";
 import type { Identity } from "./identity.ts";
 import type { IdentityProvider } from "./provider.ts";
 
-/** Of two sign-ins at once that make one account, the second finds it on its next try. */
+/** Of two that make an account with one address at once, such as a sign-in and a sign-up, the second finds it on its next try. */
 const TRIES = 4;
 
 export interface LinkedIdentity {
@@ -71,6 +71,8 @@ export function createLinking({ prisma, accounts, signUp, rpId, endAccount, now 
 
   async function decide(tx: Transaction, provider: IdentityProvider, identity: Identity): Promise<{ id: string; how: SignedIn["how"] }> {
     const { issuer, subject, email } = identity;
+    // Of two sign-ins of one identity at once the second sees what the first made of it.
+    await tx.$queryRaw`SELECT pg_advisory_xact_lock(hashtextextended(${`${issuer} ${subject}`}, 0))::text`;
     const known = await tx.federatedIdentity.findUnique({ where: { issuer_subject: { issuer, subject } }, include: { account: true } });
     if (known !== null) {
       if (known.account.disabledAt !== null || !known.account.emailVerified) throw new SignInProblem("account_closed");

@@ -167,6 +167,6 @@ function translate(cause: unknown): never {
 
 /** It could not be reached, was too slow, or has an error of its own. */
 function isOutage(cause: unknown): boolean {
-  const { name, status, code } = cause as { name?: string; status?: number; code?: string };
-  return name === "TypeError" || name === "TimeoutError" || name === "AbortError" || code === "OAUTH_TIMEOUT" || (status ?? 0) >= 500;
+  const { name, code, status, cause: answer } = cause as { name?: string; code?: string; status?: number; cause?: { status?: number } };
+  return name === "TypeError" || code === "OAUTH_TIMEOUT" || code === "OAUTH_ABORT" || (status ?? answer?.status ?? 0) >= 500;
 }
