@@ -31,7 +31,7 @@ const mayImport = {
   "run-server": ["cluster", "server", "observability"],
   cluster: ["server", "storage", "observability"],
   server: ["app", "open-services", "observability"],
-  "open-services": ["observability", "storage", "keys", "clients", "accounts", "factors", "federation", "tokens"],
+  "open-services": ["observability", "i18n", "storage", "keys", "clients", "accounts", "factors", "federation", "tokens"],
 };
 
 /** The files that see a Koa context. Everything else of a domain room is logic, which does not. */

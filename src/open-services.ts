@@ -14,6 +14,7 @@ import { createPasskeys, type Passkeys } from "./factors/passkeys.ts";
 import { createSecondFactors, type SecondFactors } from "./factors/second-factors.ts";
 import { readProviderFile } from "./federation/provider-file.ts";
 import { createProviderStore, type ProviderStore, sealProviderSecretsAgain } from "./federation/provider-store.ts";
+import { overrideTexts } from "./i18n/overrides.ts";
 import { keyPolicy } from "./keys/key-schedule.ts";
 import { createTokenVerifier, type TokenVerifier } from "./keys/key-set.ts";
 import { type KeyStore, openKeyStore } from "./keys/signing-keys.ts";
@@ -60,6 +61,7 @@ export interface Services {
  * @throws {Error} with the words that say what to set or start
  */
 export async function openServices(config: Config, secrets: Secrets, log: Logger, now: () => number = Date.now): Promise<Services> {
+  if (config.viewsDir !== undefined) overrideTexts(config.viewsDir);
   const closers: (() => unknown)[] = [];
   const close = async (): Promise<void> => {
     for (const closer of closers.splice(0).reverse()) await closer();

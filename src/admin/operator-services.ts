@@ -97,6 +97,7 @@ export function createOperatorServices(config: Config, loadSecrets: () => Promis
     people: part<People>(
       async () => {
         const [{ redis, endings }, { record }] = await Promise.all([records(), audit()]);
+        if (config.viewsDir !== undefined) (await import("../i18n/overrides.ts")).overrideTexts(config.viewsDir); // for the mails
         return (await import("../accounts/people.ts")).createPeople({
           config,
           secrets: await secrets(),

@@ -5,7 +5,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { createInstance } from "i18next";
+import { createInstance, type Resource } from "i18next";
 import { LANGUAGES, type Language } from "./languages.ts";
 
 const LOCALES = fileURLToPath(new URL("../../locales/", import.meta.url));
@@ -24,14 +24,16 @@ export type Words = string | Text;
 
 export const text = (key: string, values?: Values): Text => (values === undefined ? { key } : { key, values });
 
+const own = Object.fromEntries(LANGUAGES.map((language) => [language, namespacesOf(language)])) as Record<Language, Record<string, object>>;
+
 const catalogue = createInstance();
 await catalogue.init({
   lng: "en",
   fallbackLng: "en",
   initAsync: false,
   interpolation: { escapeValue: false }, // templates escape
-  resources: Object.fromEntries(LANGUAGES.map((language) => [language, namespacesOf(language)])),
-  ns: Object.keys(namespacesOf("en")),
+  resources: structuredClone(own) as Resource, // which changes with `replaceTexts`
+  ns: Object.keys(own.en),
   returnNull: false,
   missingInterpolationHandler(said: string, [, name]: RegExpExecArray) {
     throw new TypeError(`the text "${said}" needs a value "${name}"`);
@@ -55,6 +57,17 @@ export function say(language: Language, words: Words): string {
 
 /** For programs, logs and the command line. */
 export const english = (words: Words): string => say("en", words);
+
+/** The names of the files of texts. */
+export const NAMESPACES: readonly string[] = Object.keys(own.en);
+
+/** Our texts of a file, nested as they stand there; none where the language has no such file. */
+export const textsOf = (language: Language, namespace: string): object => own[language][namespace] ?? {};
+
+/** Others for some of them, in this process and from now on. */
+export function replaceTexts(language: Language, namespace: string, texts: object): void {
+  catalogue.addResourceBundle(language, namespace, texts, true, true);
+}
 
 function namespacesOf(language: Language): Record<string, object> {
   const directory = join(LOCALES, language);

@@ -17,6 +17,7 @@ const verified: ClientView = {
   clientUri: "https://mail.harbour.example",
   verified: true,
   logoUri: "https://logo.invalid/logo.png",
+  color: "#0b6e4f",
 };
 const long: ClientView = {
   name: "Vereinigte Donaudampfschifffahrtsgesellschaftskapitänsmützenfabrik",
@@ -65,6 +66,11 @@ export const samples: Record<string, Sample> = {
   login: {
     view: "login",
     model: { action: "/interaction/x/login", client, signUp: "/sign-up", resetPassword: "/reset-password", cancel: "/interaction/x/abort" },
+  },
+  "login-branded": { view: "login", model: { action: "/interaction/x", client: verified } },
+  "login-stranger": {
+    view: "login",
+    model: { action: "/interaction/x", client: { ...client, stranger: true, logoUri: "https://logo.invalid/logo.png" } },
   },
   "login-plain": { view: "login", model: { action: "/login", notice: "Your address is confirmed. You can sign in now." } },
   "login-wrong": {
