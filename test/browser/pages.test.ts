@@ -82,6 +82,7 @@ describe("every page", () => {
             "button, input:not([type=hidden], [type=checkbox], [type=radio]), .checkbox label, .others a, .sections a, .button, .brand a",
           ),
         ]
+          .filter((element) => element.checkVisibility())
           .map((element) => ({ text: element.textContent || element.getAttribute("name"), height: element.getBoundingClientRect().height }))
           .filter(({ height }) => height < 44),
       }));
