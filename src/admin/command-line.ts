@@ -23,6 +23,11 @@ const NOUNS: readonly { name: string; description: string; add(command: Command,
     add: async (command, run) => (await import("./role-commands.ts")).addRoleCommands(command, run),
   },
   {
+    name: "provider",
+    description: "other providers at which people can sign in",
+    add: async (command, run) => (await import("./provider-commands.ts")).addProviderCommands(command, run),
+  },
+  {
     name: "client",
     description: "applications",
     add: async (command, run) => (await import("./client-commands.ts")).addClientCommands(command, run),

@@ -13,6 +13,7 @@ import type { ClientStore } from "../clients/client-store.ts";
 import type { RegistrationTokens } from "../clients/registration-tokens.ts";
 import type { ResourceStore } from "../clients/resource-store.ts";
 import type { Config } from "../config.ts";
+import type { ProviderStore } from "../federation/provider-store.ts";
 import type { KeyRotation } from "../keys/key-rotation.ts";
 import type { AuditLog } from "../observability/audit-log.ts";
 import type { Logger } from "../observability/logger.ts";
@@ -32,6 +33,7 @@ export interface OperatorServices {
   oneTimeTokens(): Promise<OneTimeTokens>;
   /** Everything about people, mail and counters included. */
   people(): Promise<People>;
+  identityProviders(): Promise<ProviderStore>;
   clients(): Promise<ClientStore>;
   registrationTokens(): Promise<RegistrationTokens>;
   resources(): Promise<ResourceStore>;
@@ -114,6 +116,23 @@ export function createOperatorServices(config: Config, loadSecrets: () => Promis
             return hasSecondFactor(await createSecondFactors(await prisma(), await secrets(), config).factors.of(accountId));
           },
           onDeleted: (accountId) => record({ event: "account.deleted", outcome: "success", actor: accountId, accountId }),
+        });
+      },
+      (opened) => opened.close(),
+    ),
+    identityProviders: part<ProviderStore>(
+      async () => {
+        const [{ createProviderStore }, { readProviderFile }, { deriveKeys }, { createSealer }] = await Promise.all([
+          import("../federation/provider-store.ts"),
+          import("../federation/provider-file.ts"),
+          import("../secrets.ts"),
+          import("../storage/seal.ts"),
+        ]);
+        return createProviderStore({
+          prisma: await prisma(),
+          feed: await feed(),
+          sealer: createSealer(deriveKeys(await secrets(), "grantor/identity-providers")),
+          configured: readProviderFile(config.identityProvidersFile),
         });
       },
       (opened) => opened.close(),
