@@ -36,6 +36,11 @@ export interface FormOptions {
 export interface Forms {
   /** The token for a form in this answer; sets the cookie when the browser has none. */
   token(ctx: Context): string;
+  /**
+   * What a browser that was shown a form of ours is known by until it closes, the oldest first: random values that open nothing. Of tabs that
+   * were shown one each before any answer reached the browser, all bring the values of all.
+   */
+  marks(ctx: Context): readonly string[];
   /** Middleware: reads the form, refuses it unless it comes from a page of ours, and gives it as `ctx.state.form`. */
   verifyForm: Middleware;
 }
@@ -63,6 +68,8 @@ export function createForms(options: FormOptions): Forms {
       }
       return keygrip.sign(`csrf:${value}`);
     },
+
+    marks: cookieValues,
 
     async verifyForm(ctx, next) {
       const form = await readForm(ctx);

@@ -1,5 +1,6 @@
 /** Records in PostgreSQL, for a server without Redis: one table, one transaction per commit. The same promises as Redis keeps. */
 import type pg from "pg";
+import { mustBeThere } from "./commit-order.ts";
 import {
   type Lost,
   type Owner,
@@ -57,13 +58,13 @@ const SQL = {
     SELECT count(*)::int AS alive FROM held`,
   anyLeft: `SELECT EXISTS (SELECT FROM engine_record WHERE key = ANY($1)) OR EXISTS (SELECT FROM engine_record WHERE grant_key = ANY($1)) AS left`,
   lock: "SELECT FROM engine_record WHERE key = $1 FOR UPDATE",
-  remove: removing("key = $1"),
+  remove: removing("key = $1 AND ($2::text IS NULL OR payload = $2)"),
   removeTied: removing("grant_key = $1"),
   removePointer: "DELETE FROM engine_record WHERE pointer = $1",
   consume: `UPDATE engine_record SET consumed_at = floor(extract(epoch FROM now()))::int, answer = $2, answer_expires_at = to_timestamp($3 / 1000.0)
     WHERE key = $1 AND consumed_at IS NULL AND expires_at > now()`,
-  claim: `INSERT INTO engine_record (key, payload, expires_at) VALUES ($1, '{}', to_timestamp($2 / 1000.0))
-    ON CONFLICT (key) DO UPDATE SET expires_at = excluded.expires_at WHERE engine_record.expires_at <= now()`,
+  claim: `INSERT INTO engine_record (key, payload, expires_at) VALUES ($1, $3, to_timestamp($2 / 1000.0))
+    ON CONFLICT (key) DO UPDATE SET payload = excluded.payload, expires_at = excluded.expires_at WHERE engine_record.expires_at <= now()`,
   dropAnswer: "UPDATE engine_record SET answer = NULL, answer_expires_at = NULL WHERE key = $1 AND answer IS NOT NULL",
   readAnswer: "SELECT answer FROM engine_record WHERE key = $1 AND answer_expires_at > now()",
 } as const;
@@ -178,7 +179,7 @@ export class DatabaseRecords implements RecordStore {
 
   /** Of many that end the same grant at once, most find nothing left to end. */
   async #isDone(writes: readonly Write[]): Promise<boolean> {
-    if (!writes.every((write) => write.op === "remove" && !write.onlyIfThere && write.key.startsWith("grant:"))) return false;
+    if (!writes.every((write) => write.op === "remove" && !mustBeThere(write) && write.key.startsWith("grant:"))) return false;
     return !(await this.#ask("any-left", SQL.anyLeft, [writes.map(({ key }) => key)])).rows[0].left;
   }
 
@@ -254,7 +255,7 @@ async function carryOutOne(query: Query, write: Write, replaced: ReadonlySet<Rec
         await query("lock", SQL.lock, [write.key]);
         await query("remove-tied", SQL.removeTied, [write.key]);
       }
-      if ((await query("remove", SQL.remove, [write.key])).rows[0].gone === 0 && write.onlyIfThere) return false;
+      if ((await query("remove", SQL.remove, [write.key, write.as ?? null])).rows[0].gone === 0 && mustBeThere(write)) return false;
       if (write.pointer !== undefined && !replaced.has(write.pointer)) await query("remove-pointer", SQL.removePointer, [write.pointer]);
       return true;
     case "require":
@@ -264,7 +265,7 @@ async function carryOutOne(query: Query, write: Write, replaced: ReadonlySet<Rec
         (await query("consume", SQL.consume, [write.key, write.answer?.sealed ?? null, write.answer?.expiresAt ?? null])).rowCount === 1
       );
     case "claim":
-      return (await query("claim", SQL.claim, [write.key, write.expiresAt])).rowCount === 1;
+      return (await query("claim", SQL.claim, [write.key, write.expiresAt, write.body ?? "{}"])).rowCount === 1;
     case "drop-answer":
       await query("drop-answer", SQL.dropAnswer, [write.key]);
       return true;

@@ -1,5 +1,5 @@
 /** Ending what a person or an application holds: one grant, one session, everything of an account or a client. All of it outside the engine. */
-import { authorizationsOf, lastingGrants } from "./engine-payload.ts";
+import { authorizationsOf, clientsOf, lastingGrants } from "./engine-payload.ts";
 import { decodeBody, keyOf } from "./record-body.ts";
 import type { RecordKey, RecordKind, RecordStore, Tied, Write } from "./record-store.ts";
 import type { Sealer } from "./seal.ts";
@@ -14,6 +14,13 @@ export interface EndingsOptions {
   longestLife: number;
 }
 
+/** What a session was when it ended. */
+export interface EndedSession {
+  readonly accountId: string | undefined;
+  /** The applications that its person was signed in to in it; `sid` as their ID tokens say. */
+  readonly clients: readonly { readonly clientId: string; readonly sid: string | undefined }[];
+}
+
 export class Endings {
   readonly #options: EndingsOptions;
 
@@ -26,10 +33,17 @@ export class Endings {
     await this.#remove([{ key: keyOf("grant", grantId) }]);
   }
 
-  /** Ends a session and the grants that live with it; those that survive sign-out (offline access, device) stay. */
-  async endSession(uid: string): Promise<void> {
-    const record = await this.#options.store.readByPointer(keyOf("session-uid", uid));
-    if (record !== undefined) await this.#endSessionRecord(record.key, record.body);
+  /**
+   * Ends a session and the grants that live with it; those that survive sign-out (offline access, device) stay.
+   * @returns what it was; undefined: there was none
+   */
+  async endSession(uid: string): Promise<EndedSession | undefined> {
+    for (;;) {
+      const record = await this.#options.store.readByPointer(keyOf("session-uid", uid));
+      if (record === undefined) return undefined;
+      const ended = await this.#endSessionRecord(record.key, record.body);
+      if (ended !== undefined) return ended; // else it has changed since it was read
+    }
   }
 
   /** Ends every session, grant and token of a person. */
@@ -89,29 +103,45 @@ export class Endings {
   }
 
   async #endTied(owner: { accountId: string } | { clientId: string }, but: ReadonlySet<RecordKey | undefined> = new Set()): Promise<void> {
-    const { store } = this.#options;
-    const tied = (await store.tiedTo(owner)).filter(({ key }) => !but.has(key));
-    for (const { key } of tied.filter((candidate) => candidate.key.startsWith("session:"))) {
-      const record = await store.read(key);
-      if (record !== undefined) await this.#endSessionRecord(key, record.body);
-    }
-    await this.#remove(tied.filter(({ key }) => !key.startsWith("session:")));
+    const tied = async () => (await this.#options.store.tiedTo(owner)).filter(({ key }) => !but.has(key));
+    // Until there is none: one may have gone on under another id meanwhile.
+    while (await this.#endSessions(await tied()));
+    await this.#remove((await tied()).filter(({ key }) => !key.startsWith("session:")));
   }
 
-  async #endSessionRecord(key: RecordKey, body: string): Promise<void> {
+  /** @returns whether there was any */
+  async #endSessions(tied: readonly Tied[]): Promise<boolean> {
+    let found = false;
+    for (const { key } of tied.filter((candidate) => candidate.key.startsWith("session:"))) {
+      const record = await this.#options.store.read(key);
+      if (record === undefined) continue;
+      found = true;
+      await this.#endSessionRecord(key, record.body);
+    }
+    return found;
+  }
+
+  /** @returns undefined: it is not as it was read, and has to be ended as it is now */
+  async #endSessionRecord(key: RecordKey, body: string): Promise<EndedSession | undefined> {
     const { payload } = decodeBody("session", key, body, undefined, this.#options.sealer);
     const grants = authorizationsOf(payload).flatMap(({ grantId, persistsLogout }) =>
       grantId && !persistsLogout ? [{ key: keyOf("grant", grantId) }] : [],
     );
     const [uid, lasting] = [payload.uid as string, lastingGrants(payload)];
-    await this.#remove([...grants, ...(await this.boundTo(uid, lasting)), { key }], keyOf("session-uid", uid));
+    const session = { as: body, pointer: keyOf("session-uid", uid) };
+    const lost = await this.#remove([...grants, ...(await this.boundTo(uid, lasting)), { key }], session);
     await this.endBoundTo(uid, lasting);
+    if (lost) return undefined;
+    return { accountId: payload.accountId as string | undefined, clients: clientsOf(payload) };
   }
 
-  async #remove(ended: readonly Tied[], pointer?: RecordKey): Promise<void> {
-    const withPointer = (write: Write): Write => (pointer && write.key.startsWith("session:") ? ({ ...write, pointer } as Write) : write);
+  /** @param session what its removal asks for, if there is one among them  @returns whether that was not met */
+  async #remove(ended: readonly Tied[], session?: { as: string; pointer: RecordKey }): Promise<boolean> {
+    const asked = (write: Write): Write => (session && write.key.startsWith("session:") ? ({ ...write, ...session } as Write) : write);
+    let lost = false;
     for (let at = 0; at < ended.length; at += BATCH)
-      await this.#options.store.commit(this.removals(ended.slice(at, at + BATCH)).map(withPointer));
+      lost = (await this.#options.store.commit(this.removals(ended.slice(at, at + BATCH)).map(asked))) !== undefined || lost;
+    return lost;
   }
 }
 

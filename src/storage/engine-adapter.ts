@@ -3,6 +3,7 @@
  * The engine reads `consumed`, calls `consume` and goes on without looking at the answer: so `consume` throws to every loser.
  */
 import { createHmac } from "node:crypto";
+import { markSession } from "./browser-sessions.ts";
 import { authorizationsOf, backingOf, lastingGrants, placeIn, sessionForm, tiesOf, UNDER_A_GRANT } from "./engine-payload.ts";
 import { type Body, decodeBody, encodeBody, isEncrypted, keyOf } from "./record-body.ts";
 import type { RecordKey, RecordKind, RecordStore, StoredRecord, Write } from "./record-store.ts";
@@ -107,10 +108,12 @@ export class EngineAdapter {
       ...(pointer && { pointer }),
       ...(ties && { ties }),
       ...(onlyIfThere && { onlyIfThere }),
-      // Two tabs that begin at one application at once share one grant: the second is asked again and finds the first one's.
-      ...(onlyIfThere && scope?.defersChecks && scope.sessionAsRead?.key === key && { replaces: scope.sessionAsRead.body }),
+      // What another tab has added meanwhile is not forgotten: this request is asked again and finds it.
+      ...(onlyIfThere && scope?.sessionAsRead?.key === key && { replaces: scope.sessionAsRead.body }),
       ...placeIn(kind, payload),
     };
+    const mark = kind === "session" && scope && markSession(scope, payload, this.#now());
+    if (mark) scope?.add(mark);
     if (scope !== undefined) scope.add(put);
     else if ((await store.commit([put])) !== undefined) throw this.#options.lostRace(kind);
   }
@@ -130,7 +133,10 @@ export class EngineAdapter {
       scope?.seen.set(key, copy);
       return { ...copy, jti: id };
     }
-    return this.#open(key, await this.#options.store.read(key), id);
+    // Read once: what is found later in the same request would be another session than the one that the request was begun for.
+    const read = scope?.sessionAsRead;
+    const stored = read?.key === key ? { body: read.body, consumedAt: undefined } : await this.#options.store.read(key);
+    return this.#open(key, stored, id);
   }
 
   async findByUid(uid: string): Promise<Payload | undefined> {
@@ -191,6 +197,7 @@ export class EngineAdapter {
       op: "remove",
       key,
       ...(pointer && { pointer }),
+      ...this.#asRead(key),
       ...(lasting && { until: this.#now() + grantTtl * 1000 }),
       ...placeIn(this.#kind, payload),
     });
@@ -336,14 +343,22 @@ export class EngineAdapter {
   }
 
   /**
-   * A session that goes on under a new id: its old record goes, but nothing was ended. It must have been there, or whoever signed out
-   * meanwhile would be signed in again under the new id; only a sign-in by another person stands by itself.
+   * A session that goes on under a new id: its old record goes, but nothing was ended. It must be there as it was read, or whoever signed
+   * out meanwhile would be signed in again under the new id, and what another tab has added would be lost; only a sign-in by another person
+   * stands by itself.
    */
   #replaceSession(scope: RequestScope, pointer: RecordKey, { accountId }: Payload): void {
     for (const old of scope.removals(pointer)) {
-      const goesOn = accountId !== undefined && scope.seen.get(old)?.accountId === accountId;
-      scope.add({ op: "remove", key: old, pointer, ...(goesOn && { onlyIfThere: true }) });
+      const before = scope.seen.get(old)?.accountId;
+      const goesOn = before === undefined || before === accountId;
+      scope.add({ op: "remove", key: old, pointer, ...(goesOn && { onlyIfThere: true, ...this.#asRead(old) }) });
     }
+  }
+
+  /** For the end of a session that this request has read: what another tab has added meanwhile ends with it, or it is not ended yet. */
+  #asRead(key: RecordKey): { as?: string } {
+    const read = currentScope()?.sessionAsRead;
+    return read?.key === key ? { as: read.body } : {};
   }
 
   /** Whether a session would be written as it already stands, and its expiry need not move yet. */

@@ -11,6 +11,7 @@ export type RecordKey = `${RecordKind}:${string}`;
 export type RecordKind =
   | "session"
   | "session-uid"
+  | "browser"
   | "grant"
   | "authorization-code"
   | "refresh-token"
@@ -67,16 +68,17 @@ export type Write =
     }
   /**
    * Removes a record, its pointer and what is tied to it. `until` (ms): also refuse to see it again in a store that lost its newest writes.
-   * `onlyIfThere`: MUST fail unless the record was there; what was put under its pointer beside it goes too.
+   * `onlyIfThere`: MUST fail unless the record was there; what was put under its pointer beside it goes too. `as`: as `onlyIfThere`, and MUST
+   * also fail unless the record has exactly this body, so that nothing that was added to it meanwhile is forgotten.
    * The bits of all access tokens that go MUST be set, and stay set in a store that lost its newest writes. `status`: that of this one.
    */
-  | { op: "remove"; key: RecordKey; pointer?: RecordKey; until?: number; onlyIfThere?: boolean; status?: StatusPlace }
+  | { op: "remove"; key: RecordKey; pointer?: RecordKey; until?: number; onlyIfThere?: boolean; as?: string; status?: StatusPlace }
   /** MUST fail the commit unless a record is there under this key or pointer. */
   | { op: "require"; key: RecordKey }
   /** MUST succeed for exactly one of any number of parallel commits; keeps the record and its expiry. Fails on missing and expired ones. */
   | { op: "consume"; key: RecordKey; answer?: KeptAnswer }
-  /** MUST succeed for the first comer alone, until `expiresAt` (ms). */
-  | { op: "claim"; key: RecordKey; expiresAt: number }
+  /** MUST succeed for the first comer alone, until `expiresAt` (ms). `body`: what others find there. */
+  | { op: "claim"; key: RecordKey; expiresAt: number; body?: string }
   /** Forgets the answer kept for a consumed record. */
   | { op: "drop-answer"; key: RecordKey };
 

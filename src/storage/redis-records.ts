@@ -11,6 +11,7 @@
  *   grantor:told                       until when (ms) it knows all that was ended; on a cluster one for each master
  */
 import { Cluster } from "ioredis";
+import { decidesARace, isDecision, isTidying, mustBeThere, type Put, type Removal } from "./commit-order.ts";
 import { tagOf } from "./hash-slots.ts";
 import {
   type Lost,
@@ -25,7 +26,7 @@ import {
 } from "./record-store.ts";
 import type { RedisClient } from "./redis-client.ts";
 import { index, memberOf, name, namesOf, parseMember, toText } from "./redis-keys.ts";
-import { defineScripts, FRESH, type Scripts } from "./redis-scripts.ts";
+import { defineScripts, FRESH, MOVED, type Scripts } from "./redis-scripts.ts";
 import { listName, RedisStatusLists } from "./redis-status-lists.ts";
 import { RedisTrust } from "./redis-trust.ts";
 import type { RevocationJournal } from "./revocation-journal.ts";
@@ -64,10 +65,20 @@ export class RedisRecords implements RecordStore {
   }
 
   async readByPointer(pointer: RecordKey): Promise<(StoredRecord & { key: RecordKey }) | undefined> {
-    const key = (await this.#ask([name(pointer)], (redis) => redis.get(name(pointer)))) as RecordKey | null;
-    if (key === null) return undefined;
-    const record = await this.read(key);
-    return record && { ...record, key };
+    for (let before: RecordKey | undefined; ; ) {
+      const key = (await this.#ask([name(pointer)], (redis) => redis.get(name(pointer)))) as RecordKey | null;
+      if (key === null || key === before) return undefined;
+      const value = await this.#ask([name(key)], (redis) => redis.get(name(key)));
+      const [at, record] = value?.startsWith(MOVED) ? await this.#readMoved(value) : [key, parse(value)];
+      if (record !== undefined) return { ...record, key: at };
+      before = key; // another may have taken its place since the pointer was read
+    }
+  }
+
+  /** What has taken the place of a record, when the pointer to it is a moment late. */
+  async #readMoved(moved: string): Promise<[key: RecordKey, record: StoredRecord | undefined]> {
+    const key = moved.slice(MOVED.length) as RecordKey;
+    return [key, await this.read(key)];
   }
 
   async areAlive(keys: readonly RecordKey[]): Promise<boolean> {
@@ -79,13 +90,16 @@ export class RedisRecords implements RecordStore {
   async commit(writes: readonly Write[]): Promise<Lost | undefined> {
     if (writes.length === 0) return undefined;
     const ended = await this.#journalEndings(writes);
-    // What decides a race comes last: a loser that sees it decided finds everything of the winner in place. A cluster keeps no order between nodes.
-    const deciding = writes.filter(({ op }) => op === "consume");
-    const other = writes.filter(({ op }) => op !== "consume");
+    // A cluster keeps no order between nodes.
+    const isTidied: (write: Write) => boolean = writes.some(decidesARace) ? isTidying : () => false;
+    const deciding = writes.filter(isDecision);
+    const other = writes.filter((write) => !isDecision(write) && !isTidied(write));
     const lost = this.#isCluster
       ? ((await this.#tryOnce(other, ended)) ?? (await this.#tryOnce(deciding, NONE)))
       : await this.#tryOnce([...other, ...deciding], ended);
-    if (lost !== undefined) await this.#discard(writes, lost);
+    if (lost !== undefined) await this.#discard(writes);
+    // What a lost request has used up is still there when the same one comes again.
+    else if (writes.some(isTidied)) await this.#tryOnce(writes.filter(isTidied), NONE);
     return lost;
   }
 
@@ -133,7 +147,9 @@ export class RedisRecords implements RecordStore {
     const settle = (write: Lost, reply: Promise<unknown>, won: (value: unknown) => boolean) =>
       outcomes.push(reply.then((value) => (won(value) ? undefined : write)));
     const send = (reply: Promise<unknown>) => outcomes.push(reply.then(() => undefined));
-    const replaced = new Set(writes.flatMap((write) => (write.op === "put" && write.pointer ? [write.pointer] : [])));
+    const replacing = new Map(writes.flatMap((write) => (write.op === "put" && write.pointer ? [[write.pointer, write] as const] : [])));
+    const taking = writes.filter((write) => write.op === "remove" && mustBeThere(write)) as Removal[];
+    const taken = new Set(taking.map(({ pointer }) => pointer));
     const removed = new Set(writes.flatMap((write) => (write.op === "remove" ? [write.key] : [])));
 
     for (const write of writes) {
@@ -144,7 +160,9 @@ export class RedisRecords implements RecordStore {
         else if (write.onlyIfThere)
           settle(write, redis.set(name(write.key), value, "PXAT", write.expiresAt, "XX"), (reply) => reply === "OK");
         else send(redis.set(name(write.key), value, "PXAT", write.expiresAt));
-        if (write.pointer !== undefined) send(this.#point(redis, write.pointer, write.key, write.expiresAt, removed));
+        if (write.pointer !== undefined && write.onlyIfThere)
+          send(redis.grantorExtend(name(write.pointer), write.key, write.expiresAt).then(() => undefined));
+        else if (write.pointer !== undefined && !taken.has(write.pointer)) send(this.#point(redis, write, removed));
         const { grant, accountId, clientId } = write.ties ?? {};
         for (const owner of [accountId && { accountId }, clientId && { clientId }]) {
           if (owner) send(redis.grantorIndex(index(owner), now, write.expiresAt, memberOf(write)));
@@ -162,15 +180,26 @@ export class RedisRecords implements RecordStore {
           keeps.set(grant, keep);
         }
       } else if (write.op === "remove") {
-        const removal = this.#remove(redis, write.key, gone);
-        if (write.onlyIfThere) settle(write, removal, (count) => count === 1);
-        else send(removal);
-        if (write.pointer !== undefined && !replaced.has(write.pointer)) send(redis.unlink(name(write.pointer)));
+        if (mustBeThere(write)) continue; // below
+        send(this.#remove(redis, write.key, gone));
+        if (write.pointer !== undefined && !replacing.has(write.pointer)) send(redis.unlink(name(write.pointer)));
       } else if (write.op === "claim") {
-        settle(write, redis.set(name(write.key), `${FRESH}{}`, "PXAT", write.expiresAt, "NX"), (reply) => reply === "OK");
+        const value = FRESH + (write.body ?? "{}");
+        settle(write, redis.set(name(write.key), value, "PXAT", write.expiresAt, "NX"), (reply) => reply === "OK");
       } else if (write.op === "drop-answer") {
         send(redis.unlink(`${name(write.key)}:answer`));
       }
+    }
+    for (const write of taking) {
+      const next = write.pointer && replacing.get(write.pointer);
+      const reply = redis.grantorTake(name(write.key), write.as ? FRESH + write.as : "", next ? MOVED + next.key : "", MOVED_LIFE_MS);
+      settle(write, reply, (value) => value === 1);
+      // Whoever lost changes no pointer: it is the winner's.
+      const follow = async () => {
+        if (next) await this.#point(redis, next, NO_KEYS);
+        else if (write.pointer) await redis.unlink(name(write.pointer));
+      };
+      send(reply.then((value) => (value === 1 ? follow() : undefined)));
     }
     for (const [grant, { put, members, latest }] of keeps) {
       const kept = redis.grantorKeep(name(grant), `${name(grant)}:members`, now, latest, this.#renewal, ...members);
@@ -199,7 +228,8 @@ export class RedisRecords implements RecordStore {
   }
 
   /** Lets a pointer find a record, and no longer any other. */
-  async #point(redis: RedisClient, pointer: RecordKey, key: RecordKey, expiresAt: number, removed: ReadonlySet<RecordKey>): Promise<void> {
+  async #point(redis: RedisClient, { pointer, key, expiresAt }: Put, removed: ReadonlySet<RecordKey>): Promise<void> {
+    if (pointer === undefined) return;
     const before = (await redis.set(name(pointer), key, "PXAT", expiresAt, "GET")) as RecordKey | null;
     if (before !== null && before !== key && !removed.has(before)) await redis.unlink(name(before));
   }
@@ -220,12 +250,12 @@ export class RedisRecords implements RecordStore {
     return 1;
   }
 
-  /** Takes back the tokens of a commit that lost, or the session that was to go on: nobody has seen them. */
-  async #discard(writes: readonly Write[], lost: Lost): Promise<void> {
+  /** Takes back the tokens, grants and sessions of a commit that lost: nobody has seen them. */
+  async #discard(writes: readonly Write[]): Promise<void> {
     const orphans = writes.filter(
       (write) =>
         write.op === "put" &&
-        (write.ties?.grant !== undefined || write.status !== undefined || (lost.op === "remove" && write.pointer === lost.pointer)),
+        (write.ties?.grant !== undefined || write.status !== undefined || (!write.onlyIfThere && /^(?:session|grant):/.test(write.key))),
     );
     const names = orphans.map(({ key }) => name(key));
     await this.#ask(names, (redis) => Promise.all(names.map((orphan) => redis.unlink(orphan))));
@@ -316,9 +346,13 @@ export class RedisRecords implements RecordStore {
 }
 
 const NONE: readonly StatusPlace[] = [];
+const NO_KEYS: ReadonlySet<RecordKey> = new Set();
+
+/** Milliseconds for which a record that another took the place of says where that is; its pointer says so much sooner. */
+const MOVED_LIFE_MS = 10_000;
 
 function parse(value: string | null): StoredRecord | undefined {
-  if (value === null) return undefined;
+  if (value === null || value.startsWith(MOVED)) return undefined;
   const consumedAt = Number(value.slice(0, FRESH.length));
   return { body: value.slice(FRESH.length), consumedAt: consumedAt === 0 ? undefined : consumedAt };
 }

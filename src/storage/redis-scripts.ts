@@ -3,6 +3,8 @@ import type { RedisClient } from "./redis-client.ts";
 
 /** Before the body of a record: not consumed. */
 export const FRESH = "0000000000";
+/** Before the key of the record that has taken the place of one, until its pointer says so. */
+export const MOVED = ">";
 
 const SCRIPTS = {
   /** KEYS record, answer; ARGV seconds, [answer, its expiry in ms] → 1 consumed now, 0 was consumed or is not there */
@@ -41,6 +43,21 @@ return 1`,
     numberOfKeys: 1,
     lua: `if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[2], 'PXAT', ARGV[3])
+return 1`,
+  },
+  /** KEYS pointer; ARGV the key that it finds, expiry in ms: a pointer that finds another record by now stays as it is */
+  grantorExtend: {
+    numberOfKeys: 1,
+    lua: "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('PEXPIREAT', KEYS[1], ARGV[2]) end",
+  },
+  /**
+   * KEYS record; ARGV what must be there or '', what goes in its place or '', life of that in ms → 1 it was there and is gone or moved, else 0
+   */
+  grantorTake: {
+    numberOfKeys: 1,
+    lua: `local found = redis.call('GET', KEYS[1])
+if not found or string.sub(found, 1, 1) == '${MOVED}' or (ARGV[1] ~= '' and found ~= ARGV[1]) then return 0 end
+if ARGV[2] == '' then redis.call('UNLINK', KEYS[1]) else redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3]) end
 return 1`,
   },
   /** KEYS grant, members; ARGV now → the members that are alive, which go with it */

@@ -29,6 +29,10 @@ export class RequestScope {
   sessionAsRead:
     | { key: RecordKey; body: string; uid: string; exp: number; form: string | undefined; lasting: readonly string[] }
     | undefined;
+  /** Whoever signs in with this request, in which browser, and the uid of the session that is known to be theirs there. */
+  signsIn: { readonly browser: RecordKey; readonly accountId: string; readonly before: string | undefined } | undefined;
+  /** The session goes on under the id that it has: it was given for the sign-in of another tab, since the one of this request began. */
+  keepsSessionId = false;
   /** Copies may be used and checked at commit. Otherwise they are checked as they are read. */
   readonly defersChecks: boolean;
   #writes = new Map<string, Write>();

@@ -4,8 +4,8 @@
  */
 import type { Context, Middleware } from "koa";
 import { TOKEN_EXCHANGE_GRANT } from "../clients/token-exchange-policy.ts";
-import { type Endings, forgetCopies } from "../storage/endings.ts";
-import { lastingGrants } from "../storage/engine-payload.ts";
+import { type EndedSession, type Endings, forgetCopies } from "../storage/endings.ts";
+import { clientsOf, lastingGrants } from "../storage/engine-payload.ts";
 import { keyOf } from "../storage/record-body.ts";
 import { type Lost, type RecordKey, type RecordStore, StoreUnavailableError, type Write } from "../storage/record-store.ts";
 import { type Payload, RequestScope, runInScope } from "../storage/request-scope.ts";
@@ -18,11 +18,13 @@ export interface CommitOptions {
   store: RecordStore;
   endings: Endings;
   sealer: Sealer;
-  paths: { token: string; authorization: string; logout: string };
+  paths: { token: string; authorization: string };
   /** Seconds; 0 keeps no answers. */
   refreshGrace: number;
   /** Thumbprint of the key that a request has proved, if any. */
   provedKey(ctx: Context): Promise<string | undefined>;
+  /** Tells applications that their person has signed out. */
+  tellApplications(ended: EndedSession): Promise<void>;
   /** Told when something single-use was used twice and its grant was ended. */
   onReplay(ctx: Context, what: SingleUse): void;
   /** Told of a status list that the store no longer has. */
@@ -122,6 +124,7 @@ export function commitRequests(options: CommitOptions): Middleware {
   async function commitAuthorization(ctx: Context, scope: RequestScope): Promise<void> {
     const lost = await store.commit(scope.take());
     if (lost === undefined) return;
+    ctx.remove("Set-Cookie"); // of what has not come to be
     const { sessionAsRead } = scope;
     // The session itself was changed meanwhile: what it says now is read with the same request.
     if (sessionAsRead !== undefined && lost.key !== sessionAsRead.key) await forgetCopies(store, sealer, sessionAsRead.key);
@@ -134,11 +137,20 @@ export function commitRequests(options: CommitOptions): Middleware {
     const bound = endings.removals(await endings.boundTo(...left));
     const writes = [...scope.take(), ...bound];
     const lost = await store.commit(writes);
-    if (lost !== undefined) await store.commit(writes.filter((write) => write.op === "remove" && write.until !== undefined));
+    if (lost !== undefined) await store.commit(writes.filter((write) => write.op === "remove" && write.until !== undefined && !write.as));
     await endings.endBoundTo(...left);
     if (lost === undefined) return;
-    if (ctx.path.startsWith(paths.logout)) return; // signed out, by whichever request
+    if (isSignOut(writes)) return endAsItIsNow(scope);
+    ctx.remove("Set-Cookie"); // of what has not come to be
     seeOther(ctx, ctx.method === "GET" ? ctx.url : ctx.path);
+  }
+
+  /** Signed out, by whichever request, while another tab signed in at a further application: that ends too, and the application hears of it. */
+  async function endAsItIsNow({ sessionAsRead, seen }: RequestScope): Promise<void> {
+    if (sessionAsRead === undefined) return;
+    const ended = await endings.endSession(sessionAsRead.uid);
+    const told = new Set(clientsOf(seen.get(sessionAsRead.key) ?? {}).map(({ clientId }) => clientId));
+    if (ended) await options.tellApplications({ ...ended, clients: ended.clients.filter(({ clientId }) => !told.has(clientId)) });
   }
 
   async function refreshRequest(ctx: Context): Promise<RefreshRequest> {
@@ -159,6 +171,10 @@ function findableAsIssued(writes: readonly Write[], { foundAsIssued }: RequestSc
   const pointer = keyOf("issued-token", (body as { access_token: string }).access_token);
   return writes.map((write) => (write.op === "put" && write.key === foundAsIssued ? { ...write, pointer } : write));
 }
+
+/** Whether a request ends a session for good. */
+const isSignOut = (writes: readonly Write[]): boolean =>
+  writes.some((write) => write.op === "remove" && write.key.startsWith("session:") && write.until !== undefined);
 
 /** What goes on of a session that ends with this request, or that an application leaves: its uid, and the grants that survive. */
 function leftBehind(scope: RequestScope): [uid: string, grantIds: readonly string[]] {

@@ -1,8 +1,4 @@
 /** OpenID Connect RP-Initiated Logout and Back-Channel Logout: leaving, and who hears of it. */
-import { once } from "node:events";
-import { createServer, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
-import { text } from "node:stream/consumers";
 import { createRemoteJWKSet, decodeJwt, jwtVerify } from "jose";
 import { afterAll, expect, it } from "vitest";
 import { Agent, type Page } from "../support/agent.ts";
@@ -18,45 +14,10 @@ import {
   type Tokens,
   userinfo,
 } from "../support/grantor.ts";
-import { noteSecret } from "../support/secrets-watch.ts";
+import { type LogoutListener, listenForLogout } from "../support/logout-listener.ts";
 import { waitFor } from "../support/wait-for.ts";
 
 const BACK = "https://app.example/signed-out";
-
-/** A relying party's endpoint that keeps what it was told. */
-interface Listener {
-  readonly port: number;
-  readonly received: { path: string; type: string; token: string }[];
-  /** Milliseconds before it answers; `undefined`: never. */
-  delay: number | undefined;
-  status: number;
-  close(): void;
-}
-
-async function listen(): Promise<Listener> {
-  const received: Listener["received"] = [];
-  const server: Server = createServer(async (request, response) => {
-    const body = new URLSearchParams(await text(request));
-    const token = body.get("logout_token") ?? "";
-    noteSecret(token);
-    received.push({ path: request.url ?? "", type: request.headers["content-type"] ?? "", token });
-    if (listener.delay === undefined) return;
-    setTimeout(
-      () => response.writeHead(listener.status, { Location: `http://localhost:${listener.port}/redirected` }).end(),
-      listener.delay,
-    );
-  });
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const listener: Listener = {
-    port: (server.address() as AddressInfo).port,
-    received,
-    delay: 0,
-    status: 200,
-    close: () => server.close().closeAllConnections(),
-  };
-  return listener;
-}
 
 const signOutAt = async (agent: Agent, url: string, form: Record<string, string> = { logout: "yes" }): Promise<Page> => {
   const page = await agent.open(url);
@@ -195,7 +156,7 @@ describeFlows("logout", (flow) => {
   });
 
   it("calls nobody at a private address", async () => {
-    const listener = await listen();
+    const listener = await listenForLogout();
     const client = await flow.grantor.client({ metadata: { backchannel_logout_uri: `http://localhost:${listener.port}/bcl` } });
     const { agent, tokens } = await signIn(flow.grantor, client, await flow.grantor.person());
     await signOutAt(agent, logoutUrl());
@@ -205,12 +166,12 @@ describeFlows("logout", (flow) => {
   });
 });
 
-const listeners: Listener[] = [];
+const listeners: LogoutListener[] = [];
 
 describeFlows(
   "back-channel logout",
   (flow) => {
-    const listener = () => listeners.at(-1) as Listener;
+    const listener = () => listeners.at(-1) as LogoutListener;
     afterAll(() => listener().close());
     const application = (path: string, metadata: Record<string, unknown> = {}) =>
       flow.grantor.client({ metadata: { backchannel_logout_uri: `http://localhost:${listener().port}${path}`, ...metadata } });
@@ -274,7 +235,7 @@ describeFlows(
   },
   {
     env: async () => {
-      const listener = await listen();
+      const listener = await listenForLogout();
       listeners.push(listener);
       return { FETCH_ALLOW: `localhost:${listener.port}` };
     },

@@ -39,13 +39,22 @@ export class Agent {
 
   /** One request, no redirects followed. */
   async request(url: string, init: RequestInit = {}): Promise<Response> {
+    const response = await this.send(url, init);
+    this.receive(response, url);
+    return response;
+  }
+
+  /** Sends a request with the cookies of this moment; the answer's reach the browser with `receive`. */
+  async send(url: string, init: RequestInit = {}): Promise<Response> {
     const headers = new Headers(init.headers);
     const cookies = Object.entries(this.cookiesFor(url)).map(([name, value]) => `${name}=${value}`);
     if (cookies.length > 0) headers.set("Cookie", cookies.join("; "));
     if (!headers.has("Accept")) headers.set("Accept", "text/html");
-    const response = await fetch(url, { ...init, headers, redirect: "manual" });
+    return fetch(url, { ...init, headers, redirect: "manual" });
+  }
+
+  receive(response: Response, url: string): void {
     for (const line of response.headers.getSetCookie()) this.#remember(line, url);
-    return response;
   }
 
   /** Follows redirects while they stay at the origin of the first URL; where they leave it, the page has the URL left for and status 0. */
@@ -101,7 +110,7 @@ export class Agent {
 const covers = (cookiePath: string, path: string): boolean =>
   path === cookiePath || path.startsWith(cookiePath.endsWith("/") ? cookiePath : `${cookiePath}/`);
 
-function formsOf(html: string, url: string): Form[] {
+export function formsOf(html: string, url: string): Form[] {
   return [...html.matchAll(/<form\b([^>]*)>([\s\S]*?)<\/form>/g)].map(([, attributes = "", content = ""]) => {
     const fields: Record<string, string> = {};
     for (const [, input = ""] of content.matchAll(/<input\b([^>]*)>/g)) {

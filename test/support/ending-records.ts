@@ -277,7 +277,7 @@ export function endingsContract(fixtures: RecordFixtures): void {
     const next = id();
     const lost = await request(fixtures.adapters.store, async () => {
       const read = (await of("Session").find(renewed.jti)) as Payload;
-      await elsewhere(() => fixtures.adapters.endings.endSession(renewed.uid));
+      await elsewhere(async () => void (await fixtures.adapters.endings.endSession(renewed.uid)));
       await of("Session").destroy(renewed.jti);
       await of("Session").upsert(next, { ...read, jti: next }, HOUR);
     });
