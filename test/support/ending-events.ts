@@ -2,6 +2,7 @@
 import { createOneTimeTokens } from "../../src/accounts/one-time-tokens.ts";
 import { createAccountOperations } from "../../src/admin/account-operations.ts";
 import { createClientOperations } from "../../src/admin/client-operations.ts";
+import { Agent } from "./agent.ts";
 import { authorizationUrl, authorize, type Grantor, pkce, post, redeem, refresh } from "./grantor.ts";
 import type { Landscape } from "./landscape.ts";
 
@@ -44,6 +45,13 @@ export const EVENTS: Record<string, (grantor: Grantor, landscape: Landscape) => 
   "the person is signed out everywhere": (grantor, { person }) => operations(grantor).accounts.signOut(OPERATOR, person.email),
   "the account gets another password": (grantor, { person }) =>
     operations(grantor).accounts.update(OPERATOR, person.id, { password: "another horse battery staple" }),
+  "the person resets the password": async ({ url, services }, { person }) => {
+    const token = await createOneTimeTokens(services.database.prisma).issue("reset-password", { ttl: 60, accountId: person.id });
+    const browser = new Agent();
+    const page = await browser.open(`${url}/reset-password?token=${token}`);
+    const { status, text } = await browser.submit(page, { password: "another horse battery staple" });
+    if (status !== 200) throw new Error(`${status}: ${text}`);
+  },
   "the account's address counts as unverified": (grantor, { person }) =>
     operations(grantor).accounts.update(OPERATOR, person.id, { verified: false }),
   "the account is disabled": (grantor, { person }) => operations(grantor).accounts.disable(OPERATOR, person.id),
