@@ -11,6 +11,14 @@ export const STEP_UP = "step_up";
 
 export function createInteractionPolicy() {
   const policy = base();
+  // Disabled or deleted while its session, or its sign-in, was still under way.
+  policy
+    .get("login")
+    ?.checks.add(
+      new Check("no_account", "End-User authentication is required", "login_required", ({ oidc }) =>
+        oidc.session?.accountId !== undefined && oidc.account === undefined ? Check.REQUEST_PROMPT : Check.NO_NEED_TO_PROMPT,
+      ),
+    );
   // RFC 9470 §5: of a remembered session as well, and with `prompt=none` it is an error.
   policy
     .get("login")
