@@ -1,7 +1,6 @@
 /** Passkeys in a sign-in: as its only factor at `/interaction/:uid/passkey`, as its second at `/interaction/:uid/second-factor/passkey`. */
 import Router from "@koa/router";
 import type { Context, Middleware } from "koa";
-import { isUsable } from "../accounts/account.ts";
 import { accountErrors } from "../accounts/account-errors-middleware.ts";
 import type { AccountStore } from "../accounts/account-store.ts";
 import type { Throttle } from "../accounts/throttle.ts";
@@ -44,7 +43,7 @@ export function passkeyRoutes(options: PasskeyRoutesOptions): Router {
     const attempt = await throttle.beginPasskey(ctx.state.client.address);
     const result = await passkeys.verify(interaction.uid, credential);
     const account = result.ok ? await accounts.find(result.accountId) : undefined;
-    if (!result.ok || account === undefined || !isUsable(account) || !account.emailVerified) {
+    if (!result.ok || account === undefined || account.disabledAt !== undefined || !account.emailVerified) {
       options.onRefused(ctx, { accountId: result.accountId, clientId, outcome: result.ok ? "unusable_account" : result.reason });
       return seeOther(ctx, `/interaction/${interaction.uid}${REFUSED}`);
     }
