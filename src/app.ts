@@ -108,8 +108,8 @@ export async function createApp(config: Config, secrets: Secrets, services: Serv
 
   const resting = await services.passkeys.countElsewhere();
   if (resting > 0) {
-    const why = "were made for another host name than ISSUER has: they do not work until it has that one again";
-    log.warn({ passkeys: resting, host: new URL(issuer).hostname }, `${resting} passkeys ${why}`);
+    const message = "passkeys were made for another host name than ISSUER has: they do not work until it has that one again";
+    log.warn({ passkeys: resting, host: new URL(issuer).hostname }, message);
   }
 
   const host = [requestContext({ log, trustProxy: config.trustProxy }), securityHeaders({ https }), handleErrors(render)];
