@@ -36,9 +36,9 @@ export function deletionRoutes({ render, verifyForm, steps, signIns, deletion, o
     const interaction = await steps.open(ctx);
     const doomed = await signIns.doomed(interaction);
     if (doomed === undefined) return seeOther(ctx, `/interaction/${interaction.uid}`);
-    const { decision } = ctx.state.form ?? {};
-    if (decision === "leave") return steps.finish(ctx, { error: "access_denied", error_description: "the End-User did not sign in" });
-    if (decision !== "keep") throw new HttpProblem(400, "invalid_request", text("errors:interaction.unfitting"));
+    const { deletion: answer } = ctx.state.form ?? {};
+    if (answer === "leave") return steps.finish(ctx, { error: "access_denied", error_description: "the End-User did not sign in" });
+    if (answer !== "undo") throw new HttpProblem(400, "invalid_request", text("errors:interaction.unfitting"));
     const account = await deletion.undo(doomed.account.id, { address: ctx.state.client.address, language: languageOf(ctx) });
     onUndone(ctx, account.id);
     seeOther(ctx, await signIns.resume(ctx, interaction, { ...doomed, account }));

@@ -10,7 +10,19 @@ const FEWEST = 5;
 
 /** Parameters of requests and members of answers that are credentials. */
 const CREDENTIALS = new Set([
-  ...["password", "code", "code_verifier", "refresh_token", "access_token", "id_token", "id_token_hint", "token", "csrf", "xsrf"],
+  ...[
+    "password",
+    "current",
+    "code",
+    "code_verifier",
+    "refresh_token",
+    "access_token",
+    "id_token",
+    "id_token_hint",
+    "token",
+    "csrf",
+    "xsrf",
+  ],
   ...["subject_token", "actor_token"],
   ...[
     "client_secret",
