@@ -4,7 +4,7 @@ import { text } from "../i18n/messages.ts";
 import { compose, hostOf, type Letterhead, type Message } from "../mail/letter.ts";
 
 /** @param hours that the link lives */
-export function verificationMail(head: Letterhead, to: string, language: Language, token: string, hours: number): Message {
+export function verificationMail(head: Letterhead, to: string, language: Language | undefined, token: string, hours: number): Message {
   return compose(head, {
     to,
     language,
@@ -18,7 +18,7 @@ export function verificationMail(head: Letterhead, to: string, language: Languag
   });
 }
 
-export function alreadyRegisteredMail(head: Letterhead, to: string, language: Language): Message {
+export function alreadyRegisteredMail(head: Letterhead, to: string, language: Language | undefined): Message {
   return compose(head, {
     to,
     language,
@@ -33,7 +33,7 @@ export function alreadyRegisteredMail(head: Letterhead, to: string, language: La
 }
 
 /** @param minutes that the link lives */
-export function passwordResetMail(head: Letterhead, to: string, language: Language, token: string, minutes: number): Message {
+export function passwordResetMail(head: Letterhead, to: string, language: Language | undefined, token: string, minutes: number): Message {
   return compose(head, {
     to,
     language,
@@ -48,7 +48,7 @@ export function passwordResetMail(head: Letterhead, to: string, language: Langua
 }
 
 /** @param days that the link lives */
-export function invitationMail(head: Letterhead, to: string, language: Language, link: string, days: number): Message {
+export function invitationMail(head: Letterhead, to: string, language: Language | undefined, link: string, days: number): Message {
   return compose(head, {
     to,
     language,
@@ -62,7 +62,7 @@ export function invitationMail(head: Letterhead, to: string, language: Language,
 }
 
 /** @param minutes that the link lives */
-export function addressChangeMail(head: Letterhead, to: string, language: Language, token: string, minutes: number): Message {
+export function addressChangeMail(head: Letterhead, to: string, language: Language | undefined, token: string, minutes: number): Message {
   return compose(head, {
     to,
     language,
@@ -76,7 +76,7 @@ export function addressChangeMail(head: Letterhead, to: string, language: Langua
   });
 }
 
-export function deletedMail(head: Letterhead, to: string, language: Language): Message {
+export function deletedMail(head: Letterhead, to: string, language: Language | undefined): Message {
   return compose(head, {
     to,
     language,

@@ -2,7 +2,6 @@
  * Deleting one's own account: asked for, it cannot be used any more at once; for a while its owner can call the deletion off; then it goes for
  * good, with everything that is tied to it. Its id is random and never given again.
  */
-import { LANGUAGES } from "../i18n/languages.ts";
 import { text } from "../i18n/messages.ts";
 import type { Letterhead } from "../mail/letter.ts";
 import type { Mailer } from "../mail/mailer.ts";
@@ -79,7 +78,7 @@ export function createDeletion(options: {
     await accounts.changed(id);
     if (count === 0 || account === undefined) return;
     onDeleted(id);
-    mailer.send(deletedMail(letterhead, account.email, languageOfAccount(account) ?? LANGUAGES[0]));
+    mailer.send(deletedMail(letterhead, account.email, languageOfAccount(account)));
   }
 
   return {

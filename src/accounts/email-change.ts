@@ -1,5 +1,4 @@
 /** Another address for an account: proved by a link that is mailed to it, and only then in place of the one that there was. */
-import { LANGUAGES } from "../i18n/languages.ts";
 import { text } from "../i18n/messages.ts";
 import type { Letterhead } from "../mail/letter.ts";
 import type { Mailer } from "../mail/mailer.ts";
@@ -60,7 +59,7 @@ export function createEmailChange(options: {
       await tokens.spendAll("change-email", account.id);
       const data = { email, from: account.email } satisfies Pending;
       const token = await tokens.issue("change-email", { ttl: LINK_SECONDS, accountId: account.id, data });
-      const language = languageOfAccount(account) ?? asked ?? LANGUAGES[0];
+      const language = languageOfAccount(account) ?? asked;
       mailer.send(addressChangeMail(letterhead, email, language, token, LINK_SECONDS / 60));
       return { email };
     },
@@ -93,7 +92,7 @@ export function createEmailChange(options: {
       await accounts.changed(before.id);
       if (removed !== undefined) await accounts.changed(removed);
       const account = await accounts.get(before.id);
-      notices.tell(account, "email_changed", origin, before.email);
+      notices.tell(account, "email_changed", origin, { to: before.email });
       return account;
     },
   };

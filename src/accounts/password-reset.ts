@@ -1,5 +1,5 @@
 /** A new password for whoever has forgotten theirs, by a link to the address of the account. */
-import { firstSpoken, LANGUAGES, type Language } from "../i18n/languages.ts";
+import { firstSpoken, type Language } from "../i18n/languages.ts";
 import { text } from "../i18n/messages.ts";
 import type { Letterhead } from "../mail/letter.ts";
 import type { Mailer } from "../mail/mailer.ts";
@@ -110,7 +110,7 @@ export function createPasswordReset(options: {
       const { token, hash } = makeToken();
       const known = await record(email, hash, { browser: hashToken(browser), ...(interaction === undefined ? {} : { interaction }) });
       const spoken = known?.locale ? firstSpoken([known.locale]) : undefined;
-      const letter = passwordResetMail(letterhead, email, spoken ?? language ?? LANGUAGES[0], token, LINK_MINUTES); // written in any case
+      const letter = passwordResetMail(letterhead, email, spoken ?? language, token, LINK_MINUTES); // written in any case
       if (known !== undefined) mailer.send(letter);
       return { email };
     },

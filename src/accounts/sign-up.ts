@@ -1,4 +1,4 @@
-import { LANGUAGES, type Language } from "../i18n/languages.ts";
+import type { Language } from "../i18n/languages.ts";
 import { text, type Words } from "../i18n/messages.ts";
 import type { Letterhead } from "../mail/letter.ts";
 import type { Mailer } from "../mail/mailer.ts";
@@ -110,7 +110,7 @@ export function createSignUp(options: {
       const ttl = INVITATION_DAYS * DAY_SECONDS;
       const expiresAt = new Date(now() + ttl * 1000);
       const link = `${letterhead.issuer}/sign-up?invitation=${await tokens.issue("invitation", { ttl, data: { email } })}`;
-      mailer.send(invitationMail(letterhead, email, LANGUAGES[0], link, INVITATION_DAYS));
+      mailer.send(invitationMail(letterhead, email, undefined, link, INVITATION_DAYS));
       return { email, link, expiresAt };
     },
   };

@@ -1,4 +1,4 @@
-import { LANGUAGES, type Language } from "../i18n/languages.ts";
+import type { Language } from "../i18n/languages.ts";
 import { text } from "../i18n/messages.ts";
 import type { Letterhead } from "../mail/letter.ts";
 import type { Mailer } from "../mail/mailer.ts";
@@ -134,7 +134,7 @@ export function createVerification(options: {
       if (!(await mayMail(email, address))) return;
       const { token, hash } = makeToken();
       const opens = await record(email, hash, pending);
-      const language = pending.language ?? LANGUAGES[0];
+      const { language } = pending;
       mailer.send(
         opens ? verificationMail(letterhead, email, language, token, LINK_HOURS) : alreadyRegisteredMail(letterhead, email, language),
       );
@@ -145,7 +145,7 @@ export function createVerification(options: {
       if (!(await mayMail(account.email, address))) return;
       const data = { ...(await newestPending(accountId)) };
       const token = await tokens.issue("verify-email", { ttl: LINK_SECONDS, accountId, data });
-      mailer.send(verificationMail(letterhead, account.email, data.language ?? LANGUAGES[0], token, LINK_HOURS));
+      mailer.send(verificationMail(letterhead, account.email, data.language, token, LINK_HOURS));
     },
     async describe(token, browser) {
       const live = await tokens.peek("verify-email", token);

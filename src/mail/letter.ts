@@ -2,7 +2,7 @@
  * The form of every mail: a text part and a plain HTML one. No mail holds anything that a stranger typed, except the address that it goes to: a
  * sign-up form is no way to send somebody else one's own words.
  */
-import { directionOf, type Language } from "../i18n/languages.ts";
+import { directionOf, LANGUAGES, type Language } from "../i18n/languages.ts";
 import { say, type Words } from "../i18n/messages.ts";
 
 export interface Message {
@@ -27,17 +27,20 @@ export type Part = Words | { readonly link: string; readonly label: Words };
 export interface Letter {
   /** Normalised address. */
   readonly to: string;
-  readonly language: Language;
+  /** In which the reader reads, and which the pages that it leads to go on in; undefined: nobody has said. */
+  readonly language: Language | undefined;
   readonly subject: Words;
   readonly parts: readonly Part[];
 }
 
-/** Writes a letter in its language. */
+/** Writes a letter in its language, and in English where nobody has said one. */
 export function compose(head: Letterhead, letter: Letter): Message {
-  const { to, language } = letter;
+  const { to, language = LANGUAGES[0] } = letter;
   const subject = say(language, letter.subject);
   const parts = letter.parts.map((part) =>
-    typeof part === "object" && "link" in part ? { link: part.link, label: say(language, part.label) } : say(language, part),
+    typeof part === "object" && "link" in part
+      ? { link: inLanguage(part.link, letter.language), label: say(language, part.label) }
+      : say(language, part),
   );
   const text = parts.map((part) => (typeof part === "string" ? wrap(part) : part.link)).join("\n\n");
   const html = parts
@@ -54,6 +57,13 @@ export function compose(head: Letterhead, letter: Letter): Message {
     text: `${text}\n\n-- \n${head.brand}\n${head.issuer}\n`,
     html: `<!doctype html>\n<html lang="${language}" dir="${directionOf(language)}"><head><meta charset="utf-8"><title>${escapeHtml(subject)}</title></head><body>\n${html}\n<hr><p>${escapeHtml(head.brand)}<br>${escapeHtml(head.issuer)}</p>\n</body></html>\n`,
   };
+}
+
+function inLanguage(link: string, language: Language | undefined): string {
+  if (language === undefined) return link;
+  const url = new URL(link);
+  url.searchParams.set("ui_locales", language);
+  return url.href;
 }
 
 /** RFC 5322 §2.1.1: lines of at most 78 characters. */

@@ -57,12 +57,21 @@ test("without a mail server every mail is a file that its owner alone reads, and
 
 test("links come from the issuer, and a brand is no markup", () => {
   const { text, html, subject } = verificationMail(head, "ada@example.com", "en", "abc", 24);
-  expect(text).toContain("\n\nhttps://id.example.com/verify-email?token=abc\n\n");
-  expect(html).toContain('href="https://id.example.com/verify-email?token=abc"');
+  expect(text).toContain("\n\nhttps://id.example.com/verify-email?token=abc&ui_locales=en\n\n");
+  expect(html).toContain('href="https://id.example.com/verify-email?token=abc&#38;ui_locales=en"');
   expect(html).toContain("Harbour &#38; Co");
   expect(html).not.toContain("Harbour & Co");
   expect(subject).toContain("Harbour & Co");
-  expect(invitationMail(head, "ada@example.com", "en", "https://id.example.com/sign-up?invitation=x", 7).text).toContain("7 days");
+});
+
+test("links lead to pages in the language of the mail, where anybody has said one", () => {
+  const german = verificationMail(head, "ada@example.com", "de", "abc", 24);
+  expect(german.text).toContain("https://id.example.com/verify-email?token=abc&ui_locales=de\n");
+  expect(german.html).toContain('<html lang="de"');
+  const invitation = invitationMail(head, "ada@example.com", undefined, "https://id.example.com/sign-up?invitation=x", 7);
+  expect(invitation.text).toContain("7 days");
+  expect(invitation.text).toContain("/sign-up?invitation=x\n");
+  expect(invitation.html).toContain('<html lang="en"');
 });
 
 /** A mail server by hand: says what `answer` says to MAIL FROM, and keeps what it took. */
