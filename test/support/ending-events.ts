@@ -38,11 +38,20 @@ export const EVENTS: Record<string, (grantor: Grantor, landscape: Landscape) => 
     await authorize(browser, authorizationUrl(url, app, pkce(), { prompt: "login" }), stranger);
   },
   "the person takes the consent back": async ({ url }, { browser, app }) => {
-    const page = await browser.open(`${url}/account`);
+    const page = await browser.open(`${url}/account/applications`);
     const form = page.forms.findIndex(({ fields }) => fields.client_id === app.client_id);
     await browser.submit(page, {}, form);
   },
   "the person is signed out everywhere": (grantor, { person }) => operations(grantor).accounts.signOut(OPERATOR, person.email),
+  "the person changes the password": async ({ url }, { browser, person }) => {
+    const typed = { current: person.password, password: "another horse battery staple" };
+    const { text } = await browser.submit(await browser.open(`${url}/account/password`), typed);
+    if (!text.includes("Your password is changed.")) throw new Error(`the password was not changed:\n${text}`);
+  },
+  "the person asks for the deletion of the account": async ({ url }, { browser, person }) => {
+    const { text } = await browser.submit(await browser.open(`${url}/account/delete`), { email: person.email });
+    if (!text.includes("going to be deleted")) throw new Error(`the deletion was not asked for:\n${text}`);
+  },
   "the account gets another password": (grantor, { person }) =>
     operations(grantor).accounts.update(OPERATOR, person.id, { password: "another horse battery staple" }),
   "the person resets the password": async ({ url, services }, { person }) => {
