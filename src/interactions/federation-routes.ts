@@ -107,6 +107,6 @@ const pageOf = (purpose: Purpose): string => ("interaction" in purpose ? `/inter
 
 const expired = (): HttpProblem =>
   new HttpProblem(400, "sign_in_expired", text("federation:expired.message"), {
-    title: text("federation:expired.title"),
+    title: text("errors:interaction.title"),
     advice: text("federation:expired.advice"),
   });
