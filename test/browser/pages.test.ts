@@ -27,6 +27,7 @@ beforeAll(async () => {
   browser = await launch();
   if (shots) await mkdir(shots, { recursive: true });
   host = await startHost({
+    brand: { name: "Harbour", privacyUrl: "https://harbour.example/privacy", supportUrl: "https://harbour.example/help" },
     routes: ({ render, forms }) => [
       async (ctx) => {
         if (ctx.method === "POST") {
@@ -60,6 +61,20 @@ async function open(name: string, where?: BrowserContext): Promise<{ page: Page;
   return { page, complaints };
 }
 
+/** Nothing is wider than the screen, and what can be pressed is large enough for a finger. */
+const layoutOf = (page: Page) =>
+  page.evaluate(() => ({
+    overflow: document.documentElement.scrollWidth - document.documentElement.clientWidth,
+    small: [
+      ...document.querySelectorAll(
+        "button, input:not([type=hidden], [type=checkbox], [type=radio]), .checkbox label, .others a, .sections a, .button, .brand a",
+      ),
+    ]
+      .filter((element) => element.checkVisibility())
+      .map((element) => ({ text: element.textContent || element.getAttribute("name"), height: element.getBoundingClientRect().height }))
+      .filter(({ height }) => height < 44),
+  }));
+
 describe("every page", () => {
   let context: BrowserContext;
   beforeAll(async () => {
@@ -74,23 +89,25 @@ describe("every page", () => {
       if (shots) await page.screenshot({ path: `${shots}/${name}-${look}.png`, fullPage: true });
       // Of all rules, colours alone depend on the look.
       expect(await violations(page, index === 0 ? undefined : ["color-contrast"])).toEqual([]);
-      // Nothing is wider than the screen, and what can be pressed is large enough for a finger.
-      const layout = await page.evaluate(() => ({
-        overflow: document.documentElement.scrollWidth - document.documentElement.clientWidth,
-        small: [
-          ...document.querySelectorAll(
-            "button, input:not([type=hidden], [type=checkbox], [type=radio]), .checkbox label, .others a, .sections a, .button, .brand a",
-          ),
-        ]
-          .filter((element) => element.checkVisibility())
-          .map((element) => ({ text: element.textContent || element.getAttribute("name"), height: element.getBoundingClientRect().height }))
-          .filter(({ height }) => height < 44),
-      }));
-      expect(layout, look).toEqual({ overflow: 0, small: [] });
+      expect(await layoutOf(page), look).toEqual({ overflow: 0, small: [] });
     }
     expect(complaints).toEqual([]);
     await page.close();
   });
+});
+
+test.each(["login-branded", "sign-up-wrong", "consent", "device-confirm", "account", "error"])("%s from right to left", async (name) => {
+  const { page, complaints } = await open(`${name}?ui_locales=ar`);
+  expect(await page.evaluate(() => [document.documentElement.lang, getComputedStyle(document.body).direction])).toEqual(["ar", "rtl"]);
+  for (const { name: look, viewport, colorScheme } of looks) {
+    await page.setViewportSize(viewport);
+    await page.emulateMedia({ colorScheme });
+    if (shots) await page.screenshot({ path: `${shots}/rtl-${name}-${look}.png`, fullPage: true });
+    expect(await layoutOf(page), look).toEqual({ overflow: 0, small: [] });
+  }
+  expect(await violations(page)).toEqual([]);
+  expect(complaints).toEqual([]);
+  await page.context().close();
 });
 
 test("errors stand beside their field, are described by it and lead to it", async () => {

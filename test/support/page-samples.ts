@@ -23,6 +23,7 @@ const long: ClientView = {
   name: "Vereinigte Donaudampfschifffahrtsgesellschaftskapitänsmützenfabrik",
   clientUri: "https://a-very-long-host-name.subdomain.of-a-company.example",
   verified: false,
+  color: "#ffe600", // as hard to read as a colour can be
 };
 const person = { email: "ada@example.org", name: "Ada Lovelace" };
 const own = {
@@ -233,6 +234,38 @@ export const samples: Record<string, Sample> = {
       errors: { form: text("passkeys:refused.sign_in") },
     },
   },
+  "account-sessions": {
+    view: "account/sessions",
+    model: {
+      ...accountPage,
+      action: "/post",
+      endOthers: "/post",
+      signOut: "/sign-out",
+      sessions: [
+        {
+          id: "a",
+          current: true,
+          device: { browser: "Firefox", system: "Linux" },
+          address: "203.0.113.7",
+          signedInAt: new Date("2026-03-01T09:00:00Z"),
+          lastUsedAt: new Date("2026-03-04T10:20:00Z"),
+          kept: true,
+          applications: [client.name, long.name],
+        },
+        {
+          id: "b",
+          current: false,
+          device: { browser: "Safari", system: "iPhone" },
+          address: "2001:db8:85a3:8d3:1319:8a2e:370:7348",
+          signedInAt: new Date("2026-02-01T09:00:00Z"),
+          lastUsedAt: new Date("2026-03-02T10:20:00Z"),
+          kept: false,
+          applications: [],
+        },
+        { id: "c", current: false, device: {}, signedInAt: new Date("2026-02-01T09:00:00Z"), kept: false, applications: [] },
+      ],
+    },
+  },
   "account-applications": { view: "account/applications", model: { ...accountPage, action: "/account", applications: [] } },
   "account-connected": {
     view: "account/applications",
@@ -241,7 +274,13 @@ export const samples: Record<string, Sample> = {
       notice: "The application's access was taken back.",
       action: "/account",
       applications: [
-        { clientId: "a", name: client.name, since: new Date("2026-03-01"), groups: [{ scopes: own.openid }, photos] },
+        {
+          clientId: "a",
+          name: client.name,
+          since: new Date("2026-03-01"),
+          lastUsedAt: new Date("2026-03-04"),
+          groups: [{ scopes: own.openid }, photos],
+        },
         { clientId: "b", name: long.name, since: new Date("2026-04-01"), groups: [{ scopes: own.openid }] },
       ],
     },
