@@ -1,11 +1,13 @@
 /**
  * `npm run bench`: flows of the server (flows.ts, with its options). `npm run bench -- verification`, `-- status-list` and `-- revocations`: access
- * tokens at resource servers.
+ * tokens at resource servers. `-- sign-ins`, `-- enumeration`: people who sign in, and what strangers learn of them.
  */
 const BENCHES: Record<string, () => Promise<unknown>> = {
   flows: () => import("./flows.ts"),
   verification: () => import("./verification.ts"),
   "status-list": () => import("./status-list.ts"),
+  "sign-ins": () => import("./sign-ins.ts"),
+  enumeration: () => import("./enumeration.ts"),
   revocations: () => import("./revocations.ts"),
 };
 
