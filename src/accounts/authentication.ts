@@ -25,8 +25,6 @@ export type SignInResult =
       readonly account: Account;
       /** RFC 8176. */
       readonly amr: readonly ["pwd"];
-      /** The known-device cookie to set; `maxAge` in seconds. */
-      readonly device: { readonly value: string; readonly maxAge: number };
     }
   | {
       readonly ok: false;
@@ -51,7 +49,7 @@ export function createAuthentication(options: {
   accounts: AccountStore;
   passwords: Passwords;
   throttle: Pick<Throttle, "beginSignIn">;
-  devices: KnownDevices;
+  devices: Pick<KnownDevices, "recognize">;
   verification: Verification;
   log: Logger;
 }): Authentication {
@@ -92,7 +90,7 @@ export function createAuthentication(options: {
           accounts.replacePasswordHash(account.id, record.passwordHash as string, await passwords.hash(password)),
         );
       }
-      return { ok: true, account, amr: ["pwd"], device: devices.remember(email, cookie) };
+      return { ok: true, account, amr: ["pwd"] };
     },
   };
 }

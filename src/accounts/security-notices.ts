@@ -32,8 +32,8 @@ export interface Origin {
 }
 
 export interface SecurityNotices {
-  /** @param to another address than the account's own: the one that it had before */
-  tell(account: Account, change: SecurityChange, origin: Origin, to?: string): void;
+  /** @param to another address than the account's own: the one that it had before  @param count what the text counts: codes that are left */
+  tell(account: Account, change: SecurityChange, origin: Origin, more?: { to?: string; count?: number }): void;
 }
 
 /** The language that a person has chosen, in their profile (`locale`, OIDC Core §5.1). */
@@ -43,7 +43,7 @@ export const languageOfAccount = (account: Account): Language | undefined =>
 /** @param now milliseconds since the epoch */
 export function createSecurityNotices(mailer: Mailer, head: Letterhead, now: () => number = Date.now): SecurityNotices {
   return {
-    tell(account, change, { address, language: asked }, to = account.email) {
+    tell(account, change, { address, language: asked }, { to = account.email, count } = {}) {
       const language = languageOfAccount(account) ?? asked ?? LANGUAGES[0];
       const moment = new Intl.DateTimeFormat(language, { dateStyle: "long", timeStyle: "short", timeZone: "UTC" });
       const at = moment.format(now());
@@ -51,6 +51,7 @@ export function createSecurityNotices(mailer: Mailer, head: Letterhead, now: () 
         brand: head.brand,
         host: hostOf(head),
         email: account.email,
+        ...(count !== undefined && { count }),
         ...(account.deleteAt && { until: moment.format(account.deleteAt) }),
       };
       mailer.send(

@@ -82,7 +82,7 @@ export function secondFactorRoutes(options: SecondFactorOptions): Router {
       const next = await signIns.complete(ctx, interaction, pending, factor);
       if (factor === "otp") return seeOther(ctx, next);
       const { recoveryCodes: left } = await factors.of(account.id);
-      notices.tell(account, "recovery_code_used", origin(ctx));
+      notices.tell(account, "recovery_code_used", origin(ctx), { count: left });
       onEvent(ctx, { accountId: account.id, event: "recovery_code.used" });
       render(ctx, "recovery-code-used", { left, next });
     } catch (error) {
