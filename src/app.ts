@@ -28,6 +28,7 @@ import { PreparedKeygrip } from "./http/cookies.ts";
 import { handleErrors } from "./http/errors.ts";
 import { createGuardedFetch } from "./http/fetch-guard.ts";
 import { createForms } from "./http/forms.ts";
+import { keepLanguage } from "./http/language.ts";
 import { pinIssuer } from "./http/pin-issuer.ts";
 import { createRenderer } from "./http/rendering.ts";
 import { requestContext } from "./http/request-context.ts";
@@ -112,7 +113,12 @@ export async function createApp(config: Config, secrets: Secrets, services: Serv
     log.warn({ passkeys: resting, host: new URL(issuer).hostname }, message);
   }
 
-  const host = [requestContext({ log, trustProxy: config.trustProxy }), securityHeaders({ https }), handleErrors(render)];
+  const host = [
+    requestContext({ log, trustProxy: config.trustProxy }),
+    securityHeaders({ https }),
+    handleErrors(render),
+    keepLanguage(issuer),
+  ];
   const facts = (ctx: Context) => ({ address: ctx.state.client.address, requestId: ctx.state.requestId });
 
   // --- records
@@ -153,6 +159,10 @@ export async function createApp(config: Config, secrets: Secrets, services: Serv
     paths: { token: ENGINE_ROUTES.token, authorization: ENGINE_ROUTES.authorization },
     tellApplications: (ended) => tellOfEnd(ended),
     refreshGrace: config.refreshGrace,
+    onSessionUse: (ctx, session) =>
+      services.accountSessions.seen(session, { userAgent: ctx.get("User-Agent"), address: ctx.state.client.address }),
+    onSignOut: (uid) => void services.accountSessions.forget(uid),
+    onTokens: (accountId, clientId) => consents.used(accountId, clientId),
     onListLost: (list) => statusPlaces.forsake(list),
     provedKey,
     onReplay: (ctx, what) =>
@@ -426,6 +436,14 @@ export async function createApp(config: Config, secrets: Secrets, services: Serv
     deletion: { deletion: people.deletion, delay: config.accountDeletionDelay },
     twoStep: { secondFactors, notices: people.notices },
     providers: { federation, visits, linking, notices: people.notices },
+    sessions: {
+      sessions: services.accountSessions,
+      clients,
+      async endSession(uid) {
+        const ended = await endings.endSession(uid);
+        if (ended !== undefined) await tellOfEnd(ended);
+      },
+    },
     applications: {
       issuer,
       consents,

@@ -2,6 +2,7 @@
  * Everything below HTTP, joined: stores, keys, people, applications, endings. The server and the command line stand on the same services.
  * Which stores they use follows from the environment alone.
  */
+import { type AccountSessions, createAccountSessions } from "./accounts/account-sessions.ts";
 import { createPeople, type People } from "./accounts/people.ts";
 import { type ClientStore, createClientStore } from "./clients/client-store.ts";
 import { createRegistrationTokens, type RegistrationTokens } from "./clients/registration-tokens.ts";
@@ -24,6 +25,7 @@ import { deriveKeys, type Secrets } from "./secrets.ts";
 import { type ChangeFeed, openChangeFeed } from "./storage/change-feed.ts";
 import { type Database, openDatabase } from "./storage/database.ts";
 import type { Endings } from "./storage/endings.ts";
+import { liveSessions } from "./storage/live-sessions.ts";
 import { openRecords } from "./storage/open-records.ts";
 import type { RecordStore } from "./storage/record-store.ts";
 import { createSealer, type Sealer } from "./storage/seal.ts";
@@ -43,6 +45,7 @@ export interface Services {
   readonly keys: KeyStore;
   readonly tokenVerifier: TokenVerifier;
   readonly people: People;
+  readonly accountSessions: AccountSessions;
   readonly secondFactors: SecondFactors;
   readonly passkeys: Passkeys;
   readonly identityProviders: ProviderStore;
@@ -120,6 +123,9 @@ export async function openServices(config: Config, secrets: Secrets, log: Logger
       onDeleted: (accountId) => audit.record({ event: "account.deleted", outcome: "success", actor: accountId, accountId }),
     });
     closers.push(() => people.close());
+    const accountSessions = createAccountSessions({ database, live: liveSessions(records, recordSealer, now), log, now });
+    closers.push(() => accountSessions.close());
+    endings.onSessionEnd((uid) => accountSessions.forget(uid));
     await people.roles.ensureBuiltIn();
     const lost = await secondFactors.totp.sealAgain();
     if (lost > 0)
@@ -135,6 +141,9 @@ export async function openServices(config: Config, secrets: Secrets, log: Logger
     });
 
     const sweeper = setInterval(() => {
+      accountSessions
+        .sweep()
+        .catch((err: unknown) => log.warn({ err }, "what was noted of sessions that are over could not be removed yet"));
       opened.sweep().catch((err: unknown) => log.warn({ err }, "expired records could not be removed yet"));
       // One that a process with another first SECRET_KEY made, after this one had started.
       sealResourceSecretsAgain(database.prisma, resourceSealer).catch((err: unknown) =>
@@ -161,6 +170,7 @@ export async function openServices(config: Config, secrets: Secrets, log: Logger
         (audience) => resources.hmacKeyFor(audience),
       ),
       people,
+      accountSessions,
       identityProviders,
       secondFactors,
       passkeys,

@@ -12,6 +12,7 @@ import { addPasskeyPages, type PasskeyPagesOptions } from "./passkey-pages.ts";
 import { addPasswordPages, type PasswordPagesOptions } from "./password-pages.ts";
 import { addProfilePages, type ProfilePagesOptions } from "./profile-pages.ts";
 import { addProviderPages, type ProviderPagesOptions } from "./provider-pages.ts";
+import { addSessionPages, type SessionPagesOptions } from "./session-pages.ts";
 import { addTwoStepPages, type TwoStepPagesOptions } from "./two-step-pages.ts";
 
 export interface AccountPagesOptions {
@@ -26,6 +27,7 @@ export interface AccountPagesOptions {
   deletion: DeletionPagesOptions;
   twoStep: TwoStepPagesOptions;
   providers: ProviderPagesOptions;
+  sessions: SessionPagesOptions;
   applications: ApplicationPagesOptions;
 }
 
@@ -41,6 +43,7 @@ export function accountPages(options: AccountPagesOptions): Router {
   addPasskeyPages(router, frame, options.passkeys);
   addTwoStepPages(router, frame, options.twoStep);
   addProviderPages(router, frame, options.providers);
+  addSessionPages(router, frame, options.sessions);
   addApplicationPages(router, frame, options.applications);
   addEventPages(router, frame, options.events);
   addDataPages(router, frame, options.data);

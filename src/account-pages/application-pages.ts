@@ -41,12 +41,12 @@ export function addApplicationPages(router: Router, frame: Frame, options: Appli
 
   async function applicationsOf(account: Account) {
     return Promise.all(
-      (await consents.list(account.id)).map(async ({ clientId, createdAt, openid, resources }) => {
+      (await consents.list(account.id)).map(async ({ clientId, createdAt, lastUsedAt, openid, resources }) => {
         const client = await clients.find(clientId);
         // At the issuer itself, the scopes are those of the person's own data.
         const { [issuer]: _own, ...others } = resources;
         const groups = await describeScopes(openid.split(" "), listed(others), findResource);
-        return { clientId, name: client?.metadata.client_name ?? clientId, since: createdAt, groups };
+        return { clientId, name: client?.metadata.client_name ?? clientId, since: createdAt, lastUsedAt, groups };
       }),
     );
   }

@@ -19,6 +19,7 @@ const SECTIONS = {
   two_step: "/account/two-step",
   passkeys: "/account/passkeys",
   providers: "/account/providers",
+  sessions: "/account/sessions",
   applications: "/account/applications",
   events: "/account/events",
   data: "/account/data",
@@ -30,6 +31,8 @@ export const sectionLink = (section: Section) => ({ path: SECTIONS[section], lab
 
 /** What a page may say was done on the one before; the words are `account:done.<name>`. */
 const DONE = [
+  "session_ended",
+  "sessions_ended",
   "application_removed",
   "profile_saved",
   "email_changed",

@@ -1,3 +1,4 @@
+import { LRUCache } from "lru-cache";
 import type { ChangeFeed } from "../storage/change-feed.ts";
 import { Prisma, type PrismaClient } from "../storage/generated/client.ts";
 import { createLookupCache } from "../storage/lookup-cache.ts";
@@ -5,6 +6,8 @@ import { AccountError } from "./account-error.ts";
 
 const CACHE_MS = 60_000;
 const CACHED_CONSENTS = 10_000;
+/** Milliseconds: who uses what, and when exactly, is nobody's business. */
+const HOUR = 3_600_000;
 
 /** What a person allowed a client: space-separated scopes (RFC 6749 §3.3), those of OpenID apart from those of each resource. */
 export interface ConsentScopes {
@@ -17,6 +20,8 @@ export interface Consent extends ConsentScopes {
   readonly clientId: string;
   readonly createdAt: Date;
   readonly updatedAt: Date;
+  /** When the client last got tokens, to the hour; undefined: not since this is noted. */
+  readonly lastUsedAt: Date | undefined;
 }
 
 /** Remembered consent, beside the grants that come and go. */
@@ -26,9 +31,12 @@ export interface ConsentStore {
   list(accountId: string): Promise<Consent[]>;
   /** Adds to what was allowed before; two at once both count. @throws AccountError `unknown_client` when either side is gone */
   remember(accountId: string, clientId: string, scopes: ConsentScopes): Promise<Consent>;
+  /** Notes that a client has got tokens for a person, behind the answer; most of the time this does nothing. */
+  used(accountId: string, clientId: string): void;
   /** Ending the grants is the caller's. @returns whether there was anything */
   withdraw(accountId: string, clientId: string): Promise<boolean>;
-  close(): void;
+  /** Waits for what is being written. */
+  close(): Promise<void>;
 }
 
 /** @param now milliseconds since the epoch */
@@ -44,6 +52,9 @@ export function createConsentStore(prisma: PrismaClient, feed: ChangeFeed, now: 
   });
   // Ids of accounts and clients are never given again, so what is kept of deleted ones answers nobody.
   const unsubscribe = feed.subscribe("consent", kept.forget);
+
+  const noted = new LRUCache<string, number>({ max: CACHED_CONSENTS });
+  const writing = new Set<Promise<unknown>>();
 
   const changed = (key: string) => feed.publish("consent", key);
 
@@ -73,12 +84,28 @@ export function createConsentStore(prisma: PrismaClient, feed: ChangeFeed, now: 
       await changed(keyOf(accountId, clientId));
       return fromStored(row);
     },
+    used(accountId, clientId) {
+      const hour = Math.floor(now() / HOUR) * HOUR;
+      const key = keyOf(accountId, clientId);
+      if (noted.get(key) === hour) return;
+      noted.set(key, hour);
+      const lastUsedAt = new Date(hour);
+      const earlier = { OR: [{ lastUsedAt: null }, { lastUsedAt: { lt: lastUsedAt } }] };
+      const write = prisma.consent
+        .updateMany({ where: { accountId, clientId, ...earlier }, data: { lastUsedAt } })
+        .catch(() => noted.delete(key)) // the next token tries again
+        .finally(() => writing.delete(write));
+      writing.add(write);
+    },
     async withdraw(accountId, clientId) {
       const { count } = await prisma.consent.deleteMany({ where: { accountId, clientId } });
       await changed(keyOf(accountId, clientId));
       return count > 0;
     },
-    close: unsubscribe,
+    async close() {
+      unsubscribe();
+      await Promise.all(writing);
+    },
   };
 }
 
@@ -96,9 +123,11 @@ function union(some: string, others: string): string {
   return [...new Set(`${some} ${others}`.split(" ").filter((scope) => scope !== ""))].join(" ");
 }
 
-function fromStored(row: { clientId: string; scopes: unknown; createdAt: Date; updatedAt: Date }): Consent {
-  const scopes = row.scopes as ConsentScopes;
-  return { clientId: row.clientId, openid: scopes.openid, resources: scopes.resources, createdAt: row.createdAt, updatedAt: row.updatedAt };
+type Row = Pick<Consent, "clientId" | "createdAt" | "updatedAt"> & { scopes: unknown; lastUsedAt: Date | null };
+
+function fromStored({ clientId, scopes, createdAt, updatedAt, lastUsedAt }: Row): Consent {
+  const { openid, resources } = scopes as ConsentScopes;
+  return { clientId, openid, resources, createdAt, updatedAt, lastUsedAt: lastUsedAt ?? undefined };
 }
 
 function translate(error: unknown): never {

@@ -167,7 +167,7 @@ export function createPeople(options: PeopleOptions): People {
       await passwordPolicy.close();
       await mailer.close();
       accounts.close();
-      consents.close();
+      await consents.close();
     },
   };
 }

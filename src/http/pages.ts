@@ -96,10 +96,27 @@ export interface LinkedProvider {
 }
 
 /** An application that a person has allowed something. */
+/** A browser that a person is signed in with. */
+export interface SessionView {
+  id: string;
+  /** What the browser says of itself. */
+  device: { browser?: string | undefined; system?: string | undefined };
+  /** The network address that it was last used from. */
+  address?: string | undefined;
+  signedInAt: Date;
+  lastUsedAt?: Date | undefined;
+  /** It stays signed in when the browser closes. */
+  kept: boolean;
+  /** Names of the applications that were opened through it. */
+  applications: readonly string[];
+}
+
 export interface ConnectedApplication {
   clientId: string;
   name: string;
   since: Date;
+  /** To the hour. */
+  lastUsedAt?: Date | undefined;
   groups: readonly ScopeGroup[];
 }
 
@@ -308,6 +325,9 @@ export interface PageModels {
       /** Where a longer password is chosen, which has to be done first. */
       choosePassword?: string | undefined;
     };
+  /** The one at hand first. The form at `action` ends one, named by `session`. */
+  "account/sessions": AccountPage &
+    FormView & { endOthers: string; signOut: string; sessions: readonly (SessionView & { current: boolean })[] };
   "account/applications": AccountPage & FormView & { applications: readonly ConnectedApplication[] };
 }
 

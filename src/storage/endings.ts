@@ -23,9 +23,15 @@ export interface EndedSession {
 
 export class Endings {
   readonly #options: EndingsOptions;
+  readonly #listeners: ((uid: string) => Promise<unknown>)[] = [];
 
   constructor(options: EndingsOptions) {
     this.#options = options;
+  }
+
+  /** @param listener told of every session that is ended here, before that is acknowledged; it must not throw */
+  onSessionEnd(listener: (uid: string) => Promise<unknown>): void {
+    this.#listeners.push(listener);
   }
 
   /** Ends a grant and every code and token issued under it. */
@@ -132,6 +138,7 @@ export class Endings {
     const lost = await this.#remove([...grants, ...(await this.boundTo(uid, lasting)), { key }], session);
     await this.endBoundTo(uid, lasting);
     if (lost) return undefined;
+    await Promise.all(this.#listeners.map((listener) => listener(uid)));
     return { accountId: payload.accountId as string | undefined, clients: clientsOf(payload) };
   }
 

@@ -112,8 +112,11 @@ export class EngineAdapter {
       ...(onlyIfThere && scope?.sessionAsRead?.key === key && { replaces: scope.sessionAsRead.body }),
       ...placeIn(kind, payload),
     };
-    const mark = kind === "session" && scope && markSession(scope, payload, this.#now());
-    if (mark) scope?.add(mark);
+    if (kind === "session" && scope !== undefined) {
+      scope.session = usedSession(payload);
+      const mark = markSession(scope, payload, this.#now());
+      if (mark !== undefined) scope.add(mark);
+    }
     if (scope !== undefined) scope.add(put);
     else if ((await store.commit([put])) !== undefined) throw this.#options.lostRace(kind);
   }
@@ -191,6 +194,8 @@ export class EngineAdapter {
     const payload = seen ?? (this.#kind === "access-token" ? await this.#readPayload(key) : undefined);
     const lasting = this.#kind === "session" || this.#kind === "grant" || this.#kind === "access-token";
     const pointer = this.#kind === "session" ? await this.#sessionPointer(key, payload) : undefined;
+    const scope = currentScope();
+    if (this.#kind === "session" && scope !== undefined) scope.session = undefined;
     const predecessor = payload?.[PREDECESSOR] as RecordKey | undefined;
     if (predecessor !== undefined) await write(store, { op: "drop-answer", key: predecessor });
     await write(store, {
@@ -266,6 +271,7 @@ export class EngineAdapter {
     if (this.#kind === "session" && (payload.exp as number) <= this.#now() / 1000) return undefined; // the engine does not look
     if (this.#kind === "session" && scope !== undefined) {
       if (id !== undefined) {
+        scope.session = usedSession(payload);
         const lasting = lastingGrants(payload);
         // One that an older secret has sealed is written again, so that the secret can go.
         const form = this.#options.sealer.isCurrent(body.s as string) ? sessionForm(payload, body.g) : undefined;
@@ -384,6 +390,9 @@ const userCodePointer = (userCode: string, key: Buffer): RecordKey =>
 
 /** Not enumerable, so it never reaches a model of the engine or a record. */
 const PREDECESSOR = "predecessor";
+
+const usedSession = ({ uid, accountId, exp }: Payload): RequestScope["session"] =>
+  typeof accountId === "string" ? { uid: uid as string, accountId, expiresAt: exp as number } : undefined;
 
 const withoutId = ({ jti: _, ...rest }: Payload): Payload => rest;
 

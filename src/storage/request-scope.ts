@@ -29,6 +29,8 @@ export class RequestScope {
   sessionAsRead:
     | { key: RecordKey; body: string; uid: string; exp: number; form: string | undefined; lasting: readonly string[] }
     | undefined;
+  /** The session of whoever is signed in when this request is done; `expiresAt` in seconds. */
+  session: { readonly uid: string; readonly accountId: string; readonly expiresAt: number } | undefined;
   /** Whoever signs in with this request, in which browser, and the uid of the session that is known to be theirs there. */
   signsIn: { readonly browser: RecordKey; readonly accountId: string; readonly before: string | undefined } | undefined;
   /** The session goes on under the id that it has: it was given for the sign-in of another tab, since the one of this request began. */

@@ -27,6 +27,12 @@ export interface CommitOptions {
   tellApplications(ended: EndedSession): Promise<void>;
   /** Told when something single-use was used twice and its grant was ended. */
   onReplay(ctx: Context, what: SingleUse): void;
+  /** Told of every request of somebody who is signed in; it must not wait for anything. */
+  onSessionUse(ctx: Context, session: NonNullable<RequestScope["session"]>): void;
+  /** Told that somebody has signed out. */
+  onSignOut(uid: string): void;
+  /** Told of tokens that a client has got for a person; it must not wait for anything. */
+  onTokens(accountId: string, clientId: string): void;
   /** Told of a status list that the store no longer has. */
   onListLost(list: string): Promise<void>;
 }
@@ -35,6 +41,7 @@ export interface CommitOptions {
 interface EngineContext {
   params?: Record<string, unknown>;
   client?: { clientId: string };
+  entities?: { AccessToken?: { accountId?: string } };
   provider?: { Client: { find(clientId: string): Promise<unknown> } };
 }
 
@@ -49,6 +56,7 @@ export function commitRequests(options: CommitOptions): Middleware {
     if (isToken) await commitTokenRequest(ctx, scope);
     else if (isAuthorization) await commitAuthorization(ctx, scope);
     else await commitPage(ctx, scope);
+    if (scope.session !== undefined && ctx.status < 400) options.onSessionUse(ctx, scope.session);
     if (ctx.status === 503) ctx.set("Retry-After", "2");
   };
 
@@ -65,6 +73,9 @@ export function commitRequests(options: CommitOptions): Middleware {
     const lost = await store.commit(findableAsIssued(writes, scope, ctx.body));
     if (lost !== undefined) await refuse(ctx, lost, consumed);
     else await refuseClientGone(ctx);
+    const { client, entities } = (ctx.oidc ?? {}) as EngineContext;
+    const accountId = entities?.AccessToken?.accountId;
+    if (ctx.status === 200 && client !== undefined && accountId !== undefined) options.onTokens(accountId, client.clientId);
   }
 
   /** Whoever ends all that a client has cannot see what it is just getting: who gives it looks at the client once more. */
@@ -139,8 +150,10 @@ export function commitRequests(options: CommitOptions): Middleware {
     const lost = await store.commit(writes);
     if (lost !== undefined) await store.commit(writes.filter((write) => write.op === "remove" && write.until !== undefined && !write.as));
     await endings.endBoundTo(...left);
+    const hasEnded = isSignOut(writes);
+    if (hasEnded && scope.sessionAsRead !== undefined) options.onSignOut(scope.sessionAsRead.uid);
     if (lost === undefined) return;
-    if (isSignOut(writes)) return endAsItIsNow(scope);
+    if (hasEnded) return endAsItIsNow(scope);
     ctx.remove("Set-Cookie"); // of what has not come to be
     seeOther(ctx, ctx.method === "GET" ? ctx.url : ctx.path);
   }
