@@ -2,7 +2,7 @@
 import { refusedClaims } from "../accounts/account-claims.ts";
 import { checkDetails, tidyName } from "../accounts/account-store.ts";
 import { checkEmail, normalizeEmail } from "../accounts/email-address.ts";
-import { PROFILE_CLAIMS, readProfile } from "../accounts/profile.ts";
+import { readProfile } from "../accounts/profile.ts";
 import { firstSpoken } from "../i18n/languages.ts";
 import type { IdentityProvider } from "./provider.ts";
 
@@ -63,18 +63,17 @@ export function identityOf(provider: IdentityProvider, { issuer, subject, claims
 function usable(claims: Record<string, unknown>, now: number): Record<string, unknown> {
   // Ours are languages alone: `en-GB` speaks English.
   const locale = typeof claims.locale === "string" ? firstSpoken([claims.locale]) : undefined;
-  const all: Record<string, unknown> = { ...claims, locale };
-  const entries = Object.entries(all).filter(([, value]) => value !== undefined && value !== null && value !== "");
-  const given = Object.fromEntries(entries.filter(([, value]) => JSON.stringify(value).length <= LONGEST_CLAIM));
+  const tidied = Object.entries({ ...claims, locale }).map(([name, value]) => [name, typeof value === "string" ? tidyName(value) : value]);
+  const given: Record<string, unknown> = Object.fromEntries(tidied.filter(([, value]) => value !== undefined && isShort(value)));
   const texts = Object.entries(given).filter((entry): entry is [string, string] => typeof entry[1] === "string");
   const wrong = [...refusedClaims(given), ...readProfile(Object.fromEntries(texts), now).faults.map(({ field }) => field)];
-  const profile: readonly string[] = PROFILE_CLAIMS;
-  const tidy = ([name, value]: [string, unknown]) => [name, profile.includes(name) ? tidyName(value as string) : value];
-  return Object.fromEntries(
-    Object.entries(given)
-      .filter(([name]) => !wrong.includes(name))
-      .map(tidy),
-  );
+  return Object.fromEntries(Object.entries(given).filter(([name]) => !wrong.includes(name)));
+}
+
+/** And nothing that PostgreSQL cannot store. */
+function isShort(value: unknown): boolean {
+  const json = JSON.stringify(value);
+  return json.length <= LONGEST_CLAIM && !json.includes("\\u0000");
 }
 
 function rolesOf({ roles }: IdentityProvider, said: UpstreamPerson["claims"]): Identity["roles"] {

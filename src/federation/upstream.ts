@@ -17,6 +17,9 @@ const TIMEOUT = 8;
 /** Seconds that a provider's clock may differ from ours, as openid-client allows for expiry. */
 const TOLERANCE = 30;
 
+/** OIDC Core §2: at most 255 characters of ASCII. */
+const SUBJECT = /^[\x20-\x7e]{1,255}$/;
+
 export interface UpstreamRequest {
   readonly proofs: Proofs;
   /** The provider shall ask the person to sign in anew. */
@@ -107,7 +110,7 @@ export function createUpstream({ issuer, fetch, now = Date.now }: UpstreamOption
         .catch(translate);
       if (!openid) return identifyAtGitHub(provider, tokens.access_token, fetch);
       const idToken = tokens.claims();
-      if (idToken === undefined) throw new SignInProblem("refused");
+      if (idToken === undefined || !SUBJECT.test(idToken.sub)) throw new SignInProblem("refused");
       const { auth_time: signedInAt } = idToken;
       // OIDC Core §3.1.2.1: whoever asks for a new sign-in checks that there was one.
       const since = Math.max(freshSince ?? 0, maxAge === undefined ? 0 : now() - maxAge * 1000) / 1000;

@@ -168,6 +168,7 @@ describe("an answer", () => {
     ["no nonce", { claims: { nonce: undefined } }, "refused"],
     ["another audience", { claims: { aud: "somebody-else" } }, "refused"],
     ["audiences without azp", { claims: { aud: [UPSTREAM_CLIENT.client_id, "other"], azp: "other" } }, "refused"],
+    ["a subject that nobody can have", { claims: { sub: "a\u0000b" } }, "refused"],
     ["an ID token that has expired", { claims: { exp: 1000 } }, "refused"],
     ["a signature of another key", { signature: true }, "refused"],
     ["a redirect of the token request", { redirects: true }, "refused"],
