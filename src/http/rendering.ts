@@ -2,7 +2,7 @@
 import type { Context } from "koa";
 import type { Assets } from "./assets.ts";
 import { CSRF_FIELD } from "./forms.ts";
-import { askedLanguage, languageOf } from "./language.ts";
+import { askedLanguage, languageOf, withLanguage } from "./language.ts";
 import type { ClientView, Render, View } from "./pages.ts";
 import { type PagePolicy, pageNonce, setPagePolicy } from "./security-headers.ts";
 import { loadTemplates } from "./templates.ts";
@@ -101,7 +101,7 @@ export function createRenderer(options: RendererOptions): Render {
       /** What forms carry along, so that the next page speaks the same language. */
       uiLocales,
       /** The same for a link: a path of this server. */
-      to: (path: string) => (uiLocales === undefined ? path : `${path}${path.includes("?") ? "&" : "?"}ui_locales=${uiLocales}`),
+      to: (path: string) => withLanguage(path, uiLocales),
       ...wordingFor(languageOf(ctx)),
       /** Called once by each view: its title, without the operator's name. */
       title: (text: string) => {

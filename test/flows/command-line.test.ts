@@ -96,6 +96,8 @@ describe.each(stores)("the command line beside a server on $name", ({ open, redi
     });
     expect(device).not.toHaveProperty("client_secret");
     expect(await json("client", "update", device.client_id, "--no-dpop")).toMatchObject({ dpop_bound_access_tokens: false });
+    expect(await json("client", "update", device.client_id, "--brand-color", "#AA3300")).toMatchObject({ brand_color: "#aa3300" });
+    expect(await json("client", "update", device.client_id, "--no-brand-color")).not.toHaveProperty("brand_color");
     expect(await audited("client.created", "client_id", device.client_id)).toBe("operator");
     const { clients } = await json<{ clients: { client_id: string }[] }>("client", "list");
     expect(clients.map(({ client_id }) => client_id)).toEqual([web.client_id, service.client_id, device.client_id]);

@@ -305,6 +305,32 @@ describeFlows("sign-in and consent", (flow) => {
     expect(asks(await laptop.agent.open(url(client)))).toBe("consent");
   });
 
+  it("speaks the language that is asked for, all the way, in the colour of the application", async () => {
+    const logo_uri = "https://app.example/logo.png";
+    const client = await flow.grantor.client({ brandColor: "#0B6E4F", metadata: { logo_uri } });
+    const person = await flow.grantor.person();
+    const agent = new Agent();
+    const speaks = (page: Page) => /<html lang="(\w+)"/.exec(page.text)?.[1];
+    const login1 = await agent.open(url(client, { ui_locales: "xx fr" }));
+    const asked = await login(agent, login1, person);
+    for (const page of [login1, asked]) {
+      expect(speaks(page)).toBe("fr");
+      expect(page.text).toContain("/assets/accent-0b6e4f.css?v=");
+      expect(page.text).toContain(`<img src="${logo_uri}"`);
+    }
+    expect(login1.text).toMatch(/href="\/sign-up\?interaction=[^"]+ui_locales=fr"/);
+    const refused = await agent.open(url(client, { ui_locales: "fr", redirect_uri: "https://evil.example/" }));
+    expect([refused.status, speaks(refused)]).toEqual([400, "fr"]);
+
+    const account = await agent.open(`${flow.grantor.url}/sign-in?return_to=/account/applications&ui_locales=ja`);
+    expect([new URL(account.url).pathname, speaks(account)]).toEqual(["/account/applications", "ja"]);
+    const signOut = await agent.open(`${flow.grantor.url}/oauth/logout?ui_locales=es`);
+    expect(speaks(signOut)).toBe("es");
+    expect(speaks(await agent.submit(signOut, { logout: "yes" }))).toBe("es");
+    const device = await agent.open(`${flow.grantor.url}/device?ui_locales=ar`);
+    expect(speaks(await agent.submit(device, { user_code: "BBBB-BBBB" }))).toBe("ar");
+  });
+
   it("keeps two tabs apart", async () => {
     const [one, two] = [await flow.grantor.client(), await flow.grantor.client()];
     const person = await flow.grantor.person();

@@ -1,5 +1,5 @@
 import { afterEach, expect, test } from "vitest";
-import { useUiLocales } from "../../src/http/language.ts";
+import { keepLanguage, useUiLocales, withLanguage } from "../../src/http/language.ts";
 import { type Host, startHost } from "../support/host.ts";
 
 let host: Host | undefined;
@@ -59,4 +59,31 @@ test("forms and links carry along what was asked for, and nothing that was not",
 
   const plain = (await send("/", { headers: { "Accept-Language": "de" } })).text;
   expect(plain).not.toContain("ui_locales");
+});
+
+test("what carries a language has one already, or gets it before the fragment", () => {
+  expect(withLanguage("/account", undefined)).toBe("/account");
+  expect(withLanguage("/account", "de")).toBe("/account?ui_locales=de");
+  expect(withLanguage("/account?done=x#y?", "de")).toBe("/account?done=x&ui_locales=de#y?");
+  expect(withLanguage("/oauth/authorize?ui_locales=fr%20en", "de")).toBe("/oauth/authorize?ui_locales=fr%20en");
+});
+
+test("redirects that stay here carry it along, others do not", async () => {
+  host = await startHost({
+    routes: () => [
+      keepLanguage("https://id.example"),
+      (ctx) => {
+        ctx.redirect(String(ctx.query.to));
+        ctx.status = 303;
+      },
+    ],
+  });
+  const { send } = host;
+  const location = async (to: string, more = "") => (await send(`/?to=${encodeURIComponent(to)}${more}`)).headers.location;
+  const french = "&ui_locales=fr";
+  expect(await location("/account?done=x", french)).toBe("/account?done=x&ui_locales=fr");
+  expect(await location("https://id.example/oauth/logout/success", french)).toBe("https://id.example/oauth/logout/success?ui_locales=fr");
+  expect(await location("https://id.example.evil/", french)).toBe("https://id.example.evil/");
+  expect(await location("https://app.example/cb?code=1", french)).toBe("https://app.example/cb?code=1");
+  expect(await location("/account")).toBe("/account");
 });
