@@ -7,8 +7,6 @@ export const SECURITY_EVENTS = [
   "sign_in",
   "consent",
   "consent.withdrawn",
-  "session.ended",
-  "session.others_ended",
   "sign_up.requested",
   "email.verified",
   "email.change_requested",

@@ -44,7 +44,7 @@ export function addSessionPages(router: Router, frame: Frame, { sessions, client
     if (session === undefined) return;
     const others = (await sessions.list(session.account.id)).filter(({ uid }) => uid !== session.uid);
     await Promise.all(others.map(({ uid }) => endSession(uid)));
-    frame.report(ctx, session, { event: "session.others_ended", detail: { count: others.length } });
+    frame.report(ctx, session, { event: "sessions.ended", detail: { count: others.length } });
     frame.done(ctx, "sessions", "sessions_ended");
   });
 
