@@ -63,7 +63,10 @@ export function createSecurityNotices(mailer: Mailer, head: Letterhead, now: () 
             text(`mail:notices.${change}.happened`, about),
             address === undefined ? text("mail:notices.when", { at }) : text("mail:notices.when_and_where", { at, address }),
             text("mail:notices.you"),
-            text("mail:notices.not_you", { page: `${head.issuer}/account` }),
+            // To the address before, no link to a new password goes any more.
+            change === "email_changed"
+              ? text("mail:notices.not_you_address", { brand: head.brand })
+              : text("mail:notices.not_you", { page: `${head.issuer}/account` }),
           ],
         }),
       );

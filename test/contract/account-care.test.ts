@@ -75,6 +75,7 @@ describe("another address", () => {
     const told = await people.mailTo(account.email);
     expect(told.subject).toContain("Your e-mail address was changed");
     expect(told.text).toContain(fresh);
+    expect(told.text).toContain("write to whoever runs");
     expect((await signIn(fresh)).ok).toBe(true);
     expect((await signIn(account.email)).ok).toBe(false);
   });
