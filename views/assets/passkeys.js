@@ -14,6 +14,8 @@ const RENEW_OFFER = 4 * 60 * 1000;
 function enhance(form) {
   const adds = form.dataset.passkey === "add";
   let busy = false;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let renewal;
 
   /** What the server asks of the browser; undefined when it asks for something else first. */
   async function fetchOptions() {
@@ -32,11 +34,11 @@ function enhance(form) {
     form.submit();
   }
 
-  /** @param {string | undefined} problem */
+  /** Puts what went wrong above the button, where it is read out. @param {"failed" | "known" | undefined} problem */
   function say(problem) {
-    for (const each of /** @type {NodeListOf<HTMLElement>} */ (form.querySelectorAll("[data-problem]"))) {
-      each.hidden = each.dataset.problem !== problem;
-    }
+    form.querySelector("[role=alert]")?.remove();
+    const template = /** @type {HTMLTemplateElement | null} */ (form.querySelector(`template[data-problem="${problem}"]`));
+    template?.before(template.content.cloneNode(true));
   }
 
   form.addEventListener("submit", async (event) => {
@@ -51,16 +53,18 @@ function enhance(form) {
       send(await (adds ? webauthn.startRegistration({ optionsJSON }) : webauthn.startAuthentication({ optionsJSON })));
     } catch (error) {
       const { name, code } = /** @type {Error & { code?: string }} */ (error);
-      say(name === "InvalidStateError" || code === "ERROR_AUTHENTICATOR_PREVIOUSLY_REGISTERED" ? "known" : "failed");
+      const isKnown = adds && (name === "InvalidStateError" || code === "ERROR_AUTHENTICATOR_PREVIOUSLY_REGISTERED");
+      say(isKnown ? "known" : "failed");
       busy = false;
-      if (!adds) offer();
+      offer();
     }
   });
 
   /** Offers passkeys among what the browser fills in. */
   async function offer() {
     if (form.dataset.passkey !== "sign-in" || !(await webauthn.browserSupportsWebAuthnAutofill())) return;
-    const renewal = setTimeout(() => !busy && offer(), RENEW_OFFER);
+    clearTimeout(renewal);
+    renewal = setTimeout(() => busy || offer(), RENEW_OFFER);
     try {
       const optionsJSON = await fetchOptions();
       if (optionsJSON === undefined || busy) return;
@@ -69,8 +73,6 @@ function enhance(form) {
       send(credential);
     } catch {
       // Another request took its place, or nobody chose one. The button is still there.
-    } finally {
-      if (busy) clearTimeout(renewal);
     }
   }
 
