@@ -45,6 +45,8 @@ export interface PasswordReset {
    * @throws AccountError `invalid_input`, `too_many_attempts`, `unavailable`
    */
   request(request: ResetRequest): Promise<{ email: string }>;
+  /** The same by an operator's order, who knows whose account it is: at once, and as often as they order it. @throws AccountError `invalid_input` */
+  send(account: Account): Promise<void>;
   /** Whose password a live link sets, and the characters that it must have; the link stays live. */
   describe(token: string): Promise<{ email: string; minimumLength: number } | undefined>;
   /**
@@ -113,6 +115,13 @@ export function createPasswordReset(options: {
       const letter = passwordResetMail(letterhead, email, spoken ?? language, token, LINK_MINUTES); // written in any case
       if (known !== undefined) mailer.send(letter);
       return { email };
+    },
+    async send({ email }) {
+      const { token, hash } = makeToken();
+      const known = await record(email, hash, {});
+      if (known === undefined) throw new AccountError("invalid_input", "Nobody may sign in to this account: it is disabled.");
+      const spoken = known.locale === null ? undefined : firstSpoken([known.locale]);
+      mailer.send(passwordResetMail(letterhead, email, spoken, token, LINK_MINUTES));
     },
     async describe(token) {
       const found = await find(token);

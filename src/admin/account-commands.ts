@@ -5,9 +5,10 @@ import type { AccountOperations, AccountOrder } from "./account-operations.ts";
 import { type Answer, leaf, moreNote, type PageOptions, paged, type Run, repeatable, UsageError } from "./commands.ts";
 import { COMMAND_LINE } from "./operator.ts";
 import type { OperatorServices } from "./operator-services.ts";
-import { details, numericDate, table, time } from "./output.ts";
+import { type Cells, details, numericDate, table, time, yesNo } from "./output.ts";
 import { askHidden, isInteractive, readInput } from "./prompt.ts";
 import { roleOperations } from "./role-commands.ts";
+import type { WayInOperations, WaysIn } from "./way-in-operations.ts";
 
 const ADMIN_ROLE = "admin";
 
@@ -83,7 +84,40 @@ export function addAccountCommands(account: Command, run: Run): void {
     );
 
   leaf(account, "show <account>", "show the account with this e-mail address or id").action(
-    run(async (services, who: string) => answer(await (await services.accounts()).get(who))),
+    run(async (services, who: string) => waysAnswer(await (await wayInOperations(services)).show(who))),
+  );
+
+  leaf(account, "reset-password <account>", "mail its owner a link with which they choose another password").action(
+    run(async (services, who: string) => {
+      const { id, email } = await (await wayInOperations(services)).resetPassword(COMMAND_LINE, who);
+      const { outbox } = (await services.people()).mailer;
+      return {
+        json: { sub: id, email, mailed: true },
+        text: `A link is mailed to ${email}. Until it is used, the password stays.`,
+        ...(outbox !== undefined && { notes: [`SMTP_URL is not set: the mail is in ${outbox}`] }),
+      };
+    }),
+  );
+
+  leaf(
+    account,
+    "remove-second-factor <account>",
+    "take authenticator app, passkeys and recovery codes away from whoever has lost them",
+  ).action(
+    run(async (services, who: string) => {
+      const { removed, ...left } = await (await wayInOperations(services)).removeSecondFactor(COMMAND_LINE, who);
+      const shown = waysAnswer(left);
+      const { factors, identities } = left;
+      const shut = factors.password === undefined && identities.length === 0;
+      const notes = [
+        ...(removed ? [] : ["The account had no second factor."]),
+        ...(shut ? ["Nothing is left to sign in with: send a link with account reset-password."] : []),
+        ...(factors.password?.standsAlone === false
+          ? ["The password is too short to be the only factor: send a link with account reset-password."]
+          : []),
+      ];
+      return { ...shown, json: { ...shown.json, removed }, notes };
+    }),
   );
 
   leaf(account, "grant-role <account> <role>", "give a role beside those that it has").action(
@@ -190,6 +224,18 @@ async function operations(services: OperatorServices): Promise<AccountOperations
   });
 }
 
+async function wayInOperations(services: OperatorServices): Promise<WayInOperations> {
+  const { createWayInOperations } = await import("./way-in-operations.ts");
+  return createWayInOperations({
+    accounts: await services.accounts(),
+    factors: await services.factors(),
+    linking: await services.linking(),
+    audit: await services.audit(),
+    passwordReset: { send: async (account) => (await services.people()).passwordReset.send(account) },
+    tellOwner: async (account, change) => (await services.people()).notices.tell(account, change, {}),
+  });
+}
+
 /** OpenID Connect's names for what it names. */
 function toJson(account: Account): Record<string, unknown> {
   return {
@@ -208,20 +254,42 @@ function toJson(account: Account): Record<string, unknown> {
   };
 }
 
-function answer(account: Account): Answer {
+const answer = (account: Account): Answer => ({ json: toJson(account), text: details(detailsOf(account)) });
+
+function detailsOf(account: Account): Cells {
+  return [
+    ["id", account.id],
+    ["email", account.email],
+    ["name", account.name],
+    ["roles", account.roles.join(" ")],
+    ["permissions", account.permissions.join(" ")],
+    ["state", stateOf(account)],
+    ["disabled", time(account.disabledAt)],
+    ["deleted on", time(account.deleteAt)],
+    ["created", time(account.createdAt)],
+    ["changed", time(account.updatedAt)],
+  ];
+}
+
+function waysAnswer({ account, factors, identities }: WaysIn): Answer {
+  const { password, totp, passkeys, recoveryCodes } = factors;
+  const shown = answer(account);
   return {
-    json: toJson(account),
+    json: {
+      ...shown.json,
+      password: password !== undefined,
+      totp,
+      passkeys,
+      recovery_codes: recoveryCodes,
+      providers: identities.map(({ issuer, subject, label }) => ({ issuer, subject, label })),
+    },
     text: details([
-      ["id", account.id],
-      ["email", account.email],
-      ["name", account.name],
-      ["roles", account.roles.join(" ")],
-      ["permissions", account.permissions.join(" ")],
-      ["state", stateOf(account)],
-      ["disabled", time(account.disabledAt)],
-      ["deleted on", time(account.deleteAt)],
-      ["created", time(account.createdAt)],
-      ["changed", time(account.updatedAt)],
+      ...detailsOf(account),
+      ["password", yesNo(password !== undefined)],
+      ["authenticator app", yesNo(totp)],
+      ["passkeys", `${passkeys}`],
+      ["recovery codes", `${recoveryCodes}`],
+      ...identities.map(({ issuer, label }) => ["signs in at", label === "" ? issuer : `${issuer} (${label})`] as const),
     ]),
   };
 }

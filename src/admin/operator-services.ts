@@ -13,6 +13,8 @@ import type { ClientStore } from "../clients/client-store.ts";
 import type { RegistrationTokens } from "../clients/registration-tokens.ts";
 import type { ResourceStore } from "../clients/resource-store.ts";
 import type { Config } from "../config.ts";
+import type { Factors } from "../factors/factors.ts";
+import type { Linking } from "../federation/linking.ts";
 import type { ProviderStore } from "../federation/provider-store.ts";
 import type { KeyRotation } from "../keys/key-rotation.ts";
 import type { AuditLog } from "../observability/audit-log.ts";
@@ -30,6 +32,9 @@ export interface OperatorServices {
   roles(): Promise<Roles>;
   passwords(): Promise<Passwords>;
   passwordPolicy(): Promise<PasswordPolicy>;
+  factors(): Promise<Factors>;
+  /** Accounts at other providers that open accounts here. */
+  linking(): Promise<Linking>;
   oneTimeTokens(): Promise<OneTimeTokens>;
   /** Everything about people, mail and counters included. */
   people(): Promise<People>;
@@ -77,14 +82,28 @@ export function createOperatorServices(config: Config, loadSecrets: () => Promis
     (opened) => opened.close(),
   );
   const prisma = async () => (await database()).prisma;
+  const accounts = part<AccountStore>(
+    async () => (await import("../accounts/account-store.ts")).createAccountStore(await prisma(), await feed()),
+    (opened) => opened.close(),
+  );
+  const factors = part<Factors>(
+    async () => (await import("../factors/second-factors.ts")).createSecondFactors(await prisma(), await secrets(), config).factors,
+  );
 
   return {
     config,
     database,
     records,
-    accounts: part<AccountStore>(
-      async () => (await import("../accounts/account-store.ts")).createAccountStore(await prisma(), await feed()),
-      (opened) => opened.close(),
+    accounts,
+    factors,
+    linking: part<Linking>(async () =>
+      (await import("../federation/linking.ts")).createLinking({
+        prisma: await prisma(),
+        accounts: await accounts(),
+        signUp: config.signUp,
+        rpId: new URL(config.issuer).hostname,
+        endAccount: async (accountId) => (await records()).endings.endAccount(accountId),
+      }),
     ),
     roles: part<Roles>(async () => (await import("../accounts/roles.ts")).createRoles(await prisma(), await feed())),
     passwords: part<Passwords>(async () => {
@@ -109,11 +128,8 @@ export function createOperatorServices(config: Config, loadSecrets: () => Promis
           log,
           endAccount: (accountId) => endings.endAccount(accountId),
           async hasSecondFactor(accountId) {
-            const [{ createSecondFactors }, { hasSecondFactor }] = await Promise.all([
-              import("../factors/second-factors.ts"),
-              import("../factors/factors.ts"),
-            ]);
-            return hasSecondFactor(await createSecondFactors(await prisma(), await secrets(), config).factors.of(accountId));
+            const { hasSecondFactor } = await import("../factors/factors.ts");
+            return hasSecondFactor(await (await factors()).of(accountId));
           },
           onDeleted: (accountId) => record({ event: "account.deleted", outcome: "success", actor: accountId, accountId }),
         });

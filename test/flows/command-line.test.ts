@@ -1,6 +1,6 @@
 /** The command line on the stores of a running server: what it does counts there at once. */
 import { generateKeyPairSync } from "node:crypto";
-import { writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { grantor as command, grantorJson, grantorProgram } from "../support/command-line.ts";
@@ -250,6 +250,38 @@ describe.each(stores)("the command line beside a server on $name", ({ open, redi
       [["account", "grant-role", ada.id, "writer"], 'There is no role "writer".'],
     ] as const)
       expect(await command(env, args)).toMatchObject({ status: 1, stdout: "", stderr: expect.stringContaining(words) });
+  });
+
+  it("helps whoever has lost their way in", async () => {
+    const ada = await person();
+    const bare = { password: true, totp: false, passkeys: 0, recovery_codes: 0, providers: [] };
+    expect(await json("account", "show", ada.id)).toMatchObject(bare);
+    const none = await command(env, ["account", "remove-second-factor", ada.email]);
+    expect(none).toMatchObject({ status: 0, stderr: "The account had no second factor.\n" });
+
+    const { prisma } = grantor.services.database;
+    const lost = { accountId: ada.id, kind: "totp", secret: "sealed" };
+    await prisma.credential.create({ data: lost });
+    await prisma.credential.updateMany({ where: { accountId: ada.id, kind: "password" }, data: { standsAlone: false } });
+    await prisma.passkey.create({ data: { id: "a", accountId: ada.id, publicKey: Buffer.from("key"), rpId: "localhost", name: "Key" } });
+    expect(await json("account", "show", ada.id)).toMatchObject({ ...bare, totp: true, passkeys: 1 });
+    const removed = await command(env, ["account", "remove-second-factor", ada.email, "--json"]);
+    expect(JSON.parse(removed.stdout)).toMatchObject({ ...bare, removed: true });
+    expect(removed.stderr).toMatch(/too short to be the only factor: .* account reset-password/);
+    expect(await audited("second_factor.removed", "account_id", ada.id)).toBe("operator");
+    const outbox = () =>
+      readdirSync(join(env.DATA_DIR as string, "outbox")).map((name) => readFileSync(join(env.DATA_DIR as string, "outbox", name), "utf8"));
+    expect(outbox().filter((mail) => mail.includes(`To: ${ada.email}`))).toHaveLength(1);
+
+    const sent = await command(env, ["account", "reset-password", ada.email]);
+    expect(sent).toMatchObject({ status: 0, stdout: `A link is mailed to ${ada.email}. Until it is used, the password stays.\n` });
+    expect(sent.stderr).toContain("SMTP_URL is not set");
+    expect(outbox().filter((mail) => mail.includes(`To: ${ada.email}`) && mail.includes("/reset-password?token="))).toHaveLength(1);
+    await json("account", "disable", ada.email);
+    expect(await command(env, ["account", "reset-password", ada.email])).toMatchObject({
+      status: 1,
+      stderr: expect.stringContaining("disabled"),
+    });
   });
 
   it("describes resources", async () => {
