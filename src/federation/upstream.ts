@@ -12,6 +12,8 @@ import type { IdentityProvider } from "./provider.ts";
 
 /** Milliseconds for which a provider's metadata is used. Its keys are fetched again whenever an unknown one signs. */
 const METADATA_MS = 3_600_000;
+/** Milliseconds until a provider that did not answer is asked for its metadata again, while earlier ones are there. */
+const RETRY_MS = 60_000;
 /** Seconds for one request to a provider. */
 const TIMEOUT = 8;
 /** Seconds that a provider's clock may differ from ours, as openid-client allows for expiry. */
@@ -71,7 +73,7 @@ export function createUpstream({ issuer, fetch, now = Date.now }: UpstreamOption
     } catch (cause) {
       if (known.get(provider.id) === entry) known.delete(provider.id);
       if (before === undefined || !same) throw new SignInProblem("unavailable", { cause });
-      known.set(provider.id, before);
+      known.set(provider.id, { ...before, at: now() - METADATA_MS + RETRY_MS });
       return before.configuration;
     }
   }
@@ -93,7 +95,14 @@ export function createUpstream({ issuer, fetch, now = Date.now }: UpstreamOption
         ...(openid && uiLocales !== undefined && { ui_locales: uiLocales }),
         ...(loginHint !== undefined && { [openid ? "login_hint" : "login"]: loginHint }),
       };
-      return client.buildAuthorizationUrl(configuration, parameters).href;
+      try {
+        // RFC 9126 §5
+        const pushed = configuration.serverMetadata().require_pushed_authorization_requests === true;
+        if (pushed) return (await client.buildAuthorizationUrlWithPAR(configuration, parameters)).href;
+        return client.buildAuthorizationUrl(configuration, parameters).href;
+      } catch (cause) {
+        throw new SignInProblem("unavailable", { cause });
+      }
     },
 
     async identify(provider, { url, proofs, freshSince, maxAge }) {
