@@ -8,7 +8,7 @@ const LEVELS = ["urn:grantor:acr:password", "urn:grantor:acr:two-factor", "urn:g
 export type Acr = (typeof LEVELS)[number];
 
 /** One factor: a password, or the word of another provider. */
-export const ONE_FACTOR_ACR: Acr = LEVELS[0];
+const ONE_FACTOR_ACR: Acr = LEVELS[0];
 export const TWO_FACTOR_ACR: Acr = LEVELS[1];
 /** Two factors that no look-alike page can relay (WebAuthn with user verification). */
 export const PASSKEY_ACR: Acr = LEVELS[2];

@@ -6,7 +6,7 @@ import { createHash, createHmac, randomInt } from "node:crypto";
 import type { PrismaClient } from "../storage/generated/client.ts";
 import { lockAccount } from "./factors.ts";
 
-export const RECOVERY_CODES = 10;
+const RECOVERY_CODES = 10;
 /** Fewer are a reason to make new ones. */
 export const FEW_RECOVERY_CODES = 4;
 /** 32 characters of which none is taken for another: 50 bits in ten of them. NIST SP 800-63B-4 §3.1.2.1 asks for 20. */
