@@ -1,4 +1,5 @@
 /** The password of an account that there is: what it must be like beside what else protects the account, and putting another in its place. */
+import { text } from "../i18n/messages.ts";
 import type { Prisma, PrismaClient } from "../storage/generated/client.ts";
 import type { Account } from "./account.ts";
 import { refuseFaults } from "./account-error.ts";
@@ -27,8 +28,11 @@ export interface AccountPasswords {
    * @throws AccountError `invalid_input`, `busy`, `unavailable`
    */
   choose(account: Account, password: string, field?: string): Promise<ChosenPassword>;
-  /** Puts a chosen one in place. Ending sessions, telling the owner and recording it are the caller's. */
-  set(accountId: string, chosen: ChosenPassword, within?: Prisma.TransactionClient): Promise<void>;
+  /**
+   * Puts a chosen one in place. Ending sessions, telling the owner and recording it are the caller's.
+   * @throws AccountError `invalid_input` when it is short and the second factor beside which it was chosen has gone meanwhile
+   */
+  set(accountId: string, chosen: ChosenPassword, within: Prisma.TransactionClient): Promise<void>;
 }
 
 export function createAccountPasswords(options: {
@@ -53,7 +57,12 @@ export function createAccountPasswords(options: {
       refuseFaults(await policy.check(password, { standsAlone, about, ...(field === undefined ? {} : { field }) }));
       return { hash: await passwords.hash(password), standsAlone: policy.standsAlone(password) };
     },
-    async set(accountId, { hash, standsAlone }, within = prisma) {
+    async set(accountId, { hash, standsAlone }, within) {
+      // The lock that second factors go by: the last one cannot leave while a password comes that needs it.
+      await within.$queryRaw`SELECT id FROM account WHERE id = ${accountId} FOR UPDATE`;
+      if (!standsAlone && !(await hasSecondFactor(accountId))) {
+        refuseFaults([{ field: "password", message: text("faults:password_short", { count: policy.minimumLength(true) }) }]);
+      }
       await within.account.update({ where: { id: accountId }, data: { credentials: passwordLink(accountId, hash, standsAlone) } });
     },
   };

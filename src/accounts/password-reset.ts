@@ -135,10 +135,9 @@ export function createPasswordReset(options: {
       await prisma.$transaction(async (tx) => {
         if ((await tokens.take("reset-password", token, tx)) === undefined) throw invalid();
         await verifyFirst(tx, id, new Date(now()));
-        // The same lock that an operator's order takes: an account that was disabled meanwhile keeps its password.
-        const { count } = await tx.account.updateMany({ where: { id, disabledAt: null, emailVerified: true }, data: {} });
-        if (count === 0) throw invalid();
         await passwords.set(id, chosen, tx);
+        // Read under its lock: an account that was disabled meanwhile keeps its password.
+        if ((await tx.account.count({ where: { id, disabledAt: null, emailVerified: true } })) === 0) throw invalid();
         await tx.oneTimeToken.updateMany({ where: { accountId: id, usedAt: null }, data: { usedAt: new Date(now()) } });
       });
       await accounts.changed(id);

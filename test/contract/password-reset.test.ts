@@ -136,6 +136,25 @@ describe.each(arrangements)("password reset on $name", ({ open }) => {
     expect(await people.accountPasswords.standsAlone(id)).toBe(true);
   });
 
+  test("sets no short password beside a second factor that has gone meanwhile, nor any at an account that was disabled meanwhile", async () => {
+    const { id } = await person();
+    withSecondFactor.add(id);
+    await request();
+    const link = await token();
+    const chosen = await people.accountPasswords.choose(await people.accounts.get(id), "kx9#mQ2!v");
+    withSecondFactor.delete(id);
+    await expect(people.database.prisma.$transaction((tx) => people.accountPasswords.set(id, chosen, tx))).rejects.toMatchObject({
+      code: "invalid_input",
+    });
+    expect((await signIn(PASSWORD)).ok).toBe(true);
+    const hashing = reset(link);
+    await people.database.prisma.account.update({ where: { id }, data: { disabledAt: new Date() } }); // unseen by the cache
+    await expect(hashing).rejects.toMatchObject(DEAD);
+    await people.accounts.enable(id);
+    expect((await signIn(PASSWORD)).ok).toBe(true);
+    expect(ended).toEqual([]);
+  });
+
   test("gives a password to an account without one", async () => {
     const { id } = await person({ password: undefined });
     expect(await people.accountPasswords.standsAlone(id)).toBeUndefined();
