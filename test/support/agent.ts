@@ -33,6 +33,11 @@ export class Agent {
     return Object.fromEntries(fitting.map(({ name, value }) => [name, value]));
   }
 
+  /** Whether a cookie stays when the browser closes. */
+  isKept(name: string): boolean {
+    return [...this.#cookies.values()].some((cookie) => cookie.name === name && cookie.expires !== Number.POSITIVE_INFINITY);
+  }
+
   setCookie(name: string, value: string, path = "/"): void {
     this.#cookies.set(`${path} ${name}`, { name, value, path, expires: Number.POSITIVE_INFINITY });
   }
@@ -115,7 +120,9 @@ export function formsOf(html: string, url: string): Form[] {
     const fields: Record<string, string> = {};
     for (const [, input = ""] of content.matchAll(/<input\b([^>]*)>/g)) {
       const name = attributeOf(input, "name");
-      if (name !== undefined && attributeOf(input, "type") !== "submit") fields[name] = attributeOf(input, "value") ?? "";
+      const type = attributeOf(input, "type");
+      const isSent = type !== "submit" && (type !== "checkbox" || /\bchecked\b/.test(input));
+      if (name !== undefined && isSent) fields[name] = attributeOf(input, "value") ?? "";
     }
     return { action: new URL(attributeOf(attributes, "action") ?? "", url).href, fields };
   });

@@ -31,6 +31,11 @@ export const EVENTS: Record<string, (grantor: Grantor, landscape: Landscape) => 
   "the person signs out": async ({ url }, { browser }) => {
     await browser.submit(await browser.open(`${url}/oauth/logout`), { logout: "yes" });
   },
+  "the person signs the browser out from another": async ({ url }, { phone }) => {
+    const page = await phone.open(`${url}/account/sessions`);
+    const form = page.forms.findIndex(({ fields }) => "session" in fields);
+    await phone.submit(page, {}, form);
+  },
   "the person leaves the application and stays signed in": async ({ url }, { browser, app }) => {
     await browser.submit(await browser.open(`${url}/oauth/logout?client_id=${app.client_id}`), {});
   },

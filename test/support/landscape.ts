@@ -54,6 +54,8 @@ export interface Landscape {
   readonly offlineApp: SeededClient;
   /** The browser that the sign-in happened in. */
   readonly browser: Agent;
+  /** Another browser of the person. */
+  readonly phone: Agent;
   /** Of the sign-in: its code with the proof, its first access token, the refresh token that was used, the one that is good. */
   readonly code: string;
   readonly proof: ReturnType<typeof pkce>;
@@ -178,6 +180,7 @@ export async function settle(grantor: Grantor, monitor: SeededClient): Promise<L
     app,
     offlineApp,
     browser,
+    phone,
     code,
     proof,
     accessToken: first.access_token,
