@@ -55,7 +55,7 @@ const account: Account = {
   updatedAt: new Date(1_700_000_000_999),
   roles: ["editor"],
   requiresSecondFactor: false,
-      permissions: [],
+  permissions: [],
 };
 
 test("a scope releases its own claims and no others", () => {
