@@ -33,8 +33,8 @@ export function withLanguage(location: string, language: Language | undefined): 
 export function keepLanguage(issuer: string): Middleware {
   return async (ctx, next) => {
     await next();
-    if (ctx.status < 300 || ctx.status >= 400 || !ctx.response.has("Location")) return; // 304 has none
-    const location = ctx.response.get("Location");
+    if (ctx.status < 300 || ctx.status >= 400) return;
+    const location = ctx.response.get("Location") ?? ""; // 304 has none
     if (!(location.startsWith("/") || location.startsWith(`${issuer}/`))) return;
     ctx.set("Location", withLanguage(location, askedLanguage(ctx)));
   };
