@@ -73,6 +73,10 @@ test("redirects that stay here carry it along, others do not", async () => {
     routes: () => [
       keepLanguage("https://id.example"),
       (ctx) => {
+        if (ctx.path === "/known") {
+          ctx.status = 304;
+          return;
+        }
         ctx.redirect(String(ctx.query.to));
         ctx.status = 303;
       },
@@ -86,4 +90,5 @@ test("redirects that stay here carry it along, others do not", async () => {
   expect(await location("https://id.example.evil/", french)).toBe("https://id.example.evil/");
   expect(await location("https://app.example/cb?code=1", french)).toBe("https://app.example/cb?code=1");
   expect(await location("/account")).toBe("/account");
+  expect((await send("/known?ui_locales=fr")).status).toBe(304);
 });
