@@ -5,6 +5,7 @@ import { AccountError } from "../accounts/account-error.ts";
 import type { SecurityNotices } from "../accounts/security-notices.ts";
 import type { Federation } from "../federation/federation.ts";
 import type { Linking } from "../federation/linking.ts";
+import { vouches } from "../federation/provider.ts";
 import type { FormErrors } from "../http/pages.ts";
 import type { OwnSession } from "../interactions/own-session.ts";
 import type { ProviderVisits } from "../interactions/provider-visits.ts";
@@ -54,7 +55,7 @@ export function addProviderPages(router: Router, frame: Frame, { federation, vis
   async function show(ctx: Context, session: OwnSession, errors: FormErrors | undefined): Promise<void> {
     const [offered, own] = await Promise.all([federation.offered(), linking.list(session.account.id)]);
     const linked = own.map(({ issuer, subject, label, createdAt, lastUsedAt }) => {
-      const provider = offered.find((each) => isOf(each, issuer));
+      const provider = offered.find((each) => vouches(each, issuer));
       return { issuer, subject, label, name: provider?.name ?? new URL(issuer).host, since: createdAt, lastUsed: lastUsedAt };
     });
     frame.render(ctx, "account/providers", {
@@ -62,11 +63,7 @@ export function addProviderPages(router: Router, frame: Frame, { federation, vis
       action: HERE,
       errors,
       linked,
-      offered: offered.filter((each) => !own.some(({ issuer }) => isOf(each, issuer))).map(({ id, name }) => ({ id, name })),
+      offered: offered.filter((each) => !own.some(({ issuer }) => vouches(each, issuer))).map(({ id, name }) => ({ id, name })),
     });
   }
 }
-
-/** GitHub's issuer identifier is below its address; some providers end theirs in a slash that their metadata does not have. */
-const isOf = (provider: { readonly issuer: string }, issuer: string): boolean =>
-  new URL(issuer).href === new URL(provider.issuer).href || issuer === `${provider.issuer}/login/oauth`;

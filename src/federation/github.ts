@@ -5,18 +5,15 @@
 import type { ServerMetadata } from "openid-client";
 import { SignInProblem } from "./federation-error.ts";
 import type { UpstreamPerson } from "./identity.ts";
-import type { IdentityProvider } from "./provider.ts";
+import { gitHubIssuer, type IdentityProvider } from "./provider.ts";
 
 /** Milliseconds for one request. */
 const TIMEOUT = 8_000;
 
-/** The path that its `iss` (RFC 9207) has below its address. */
-const issuerOf = ({ issuer }: IdentityProvider): string => `${issuer}/login/oauth`;
-
 export const gitHub = (provider: IdentityProvider): ServerMetadata => ({
-  issuer: issuerOf(provider),
-  authorization_endpoint: `${issuerOf(provider)}/authorize`,
-  token_endpoint: `${issuerOf(provider)}/access_token`,
+  issuer: gitHubIssuer(provider),
+  authorization_endpoint: `${gitHubIssuer(provider)}/authorize`,
+  token_endpoint: `${gitHubIssuer(provider)}/access_token`,
   token_endpoint_auth_methods_supported: ["client_secret_post"],
 });
 
@@ -37,7 +34,7 @@ export async function identifyAtGitHub(
   const list = Array.isArray(addresses) ? (addresses as ({ email?: unknown; primary?: unknown; verified?: unknown } | null)[]) : [];
   const primary = list.find((each) => each?.primary === true);
   return {
-    issuer: issuerOf(provider),
+    issuer: gitHubIssuer(provider),
     subject: `${id}`,
     claims: { ...(user as object), email: primary?.email, email_verified: primary?.verified === true },
   };

@@ -168,4 +168,12 @@ export function providerOf(input: ProviderInput, source: IdentityProvider["sourc
   });
 }
 
+/** GitHub's issuer identifier (RFC 9207), below its address. */
+export const gitHubIssuer = ({ issuer }: Pick<IdentityProvider, "issuer">): string => `${issuer}/login/oauth`;
+
+/** Whether it is a provider's word that a linked account stands on. Some issuers end in a slash that their metadata does not have. */
+export function vouches(provider: Pick<IdentityProvider, "kind" | "issuer">, issuer: string): boolean {
+  return provider.kind === "github" ? issuer === gitHubIssuer(provider) : new URL(issuer).href === new URL(provider.issuer).href;
+}
+
 const isMappedClaim = (name: string): boolean => MAPPED.includes(name) || isStandardClaim(name);

@@ -1,6 +1,9 @@
 /** People on their way to an application and back: sign in, decide, change their mind, sign out. */
 import { expect, it } from "vitest";
+import { Agent } from "../support/agent.ts";
 import { redeem, refresh, type Tokens, userinfo } from "../support/grantor.ts";
+import { startUpstream, UPSTREAM_CLIENT } from "../support/upstream.ts";
+import { waitFor } from "../support/wait-for.ts";
 import { describeJourneys } from "./journeys.ts";
 
 describeJourneys("sign-in, consent, account and sign-out", (journey) => {
@@ -128,6 +131,47 @@ describeJourneys("sign-in, consent, account and sign-out", (journey) => {
     expect((await refresh(grantor, client, tokens.refresh_token as string)).status).toBe(400);
     await journey.begin(visitor, client, { scope: "openid email" });
     await visitor.at("Allow Sunny Photo Prints to use your Grantor account?");
+  });
+
+  it("signs in with another provider, connects a second one, and disconnects the first", async () => {
+    const { grantor } = journey;
+    await using upstream = await startUpstream();
+    const { identityProviders } = grantor.services;
+    await identityProviders.create({ ...UPSTREAM_CLIENT, id: "acme", kind: "oidc", name: "Acme", issuer: upstream.issuer });
+    await identityProviders.create({ ...UPSTREAM_CLIENT, id: "github", kind: "github", name: "Hub", base_url: upstream.issuer });
+    const offered = async () => {
+      const page = await new Agent().open(`${grantor.url}/sign-in`);
+      return ["acme", "github"].every((id) => page.text.includes(`/federation/${id}"`));
+    };
+    await waitFor("the server to offer them", offered);
+    upstream.person = { sub: "somebody", email: "somebody@upstream.example", email_verified: true, name: "Some Body" };
+    upstream.user = { id: 7, login: "somebody" };
+    const visitor = await journey.visitor(undefined, [upstream.issuer]);
+
+    upstream.wrongs = { answer: { code: undefined, error: "access_denied" } };
+    await visitor.page.goto(`${grantor.url}/sign-in`);
+    await visitor.at("Sign in");
+    await visitor.press("Continue with Acme");
+    await visitor.at("Sign in");
+    expect(await visitor.words()).toContain("You were not signed in at Acme.");
+    upstream.wrongs = {};
+    await visitor.press("Continue with Acme");
+    await visitor.at("Your account");
+    expect(await visitor.words()).toContain("somebody@upstream.example");
+
+    await visitor.page.goto(`${grantor.url}/account/providers`);
+    await visitor.at("Other providers");
+    await visitor.press("Disconnect (Acme)");
+    await visitor.at("Other providers");
+    expect(await visitor.page.getByRole("alert").count()).toBe(1); // the last way in
+    await visitor.press("Connect Hub");
+    await visitor.at("Other providers");
+    expect(await visitor.words()).toContain("The provider is connected.");
+    await visitor.press("Disconnect (Acme)");
+    await visitor.at("Other providers");
+    expect(await visitor.words()).toContain("The provider is disconnected.");
+    for (const id of ["acme", "github"]) await identityProviders.delete(id);
+    await waitFor("the server to offer none", async () => !(await offered()));
   });
 
   it("signs in without an application, and out again", async () => {

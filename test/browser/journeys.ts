@@ -14,7 +14,7 @@ import { type Manner, type Visitor, visit } from "./visitor.ts";
 export interface Journey extends Flow {
   readonly application: RelyingParty;
   /** Somebody at a browser without a past. The manner is by keyboard on one arrangement of stores and without scripts on the other. */
-  visitor(manner?: Manner): Promise<Visitor>;
+  visitor(manner?: Manner, elsewhere?: readonly string[]): Promise<Visitor>;
   /** An application of the relying party's. */
   client(name: string, options?: Partial<NewClient>): Promise<SeededClient>;
   /** Follows the application's link to sign-in. @returns what it needs to redeem the code */
@@ -59,8 +59,8 @@ export function describeJourneys(name: string, tests: (journey: Journey) => void
         get application() {
           return application;
         },
-        async visitor(manner = flow.stores.redisUrl === undefined ? "keyboard on a phone" : "without scripts") {
-          const visitor = await visit(browser, manner, { issuer: flow.grantor.url, application: application.origin });
+        async visitor(manner = flow.stores.redisUrl === undefined ? "keyboard on a phone" : "without scripts", elsewhere = []) {
+          const visitor = await visit(browser, manner, { issuer: flow.grantor.url, application: application.origin, elsewhere });
           visitors.push(visitor);
           return visitor;
         },

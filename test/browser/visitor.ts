@@ -38,6 +38,8 @@ export interface Surroundings {
   readonly issuer: string;
   /** Where pages may lead, but nothing be fetched from. */
   readonly application: string;
+  /** Other origins of which the same is true. */
+  readonly elsewhere?: readonly string[];
 }
 
 /** Milliseconds in which a page comes, on two busy cores. */
@@ -46,7 +48,7 @@ const PATIENCE = 15_000;
 /** Tabs that reach everything on our longest page. */
 const MOST_TABS = 40;
 
-export async function visit(browser: Browser, manner: Manner, { issuer, application }: Surroundings): Promise<Visitor> {
+export async function visit(browser: Browser, manner: Manner, { issuer, application, elsewhere = [] }: Surroundings): Promise<Visitor> {
   const context = await browser.newContext(SETTINGS[manner]);
   context.setDefaultTimeout(PATIENCE);
   const complaints: string[] = [];
@@ -60,7 +62,8 @@ export async function visit(browser: Browser, manner: Manner, { issuer, applicat
   context.on("request", (request) => {
     const { origin, protocol } = new URL(request.url());
     if (origin === issuer || protocol === "data:") return;
-    if (origin !== application || !request.isNavigationRequest()) complaints.push(`a request left for ${request.url()}`);
+    if (![application, ...elsewhere].includes(origin) || !request.isNavigationRequest())
+      complaints.push(`a request left for ${request.url()}`);
   });
   context.on("console", (message) => {
     const expected = message.text().startsWith("Failed to load resource") && refused.has(message.location().url);
