@@ -61,7 +61,7 @@ describeJourneys("getting an account", (journey) => {
     const phone = await journey.visitor("mouse");
     await phone.page.goto((await journey.mailTo(email)).link);
     await phone.at("Confirm your address");
-    expect(await phone.words()).toContain("This is not the browser in which the account was asked for");
+    expect(await phone.words()).toContain("The account was not asked for in this browser");
     await phone.fill("Password", "short");
     await phone.press("Confirm address");
     await phone.page.getByRole("alert").waitFor();
@@ -93,6 +93,42 @@ describeJourneys("getting an account", (journey) => {
     await visitor.follow("Go to sign-in");
     await journey.signIn(visitor, person);
     await visitor.at("Your account");
+  });
+
+  it("is found again by who forgot the password: by keyboard, from the application through the mail and back", async () => {
+    const client = await journey.client("Sunny Photo Prints");
+    const person = await journey.grantor.person();
+    const visitor = await journey.visitor();
+    await journey.begin(visitor, client);
+    await visitor.at("Sign in");
+    await visitor.follow("I forgot my password");
+    await visitor.at("Reset your password");
+    await visitor.fill("E-mail address", "ada@");
+    await visitor.press("Send me a link");
+    await visitor.page.getByRole("alert").waitFor();
+    await visitor.at("Reset your password");
+    await visitor.fill("E-mail address", person.email);
+    await visitor.press("Send me a link");
+    await visitor.at("Check your mail");
+
+    const { link } = await journey.mailTo(person.email);
+    await visitor.page.goto(link);
+    await visitor.at("Choose a new password");
+    expect(await visitor.words()).toContain(person.email);
+    await visitor.fill("Password", "passwordpassword");
+    await visitor.press("Set the new password");
+    await visitor.page.getByRole("alert").waitFor();
+    await visitor.at("Choose a new password");
+    expect(await visitor.words()).toContain("tried first");
+    await visitor.fill("Password", CHOSEN);
+    await visitor.press("Set the new password");
+    await visitor.at("Your new password is set");
+    expect((await journey.mailTo(person.email)).text).toContain("was reset");
+    await visitor.follow("Sign in");
+    await journey.signIn(visitor, { email: person.email, password: CHOSEN });
+    await visitor.at("Allow Sunny Photo Prints to use your Grantor account?");
+    await visitor.page.goto(link);
+    await visitor.at("This link does not work any more");
   });
 
   it("makes the first administrator by the link beside the log, once", async () => {
