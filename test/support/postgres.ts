@@ -7,10 +7,12 @@ import { startEmbeddedPostgres } from "../../src/storage/embedded-postgres.ts";
 import { tempDir } from "./temp-dir.ts";
 import { waitFor } from "./wait-for.ts";
 
-/** Empty databases on a server that runs already. */
+/** Databases of a test's own on a server that runs already. */
 export interface Databases {
-  /** Creates an empty database. @returns its `DATABASE_URL` */
-  fresh(): Promise<string>;
+  /** @param template what it is a copy of, with nobody connected; without it the database is empty @returns its `DATABASE_URL` */
+  fresh(template?: string): Promise<string>;
+  /** Nobody can connect to the database any more, so that it can be copied. */
+  freeze(name: string): Promise<void>;
   /** Drops all that `fresh` created, whoever is still connected. */
   dropAll(): Promise<void>;
 }
@@ -28,14 +30,21 @@ export interface TestPostgres extends Databases {
 export function databasesOn(adminUrl: string): Databases {
   const names: string[] = [];
   return {
-    async fresh() {
+    // template0: nobody can be connected to it, which would make CREATE DATABASE fail.
+    async fresh(template = "template0") {
       const name = `grantor_test_${randomBytes(8).toString("hex")}`;
-      // template0: nobody can be connected to it, which would make CREATE DATABASE fail.
-      await query(adminUrl, `CREATE DATABASE ${name} TEMPLATE template0`);
+      await query(adminUrl, `CREATE DATABASE ${name} TEMPLATE ${template}`);
       names.push(name);
       const url = new URL(adminUrl);
       url.pathname = `/${name}`;
       return url.href;
+    },
+    async freeze(name) {
+      await query(adminUrl, `ALTER DATABASE ${name} ALLOW_CONNECTIONS false`);
+      await waitFor("everybody to have left the database", async () => {
+        const left = await query(adminUrl, `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '${name}'`);
+        return left.length === 0;
+      });
     },
     async dropAll() {
       for (const name of names.splice(0)) await query(adminUrl, `DROP DATABASE IF EXISTS ${name} WITH (FORCE)`);

@@ -8,7 +8,7 @@ import { startRedis } from "./redis.ts";
 import { TEST_SECRET_KEY } from "./secret-key.ts";
 
 export interface Stores {
-  /** An empty database of its own. */
+  /** A database of its own. */
   readonly databaseUrl: string;
   /** Undefined: sessions, grants and tokens are kept in the database. */
   readonly redisUrl: string | undefined;
@@ -18,9 +18,14 @@ export interface Stores {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-async function open(withRedis: boolean): Promise<Stores> {
+export interface OpenOptions {
+  /** A server has been started on the database already, with the SECRET_KEY of tests; otherwise it is empty. */
+  prepared?: boolean;
+}
+
+async function open(withRedis: boolean, { prepared = false }: OpenOptions = {}): Promise<Stores> {
   const databases = databasesOn(inject("postgresUrl"));
-  const databaseUrl = await databases.fresh();
+  const databaseUrl = await databases.fresh(prepared ? inject("preparedDatabase") : undefined);
   const redis = withRedis && !process.env.REDIS_URL ? await startRedis() : undefined;
   const redisUrl = withRedis ? (redis?.url ?? process.env.REDIS_URL) : undefined;
   const close = async () => {
@@ -38,6 +43,6 @@ async function open(withRedis: boolean): Promise<Stores> {
 
 /** The server of the first is the embedded PostgreSQL of the test run: starting one for every suite would only cost time. */
 export const stores = [
-  { name: "database alone", redis: false, open: () => open(false) },
-  { name: "PostgreSQL and Redis", redis: true, open: () => open(true) },
+  { name: "database alone", redis: false, open: (options?: OpenOptions) => open(false, options) },
+  { name: "PostgreSQL and Redis", redis: true, open: (options?: OpenOptions) => open(true, options) },
 ] as const;
