@@ -66,7 +66,7 @@ describeFlows("registration with an initial access token", (flow) => {
       application_type: "web",
       registration_client_uri: `${flow.grantor.url}/oauth/register/${client.client_id}`,
     });
-    for (const member of ["require_pkce", "first_party", "verified", "management_scopes", "grantor_scopes"])
+    for (const member of ["require_pkce", "first_party", "verified", "require_second_factor", "management_scopes", "grantor_scopes"])
       expect(client).not.toHaveProperty(member);
     const { tokens } = await signIn(flow.grantor, seeded(client), await flow.grantor.person());
     expect(tokens.refresh_token).toBeDefined();
@@ -119,7 +119,7 @@ describeFlows("registration with an initial access token", (flow) => {
     expect(read.body).not.toHaveProperty("client_secret");
     const text = JSON.stringify(read.body);
     expect(text).not.toContain(client.client_secret);
-    for (const member of ["require_pkce", "first_party", "verified", "management_scopes", "grantor_scopes"])
+    for (const member of ["require_pkce", "first_party", "verified", "require_second_factor", "management_scopes", "grantor_scopes"])
       expect(read.body).not.toHaveProperty(member);
   });
 
