@@ -8,7 +8,7 @@ import { EngineAdapter, type EngineAdapterOptions, type EngineModel } from "../.
 import type { RecordStore } from "../../src/storage/record-store.ts";
 import type { RedisClient } from "../../src/storage/redis-client.ts";
 import { type Payload, RequestScope, runInScope } from "../../src/storage/request-scope.ts";
-import { createSealer } from "../../src/storage/seal.ts";
+import { createSealer, type Sealer } from "../../src/storage/seal.ts";
 import { watchCommands } from "./redis-watch.ts";
 
 export interface Opened {
@@ -32,6 +32,7 @@ export const jwtOf = (jti: string): string => `complete.${jti}`;
 export interface Adapters {
   readonly store: RecordStore;
   readonly endings: Endings;
+  readonly sealer: Sealer;
   of(model: EngineModel): EngineAdapter;
 }
 
@@ -47,7 +48,7 @@ export function adaptersOn(store: RecordStore): Adapters {
     grantTtl: HOUR,
     lostRace,
   };
-  return { store, endings: new Endings({ store, sealer, longestLife: HOUR }), of: (model) => new EngineAdapter(model, options) };
+  return { store, sealer, endings: new Endings({ store, sealer, longestLife: HOUR }), of: (model) => new EngineAdapter(model, options) };
 }
 
 /** One request: everything that `work` writes is committed together. @returns what the commit lost */
