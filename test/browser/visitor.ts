@@ -128,6 +128,9 @@ async function leading(page: Page, act: () => Promise<void>): Promise<void> {
 /** Moves the focus forward as far as needed; wherever it rests on the way, it must be seen. */
 async function tabTo(page: Page, target: Locator): Promise<void> {
   await target.waitFor();
+  // Until the stylesheet is there and a frame was drawn, nothing has the page's own focus, nor a ring of ours.
+  await page.waitForLoadState();
+  await page.evaluate(() => new Promise((drawn) => requestAnimationFrame(drawn)));
   for (let tabs = 0; tabs < MOST_TABS; tabs++) {
     if (await target.evaluate((element) => element === element.ownerDocument.activeElement)) return;
     await page.keyboard.press("Tab");
