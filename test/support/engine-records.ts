@@ -10,6 +10,7 @@ import { keyOf } from "../../src/storage/record-body.ts";
 import { endingsContract } from "./ending-records.ts";
 import { HOUR, ISSUER, id, inSeconds, jwtOf, type Opened, PARALLEL, recordFixtures, request, successes } from "./record-fixtures.ts";
 import { allKeys } from "./redis-watch.ts";
+import { sessionsContract } from "./session-records.ts";
 import { waitFor } from "./wait-for.ts";
 
 /** Calls `test`: use it inside a `describe`. */
@@ -218,6 +219,7 @@ export function engineRecordsContract(open: () => Promise<Opened>): void {
     expect(await waitFor("the assertion to expire", async () => (await successes([claim(brief, HOUR)])) === 1)).toBe(true);
   });
   endingsContract(fixtures);
+  sessionsContract(fixtures);
 
   test("what is stored is never accepted as an id", async () => {
     const grantId = await grant();
