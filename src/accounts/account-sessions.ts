@@ -68,17 +68,15 @@ const WRITE = `INSERT INTO account_session (id, account_id, user_agent, address,
 
 export function createAccountSessions({ database, live, log, now = Date.now }: AccountSessionsOptions): AccountSessions {
   const { prisma, pool } = database;
-  const written = new LRUCache<string, { readonly at: number; readonly origin: string }>({ max: REMEMBERED });
+  /** By uid: when this process has written last. */
+  const written = new LRUCache<string, number>({ max: REMEMBERED });
   const writing = new Set<Promise<unknown>>();
 
   return {
     seen({ uid, accountId, expiresAt }, { userAgent, address }) {
       const at = now();
-      const origin = `${address} ${userAgent}`;
-      const before = written.get(uid);
-      // A session that moves to another address says so at once: that is what its owner looks for.
-      if (before !== undefined && before.origin === origin && at - before.at < SEEN_EVERY) return;
-      written.set(uid, { at, origin });
+      if (at - (written.get(uid) ?? 0) < SEEN_EVERY) return;
+      written.set(uid, at);
       const values = [
         idOf(uid),
         accountId,

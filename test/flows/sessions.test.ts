@@ -128,7 +128,7 @@ describeFlows(
       const [here, there, elsewhere] = [new Agent(), new Agent(), new Agent()];
       for (const browser of [here, there, elsewhere]) await signIn(flow.grantor, client, person, { agent: browser });
       const { tokens } = await signIn(flow.grantor, client, person, { agent: there });
-      await there.request(`${url}/account`, { headers: FIREFOX });
+      await flow.later(400, () => there.request(`${url}/account`, { headers: FIREFOX })); // noted a few minutes later
       const shown = await waitFor("what is noted to be there", async () => {
         const page = await here.open(`${url}/account/sessions`);
         return page.text.includes("Firefox on Linux") ? page : undefined;
