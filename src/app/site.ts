@@ -1,0 +1,256 @@
+/** Our own pages: the steps of an authorization, and what people come for by themselves. */
+import type { IncomingMessage, ServerResponse } from "node:http";
+import Koa, { type Context } from "koa";
+import { accountPages } from "../account-pages/account-pages.ts";
+import { createAccountRoutes } from "../accounts/account-routes.ts";
+import { createDeviceCookie } from "../accounts/device-cookie-middleware.ts";
+import { createPasswordResetRoutes } from "../accounts/password-reset-routes.ts";
+import { type ClientExtras, toEngine } from "../clients/engine-client-adapter.ts";
+import { inspectorPages } from "../clients/inspector-pages.ts";
+import { isOpenIdScope } from "../clients/scopes.ts";
+import type { Config } from "../config.ts";
+import { rpIdOf } from "../factors/second-factors.ts";
+import { createFederation } from "../federation/federation.ts";
+import { createLinking } from "../federation/linking.ts";
+import { createUpstream } from "../federation/upstream.ts";
+import { createGuardedFetch } from "../http/fetch-guard.ts";
+import { pinIssuer } from "../http/pin-issuer.ts";
+import { clientOfInteraction } from "../interactions/client-view.ts";
+import { createConsents } from "../interactions/consent.ts";
+import { deletionRoutes } from "../interactions/deletion-routes.ts";
+import { federationRoutes } from "../interactions/federation-routes.ts";
+import { interactionRoutes } from "../interactions/interaction-routes.ts";
+import { OWN_CLIENT_ID, ownPages } from "../interactions/own-pages.ts";
+import { ownSessionReader } from "../interactions/own-session.ts";
+import { passkeyRoutes } from "../interactions/passkey-routes.ts";
+import { createProviderVisits } from "../interactions/provider-visits.ts";
+import { secondFactorRoutes } from "../interactions/second-factor-routes.ts";
+import { createSignIns } from "../interactions/sign-in.ts";
+import { createSteps } from "../interactions/steps.ts";
+import { createAuditTrail } from "../observability/audit-trail.ts";
+import { healthRoutes } from "../observability/health.ts";
+import type { Logger } from "../observability/logger.ts";
+import { ENGINE_ROUTES } from "../oidc/paths.ts";
+import type { Services } from "../open-services.ts";
+
+import type { Engine } from "./engine.ts";
+import type { Host } from "./host.ts";
+
+/** The providers at which people sign in are the operator's to name, wherever they are. */
+const EVERYWHERE = ["0.0.0.0/0", "::/0"];
+/** Milliseconds for one request to such a provider. */
+const PROVIDER_TIMEOUT = 8_000;
+
+/** @returns what answers every request that is not the engine's */
+export function createSite(
+  config: Config,
+  services: Services,
+  host: Host,
+  engine: Engine,
+  log: Logger,
+): (request: IncomingMessage, response: ServerResponse) => void {
+  const { issuer, https } = config;
+  const { people, clients, resources, keys, endings, audit, secondFactors } = services;
+  const { accounts, consents } = people;
+  const { forms, render, facts } = host;
+  const { provider } = engine;
+
+  const site = new Koa();
+  site.keys = host.cookieKeys as unknown as string[];
+  pinIssuer(site, issuer);
+  const decisions = createConsents({
+    issuer,
+    isOpenIdScope,
+    findResource: (audience) => resources.find(audience),
+    async scopesFor(audience, { clientId, accountId }) {
+      const client = clientId === OWN_CLIENT_ID ? undefined : await clients.find(clientId);
+      if (client === undefined) return "openid";
+      const view = await engine.scopesAt(audience, toEngine(client) as unknown as ClientExtras, { accountId, clientAlone: false });
+      return view?.scope ?? "";
+    },
+    remember: (accountId, clientId, scopes) =>
+      clientId === OWN_CLIENT_ID ? Promise.resolve() : consents.remember(accountId, clientId, scopes),
+  });
+  const deviceCookie = createDeviceCookie(https);
+  const onSignIn = (ctx: Context, { accountId, clientId, outcome, ...detail }: SignInAttempt) =>
+    audit.record({
+      event: "sign_in",
+      outcome: outcome === "success" ? "success" : "failure",
+      actor: accountId,
+      accountId,
+      clientId,
+      detail: { outcome, ...detail },
+      ...facts(ctx),
+    });
+  const steps = createSteps(provider);
+  const signIns = createSignIns({
+    provider,
+    steps,
+    accounts,
+    factors: secondFactors.factors,
+    devices: people.devices,
+    deviceCookie,
+    onSignedIn: (ctx, { amr, ...signIn }) => onSignIn(ctx, { ...signIn, outcome: "success", amr: amr.join(" ") }),
+  });
+  const secondSteps = secondFactorRoutes({
+    render,
+    verifyForm: forms.verifyForm,
+    steps,
+    signIns,
+    secondFactors,
+    throttle: people.throttle,
+    devices: people.devices,
+    deviceCookie,
+    notices: people.notices,
+    onWrongCode: onSignIn,
+    onEvent: (ctx, { event, accountId }) => audit.record({ event, outcome: "success", actor: accountId, accountId, ...facts(ctx) }),
+  });
+  const deletionSteps = deletionRoutes({
+    render,
+    verifyForm: forms.verifyForm,
+    steps,
+    signIns,
+    deletion: people.deletion,
+    onUndone: (ctx, accountId) =>
+      audit.record({ event: "deletion.undone", outcome: "success", actor: accountId, accountId, ...facts(ctx) }),
+  });
+  const passkeySteps = passkeyRoutes({
+    verifyForm: forms.verifyForm,
+    steps,
+    signIns,
+    accounts,
+    passkeys: services.passkeys,
+    throttle: people.throttle,
+    onRefused: onSignIn,
+  });
+  const ownSession = ownSessionReader(provider, accounts);
+  const linking = createLinking({
+    prisma: services.database.prisma,
+    accounts,
+    signUp: config.signUp,
+    rpId: rpIdOf(issuer),
+    endAccount: (id) => endings.endAccount(id),
+  });
+  const federation = createFederation({
+    prisma: services.database.prisma,
+    providers: services.identityProviders,
+    upstream: createUpstream({ issuer, fetch: createGuardedFetch(EVERYWHERE, { timeout: PROVIDER_TIMEOUT }) }),
+    linking,
+    log,
+  });
+  const visits = createProviderVisits(federation, https);
+  const providers = federationRoutes({
+    issuer,
+    verifyForm: forms.verifyForm,
+    steps,
+    signIns,
+    accounts,
+    ownSession,
+    federation,
+    visits,
+    onRefused: onSignIn,
+    onConnected(ctx, { id: accountId }, { provider, how }) {
+      const event = how === "created" ? "account.created" : "provider.connected";
+      audit.record({ event, outcome: "success", actor: accountId, accountId, detail: { provider }, ...facts(ctx) });
+    },
+    notices: people.notices,
+  });
+  const interactions = interactionRoutes({
+    federation,
+    visits,
+    provider,
+    steps,
+    signIns,
+    render,
+    verifyForm: forms.verifyForm,
+    accounts,
+    authentication: people.authentication,
+    consents: decisions,
+    interactionState: people.interactionState,
+    deviceCookie,
+    offersSignUp: config.signUp === "open",
+    offersPasskeys: services.passkeys.possible,
+    onSignIn,
+    onDecision: (ctx, { accountId, clientId, allowed }) =>
+      audit.record({ event: "consent", outcome: allowed ? "success" : "failure", actor: accountId, accountId, clientId, ...facts(ctx) }),
+  });
+  const own = ownPages({ issuer, render, ownSession, offersSignUp: config.signUp === "open" });
+  const trail = createAuditTrail(services.database.pool);
+  const account = accountPages({
+    frame: {
+      render,
+      verifyForm: forms.verifyForm,
+      ownSession,
+      recentSignIn: config.recentSignIn,
+      onEvent: (ctx, accountId, event) => audit.record({ outcome: "success", ...event, actor: accountId, accountId, ...facts(ctx) }),
+    },
+    overview: { factors: services.secondFactors.factors },
+    profile: { accounts },
+    email: {
+      https,
+      emailChange: people.emailChange,
+      devices: people.devices,
+      deviceCookie,
+      outbox: config.loopback ? people.mailer.outbox : undefined,
+    },
+    password: {
+      passwords: people.accountPasswords,
+      passwordChange: people.passwordChange,
+      deviceCookie,
+      notices: people.notices,
+      endAllBut: (uid, accountId) => endings.endAllBut(uid, accountId),
+    },
+    passkeys: { passkeys: services.passkeys, factors: secondFactors.factors, notices: people.notices },
+    events: { trail, clients },
+    data: { data: people.data, trail },
+    deletion: { deletion: people.deletion, delay: config.accountDeletionDelay },
+    twoStep: { secondFactors, notices: people.notices },
+    providers: { federation, visits, linking, notices: people.notices },
+    sessions: {
+      sessions: services.accountSessions,
+      clients,
+      async endSession(uid) {
+        const ended = await endings.endSession(uid);
+        if (ended !== undefined) await engine.tellOfEnd(ended);
+      },
+    },
+    applications: {
+      issuer,
+      consents,
+      clients,
+      findResource: (audience) => resources.find(audience),
+      endConsent: (accountId, clientId) => endings.endConsent(accountId, clientId),
+    },
+  });
+  const joining = createAccountRoutes({
+    people,
+    forms,
+    render,
+    https,
+    loopback: config.loopback,
+    applicationOf: (uid) => clientOfInteraction(provider(), uid),
+    onEvent: (ctx, { event, accountId }) => audit.record({ event, outcome: "success", actor: accountId, accountId, ...facts(ctx) }),
+  });
+  const reset = createPasswordResetRoutes({
+    people,
+    forms,
+    render,
+    https,
+    loopback: config.loopback,
+    onEvent: (ctx, { event, accountId }) => audit.record({ event, outcome: "success", actor: accountId, accountId, ...facts(ctx) }),
+  });
+  const apps = inspectorPages({ render, keys: () => keys.list(), jwks: ENGINE_ROUTES.jwks });
+  for (const middleware of host.middleware) site.use(middleware);
+  site.use(healthRoutes(host.health)).use(host.assets.serve).use(engine.commit);
+  for (const router of [interactions, secondSteps, deletionSteps, providers, passkeySteps, own, account, joining, reset, apps])
+    site.use(router.routes()).use(router.allowedMethods());
+  return site.callback();
+}
+
+/** For the audit. */
+interface SignInAttempt {
+  readonly accountId: string | undefined;
+  readonly clientId: string | undefined;
+  readonly outcome: string;
+  readonly amr?: string;
+}
