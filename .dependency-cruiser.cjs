@@ -1,5 +1,5 @@
 /**
- * Which room may import which, written down once. Rooms import downward only; app.ts alone joins them.
+ * Which room may import which, written down once. Rooms import downward only; app.ts and app/ alone join them.
  * A room that is not listed may import nothing of ours: add it here when it is made.
  */
 const settings = ["config", "secrets", "settings", "redis-url"];
