@@ -7,7 +7,7 @@ import { NAMESPACES, textsOf } from "../../src/i18n/messages.ts";
 import { flatten, needsOf, withoutPlural } from "../../src/i18n/overrides.ts";
 
 /** Languages with all texts. The others say in English what they have not got yet. */
-const COMPLETE: readonly Language[] = ["en", "fr", "de", "ar", "ja"];
+const COMPLETE: readonly Language[] = ["en", "fr", "de", "ar", "ja", "es"];
 
 const ROOT = new URL("../../", import.meta.url).pathname;
 
