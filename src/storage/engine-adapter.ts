@@ -4,11 +4,12 @@
  */
 import { createHmac } from "node:crypto";
 import { markSession } from "./browser-sessions.ts";
-import { authorizationsOf, backingOf, lastingGrants, placeIn, sessionForm, tiesOf, UNDER_A_GRANT } from "./engine-payload.ts";
+import { authorizationsOf, backingOf, placeIn, tiesOf, UNDER_A_GRANT } from "./engine-payload.ts";
 import { type Body, decodeBody, encodeBody, isEncrypted, keyOf } from "./record-body.ts";
 import type { RecordKey, RecordKind, RecordStore, StoredRecord, Write } from "./record-store.ts";
 import { currentScope, type Payload, type RequestScope, write } from "./request-scope.ts";
 import type { Sealer } from "./seal.ts";
+import { asRead, goOnUnderNewId, isUnchanged, rememberSession, usedSession } from "./session-in-request.ts";
 import type { StatusPlace } from "./status-bits.ts";
 
 export type EngineModel =
@@ -49,9 +50,6 @@ const KEPT_AFTER_EXPIRY: Partial<Record<RecordKind, number>> = {
 /** Seconds in which a device that polls twice at once is only refused; a later use of its code ends what the code gave. */
 const DEVICE_GRACE = 10;
 
-/** A session is written again only when it changed, or when this part of its life has passed. */
-const TOUCH_SHARE = 1 / 256;
-
 export interface EngineAdapterOptions {
   store: RecordStore;
   sealer: Sealer;
@@ -91,14 +89,14 @@ export class EngineAdapter {
       return;
     }
     const scope = currentScope();
-    if (kind === "session" && scope !== undefined && this.#isUnchanged(scope, key, payload, expiresIn)) return;
+    if (kind === "session" && scope !== undefined && isUnchanged(scope, key, payload, this.#carried(payload, scope).g, expiresIn)) return;
     if (kind === "grant") delete payload.exp; // the record's own expiry counts: it moves with the tokens issued under it
     const expiresAt = Math.ceil(this.#now() + expiresIn * 1000) + (KEPT_AFTER_EXPIRY[kind] ?? 0);
     const pointer = this.#pointerOf(payload);
     const ties = tiesOf(kind, payload);
     const onlyIfThere = scope !== undefined && this.#mustBeThere(scope, key);
     scope?.seen.set(key, payload);
-    if (kind === "session" && scope !== undefined && pointer !== undefined) this.#replaceSession(scope, pointer, payload);
+    if (kind === "session" && scope !== undefined && pointer !== undefined) goOnUnderNewId(scope, pointer, payload);
     const body = encodeBody(kind, key, payload, this.#carried(payload, scope), this.#options.sealer);
     const put: Write = {
       op: "put",
@@ -202,7 +200,7 @@ export class EngineAdapter {
       op: "remove",
       key,
       ...(pointer && { pointer }),
-      ...this.#asRead(key),
+      ...asRead(scope, key),
       ...(lasting && { until: this.#now() + grantTtl * 1000 }),
       ...placeIn(this.#kind, payload),
     });
@@ -270,13 +268,7 @@ export class EngineAdapter {
     if (UNDER_A_GRANT.has(this.#kind) && !(await this.#isBacked(payload, body, scope))) return undefined;
     if (this.#kind === "session" && (payload.exp as number) <= this.#now() / 1000) return undefined; // the engine does not look
     if (this.#kind === "session" && scope !== undefined) {
-      if (id !== undefined) {
-        scope.session = usedSession(payload);
-        const lasting = lastingGrants(payload);
-        // One that an older secret has sealed is written again, so that the secret can go.
-        const form = this.#options.sealer.isCurrent(body.s as string) ? sessionForm(payload, body.g) : undefined;
-        scope.sessionAsRead = { key, body: stored.body, uid: payload.uid as string, exp: payload.exp as number, form, lasting };
-      }
+      if (id !== undefined) rememberSession(scope, { key, body: stored.body, payload, decoded: body }, this.#options.sealer);
       if (scope.defersChecks) carry(scope, body);
     }
     if (this.#kind === "device-code" && scope?.defersChecks && this.#ageOf(stored) <= DEVICE_GRACE) return undefined;
@@ -348,33 +340,6 @@ export class EngineAdapter {
     return pending?.op === "put" ? pending.onlyIfThere === true : scope.seen.has(key) || scope.copies.has(key);
   }
 
-  /**
-   * A session that goes on under a new id: its old record goes, but nothing was ended. It must be there as it was read, or whoever signed
-   * out meanwhile would be signed in again under the new id, and what another tab has added would be lost; only a sign-in by another person
-   * stands by itself.
-   */
-  #replaceSession(scope: RequestScope, pointer: RecordKey, { accountId }: Payload): void {
-    for (const old of scope.removals(pointer)) {
-      const before = scope.seen.get(old)?.accountId;
-      const goesOn = before === undefined || before === accountId;
-      scope.add({ op: "remove", key: old, pointer, ...(goesOn && { onlyIfThere: true, ...this.#asRead(old) }) });
-    }
-  }
-
-  /** For the end of a session that this request has read: what another tab has added meanwhile ends with it, or it is not ended yet. */
-  #asRead(key: RecordKey): { as?: string } {
-    const read = currentScope()?.sessionAsRead;
-    return read?.key === key ? { as: read.body } : {};
-  }
-
-  /** Whether a session would be written as it already stands, and its expiry need not move yet. */
-  #isUnchanged(scope: RequestScope, key: RecordKey, payload: Payload, expiresIn: number): boolean {
-    const read = scope.sessionAsRead;
-    if (read?.key !== key || scope.pending(key) !== undefined) return false;
-    if ((payload.exp as number) - read.exp > expiresIn * TOUCH_SHARE) return false;
-    return read.form === sessionForm(payload, this.#carried(payload, scope).g);
-  }
-
   /** Whole seconds since it was consumed: the kept answer's own expiry is exact. Never, for what is not consumed. */
   #ageOf({ consumedAt = Number.NEGATIVE_INFINITY }: Pick<StoredRecord, "consumedAt">): number {
     return Math.floor(this.#now() / 1000) - consumedAt;
@@ -390,9 +355,6 @@ const userCodePointer = (userCode: string, key: Buffer): RecordKey =>
 
 /** Not enumerable, so it never reaches a model of the engine or a record. */
 const PREDECESSOR = "predecessor";
-
-const usedSession = ({ uid, accountId, exp }: Payload): RequestScope["session"] =>
-  typeof accountId === "string" ? { uid: uid as string, accountId, expiresAt: exp as number } : undefined;
 
 const withoutId = ({ jti: _, ...rest }: Payload): Payload => rest;
 
