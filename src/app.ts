@@ -2,6 +2,7 @@
  * The composition root: joins services, engine, pages and host into one request handler. It and `app/` alone know every room.
  */
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { openPlaces } from "./accounts/places.ts";
 import { createEngine } from "./app/engine.ts";
 import { createHost } from "./app/host.ts";
 import { createSite } from "./app/site.ts";
@@ -20,7 +21,8 @@ export interface App {
 export async function createApp(config: Config, secrets: Secrets, services: Services, log: Logger): Promise<App> {
   const host = createHost(config, secrets, services, log);
   const engine = createEngine(config, secrets, services, host, log);
-  const site = createSite(config, services, host, engine, log);
+  const placeOf = await openPlaces(config.geoipFile, log);
+  const site = createSite(config, services, host, engine, placeOf, log);
 
   const resting = await services.passkeys.countElsewhere();
   if (resting > 0) {

@@ -54,6 +54,8 @@ export interface Config {
   readonly viewsDir: string | undefined;
   /** An absolute path. */
   readonly identityProvidersFile: string | undefined;
+  /** An absolute path. */
+  readonly geoipFile: string | undefined;
   readonly password: {
     /** Characters of one that is the only factor. */
     readonly minLength: number;
@@ -148,6 +150,7 @@ export function loadConfig(env: NodeJS.ProcessEnv): Config {
     }),
     viewsDir: values.VIEWS_DIR === undefined ? undefined : resolve(values.VIEWS_DIR),
     identityProvidersFile: values.IDENTITY_PROVIDERS_FILE === undefined ? undefined : resolve(values.IDENTITY_PROVIDERS_FILE),
+    geoipFile: values.GEOIP_FILE === undefined ? undefined : resolve(values.GEOIP_FILE),
     password: Object.freeze({
       minLength: values.PASSWORD_MIN_LENGTH,
       minLengthWithSecondFactor: values.PASSWORD_MIN_LENGTH_WITH_SECOND_FACTOR,

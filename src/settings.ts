@@ -150,6 +150,7 @@ export const settings = z.object({
   BRAND_SUPPORT_URL: webAddress(),
   VIEWS_DIR: text((value) => !value.includes("\0"), "set a directory").optional(),
   IDENTITY_PROVIDERS_FILE: text((value) => !value.includes("\0"), "set the path of a JSON file").optional(),
+  GEOIP_FILE: text((value) => !value.includes("\0"), "set the path of a MaxMind DB file").optional(),
   PASSWORD_MIN_LENGTH: wholeNumber(" of characters", 8, 64).default(15),
   PASSWORD_MIN_LENGTH_WITH_SECOND_FACTOR: wholeNumber(" of characters", 8, 64).default(8),
   PASSWORD_HASH_MEMORY: wholeNumber(" of KiB", 7_168, 1_048_576).default(19_456),

@@ -1,7 +1,10 @@
 /** `/account/events`: what happened to the account lately, in words. */
 import type Router from "@koa/router";
+import type { PlaceOf } from "../accounts/places.ts";
 import type { ClientStore } from "../clients/client-store.ts";
+import { languageOf } from "../http/language.ts";
 import type { SecurityEventView } from "../http/pages.ts";
+import type { Language } from "../i18n/languages.ts";
 import type { AuditTrail, PastEvent } from "../observability/audit-trail.ts";
 import { SECURITY_EVENTS, wordsFor } from "./event-words.ts";
 import type { Frame } from "./frame.ts";
@@ -13,9 +16,10 @@ const PAGE = 30;
 export interface EventPagesOptions {
   trail: AuditTrail;
   clients: Pick<ClientStore, "find">;
+  placeOf: PlaceOf;
 }
 
-export function addEventPages(router: Router, frame: Frame, { trail, clients }: EventPagesOptions): void {
+export function addEventPages(router: Router, frame: Frame, { trail, clients, placeOf }: EventPagesOptions): void {
   router.get("/account/events", async (ctx) => {
     const session = await frame.signedIn(ctx, "events");
     if (session === undefined) return;
@@ -23,18 +27,20 @@ export function addEventPages(router: Router, frame: Frame, { trail, clients }: 
     const cursor = typeof before === "string" ? before : undefined;
     const since = new Date(Date.now() - DAYS * DAY_MS);
     const { events, next } = await trail.ofAccount(session.account.id, { since, events: SECURITY_EVENTS, limit: PAGE, cursor });
+    const language = languageOf(ctx);
     frame.render(ctx, "account/events", {
       ...frame.page(ctx, "events", session),
       days: DAYS,
-      events: await Promise.all(events.map(view)),
+      events: await Promise.all(events.map((event) => view(event, language))),
       newest: cursor === undefined ? undefined : "/account/events",
       older: next && `/account/events?before=${next}`,
     });
   });
 
-  async function view(event: PastEvent): Promise<SecurityEventView> {
+  async function view(event: PastEvent, language: Language): Promise<SecurityEventView> {
     const { at, clientId, address, outcome } = event;
-    return { at, what: wordsFor(event), client: clientId && (await nameOf(clientId)), address, failed: outcome === "failure" };
+    const place = address && placeOf(address, language);
+    return { at, what: wordsFor(event), client: clientId && (await nameOf(clientId)), address, place, failed: outcome === "failure" };
   }
 
   /** None for our own pages, which are no application to anybody. */

@@ -1,23 +1,28 @@
 /** `/account/sessions`: in which browsers a person is signed in, and signing out there. */
 import type Router from "@koa/router";
 import type { AccountSession, AccountSessions } from "../accounts/account-sessions.ts";
+import type { PlaceOf } from "../accounts/places.ts";
 import type { ClientStore } from "../clients/client-store.ts";
+import { languageOf } from "../http/language.ts";
+import type { Language } from "../i18n/languages.ts";
 import { OWN_CLIENT_ID } from "../interactions/own-pages.ts";
 import type { Frame } from "./frame.ts";
 
 export interface SessionPagesOptions {
   sessions: Pick<AccountSessions, "list">;
   clients: Pick<ClientStore, "find">;
+  placeOf: PlaceOf;
   /** Ends a session, with what hangs on it, and tells its applications. */
   endSession(uid: string): Promise<void>;
 }
 
-export function addSessionPages(router: Router, frame: Frame, { sessions, clients, endSession }: SessionPagesOptions): void {
+export function addSessionPages(router: Router, frame: Frame, { sessions, clients, placeOf, endSession }: SessionPagesOptions): void {
   router.get("/account/sessions", async (ctx) => {
     const session = await frame.signedIn(ctx, "sessions");
     if (session === undefined) return;
     const all = await sessions.list(session.account.id);
-    const shown = await Promise.all(all.map(async (each) => ({ ...(await view(each)), current: each.uid === session.uid })));
+    const language = languageOf(ctx);
+    const shown = await Promise.all(all.map(async (each) => ({ ...(await view(each, language)), current: each.uid === session.uid })));
     frame.render(ctx, "account/sessions", {
       ...frame.page(ctx, "sessions", session),
       action: "/account/sessions/end",
@@ -48,9 +53,10 @@ export function addSessionPages(router: Router, frame: Frame, { sessions, client
     frame.done(ctx, "sessions", "sessions_ended");
   });
 
-  async function view({ id, device, address, lastUsedAt, signedInAt, kept, clients: ids }: AccountSession) {
+  async function view({ id, device, address, lastUsedAt, signedInAt, kept, clients: ids }: AccountSession, language: Language) {
     const known = await Promise.all(ids.filter((each) => each !== OWN_CLIENT_ID).map((each) => clients.find(each)));
     const applications = known.flatMap((client) => (client === undefined ? [] : [client.metadata.client_name ?? client.clientId]));
-    return { id, device, address, lastUsedAt, signedInAt: new Date(signedInAt * 1000), kept, applications };
+    const place = address && placeOf(address, language);
+    return { id, device, address, place, lastUsedAt, signedInAt: new Date(signedInAt * 1000), kept, applications };
   }
 }

@@ -5,6 +5,7 @@ import { accountPages } from "../account-pages/account-pages.ts";
 import { createAccountRoutes } from "../accounts/account-routes.ts";
 import { createDeviceCookie } from "../accounts/device-cookie-middleware.ts";
 import { createPasswordResetRoutes } from "../accounts/password-reset-routes.ts";
+import type { PlaceOf } from "../accounts/places.ts";
 import { type ClientExtras, toEngine } from "../clients/engine-client-adapter.ts";
 import { inspectorPages } from "../clients/inspector-pages.ts";
 import { isOpenIdScope } from "../clients/scopes.ts";
@@ -47,6 +48,7 @@ export function createSite(
   services: Services,
   host: Host,
   engine: Engine,
+  placeOf: PlaceOf,
   log: Logger,
 ): (request: IncomingMessage, response: ServerResponse) => void {
   const { issuer, https } = config;
@@ -201,7 +203,7 @@ export function createSite(
       endAllBut: (uid, accountId) => endings.endAllBut(uid, accountId),
     },
     passkeys: { passkeys: services.passkeys, factors: secondFactors.factors, notices: people.notices },
-    events: { trail, clients },
+    events: { trail, clients, placeOf },
     data: { data: people.data, trail },
     deletion: { deletion: people.deletion, delay: config.accountDeletionDelay },
     twoStep: { secondFactors, notices: people.notices },
@@ -209,6 +211,7 @@ export function createSite(
     sessions: {
       sessions: services.accountSessions,
       clients,
+      placeOf,
       async endSession(uid) {
         const ended = await endings.endSession(uid);
         if (ended !== undefined) await engine.tellOfEnd(ended);

@@ -103,6 +103,8 @@ export interface SessionView {
   device: { browser?: string | undefined; system?: string | undefined };
   /** The network address that it was last used from. */
   address?: string | undefined;
+  /** Where that address is, about. */
+  place?: Words | undefined;
   signedInAt: Date;
   lastUsedAt?: Date | undefined;
   /** It stays signed in when the browser closes. */
@@ -128,6 +130,8 @@ export interface SecurityEventView {
   client?: string | undefined;
   /** Network address. */
   address?: string | undefined;
+  /** Where that address is, about. */
+  place?: Words | undefined;
   /** It was tried and refused. */
   failed: boolean;
 }

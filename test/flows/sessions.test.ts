@@ -1,17 +1,25 @@
 /** Sessions (issue 4, requirement 5): how long they live, their ids, and several tabs at once. */
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import { Agent } from "../support/agent.ts";
 import { describeFlows } from "../support/flows.ts";
 import { authorizationUrl, authorize, type Person, pkce, refresh, type SeededClient, signIn, userinfo } from "../support/grantor.ts";
 import { type LogoutListener, listenForLogout } from "../support/logout-listener.ts";
+import { mmdb } from "../support/mmdb.ts";
 import { ORDERS, Tab } from "../support/tabs.ts";
+import { tempDir } from "../support/temp-dir.ts";
 import { waitFor } from "../support/wait-for.ts";
 
 /** Passwords are slow to check: more than two tabs go through the orders in which most happens at once. */
 const FOR_MANY = new Set(["at once, answers the other way round", "each as fast as it can"]);
 const FIREFOX = { "User-Agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0" };
 
+const PLACES = { "127.0.0.0/8": { city: { names: { en: "At home" } }, country: { names: { en: "Somewhere", de: "Irgendwo" } } } };
+
 const listeners: LogoutListener[] = [];
+const directory = tempDir("places");
+afterAll(() => directory.remove());
 
 describeFlows(
   "sessions",
@@ -133,7 +141,9 @@ describeFlows(
         const page = await here.open(`${url}/account/sessions`);
         return page.text.includes("Firefox on Linux") ? page : undefined;
       });
-      expect(shown.text).toContain("127.0.0.1");
+      expect(shown.text).toContain("<bdi>127.0.0.1</bdi> · <bdi>At home, Somewhere</bdi>");
+      const german = await here.open(`${url}/account/events?ui_locales=de`);
+      expect(german.text).toContain("<bdi>127.0.0.1</bdi> · <bdi>At home, Irgendwo</bdi>");
       expect(shown.text).toContain("Test application");
       expect(shown.text.split(">this browser<").length).toBe(2);
       const ends = shown.forms.filter(({ fields }) => "session" in fields);
@@ -184,7 +194,9 @@ describeFlows(
       const listener = await listenForLogout();
       listeners.push(listener);
       const lives = { SESSION_TTL: "4000", BROWSER_SESSION_TTL: "1000", SESSION_MAX_AGE: "4500", REFRESH_TOKEN_TTL: "9000" };
-      return { FETCH_ALLOW: `localhost:${listener.port}`, ...lives };
+      const places = join(directory.path, "places.mmdb");
+      writeFileSync(places, mmdb(PLACES));
+      return { FETCH_ALLOW: `localhost:${listener.port}`, GEOIP_FILE: places, ...lives };
     },
   },
 );

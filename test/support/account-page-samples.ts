@@ -79,6 +79,7 @@ export const accountSamples: Record<string, Sample> = {
           what: text("events:kinds.consent"),
           client: "Vereinigte Donaudampfschifffahrtsgesellschaftskapitänsmützenfabrik",
           address: "192.0.2.1",
+          place: "Schweiz",
           failed: false,
         },
         { at: new Date("2026-01-01T12:00Z"), what: text("events:kinds.account_updated"), failed: false },

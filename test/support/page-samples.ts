@@ -247,6 +247,7 @@ export const samples: Record<string, Sample> = {
           current: true,
           device: { browser: "Firefox", system: "Linux" },
           address: "203.0.113.7",
+          place: text("sessions:place", { city: "Sankt Martin am Tennengebirge", country: "Österreich" }),
           signedInAt: new Date("2026-03-01T09:00:00Z"),
           lastUsedAt: new Date("2026-03-04T10:20:00Z"),
           kept: true,

@@ -39,6 +39,7 @@ test("an empty environment gives the documented defaults", () => {
     brand: { name: "Grantor", color: undefined, logo: undefined, privacyUrl: undefined, termsUrl: undefined, supportUrl: undefined },
     viewsDir: undefined,
     identityProvidersFile: undefined,
+    geoipFile: undefined,
     password: { minLength: 15, minLengthWithSecondFactor: 8, hashMemory: 19_456, hashPasses: 2, breachUrl: undefined },
     accountDeletionDelay: 1_209_600,
     sessionMaxAge: 2_592_000,
