@@ -6,6 +6,7 @@ import { showBesideForm } from "../accounts/account-errors-middleware.ts";
 import type { DeviceCookie } from "../accounts/device-cookie-middleware.ts";
 import type { EmailChange } from "../accounts/email-change.ts";
 import type { KnownDevices } from "../accounts/known-devices.ts";
+import { isToken } from "../accounts/one-time-tokens.ts";
 import { cookieAttributes, cookieName } from "../http/cookies.ts";
 import type { PageModels } from "../http/pages.ts";
 import { text } from "../i18n/messages.ts";
@@ -53,13 +54,14 @@ export function addEmailPages(router: Router, frame: Frame, options: EmailPagesO
   router.get(CONFIRM, async (ctx) => {
     const { token: opened } = ctx.query;
     if (typeof opened === "string") {
-      ctx.cookies.set(cookie, opened.slice(0, 100), { ...attributes, maxAge: COOKIE_LIFE });
+      if (!isToken(opened)) throw dead();
+      ctx.cookies.set(cookie, opened, { ...attributes, maxAge: COOKIE_LIFE });
       return seeOther(ctx, CONFIRM);
     }
     const session = await frame.signedIn(ctx, "email", CONFIRM);
     if (session === undefined) return;
     const found = await emailChange.describe(tokenOf(ctx), session.account);
-    if (found === undefined) throw new AccountError("link_invalid", text("profile:confirm.dead"));
+    if (found === undefined) throw dead();
     frame.render(ctx, "account/email-confirm", { ...frame.page(ctx, "email", session), action: CONFIRM, newEmail: found.email });
   });
 
@@ -80,3 +82,5 @@ export function addEmailPages(router: Router, frame: Frame, options: EmailPagesO
     frame.render(ctx, "account/email", { ...frame.page(ctx, "email", session), action: "/account/email", ...facts });
   }
 }
+
+const dead = (): AccountError => new AccountError("link_invalid", text("profile:confirm.dead"));

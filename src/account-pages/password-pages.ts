@@ -16,7 +16,7 @@ import type { Frame } from "./frame.ts";
 const RETRY = 5;
 
 export interface PasswordPagesOptions {
-  passwords: Pick<AccountPasswords, "standsAlone" | "minimumLength">;
+  passwords: Pick<AccountPasswords, "current" | "minimumLength">;
   passwordChange: PasswordChange;
   deviceCookie: Pick<DeviceCookie, "read">;
   notices: Pick<SecurityNotices, "tell">;
@@ -53,7 +53,7 @@ export function addPasswordPages(router: Router, frame: Frame, options: Password
   /** Who has no password to type shows by a recent sign-in who they are. */
   async function allowed(ctx: Context): Promise<OwnSession | undefined> {
     const session = await frame.signedIn(ctx, "password");
-    if (session === undefined || (await passwords.standsAlone(session.account.id)) !== undefined) return session;
+    if (session === undefined || (await passwords.current(session.account.id)) !== undefined) return session;
     return frame.recently(ctx, "password");
   }
 
@@ -62,7 +62,7 @@ export function addPasswordPages(router: Router, frame: Frame, options: Password
     frame.render(ctx, "account/password", {
       ...frame.page(ctx, "password", session),
       action: "/account/password",
-      hasPassword: (await passwords.standsAlone(account.id)) !== undefined,
+      hasPassword: (await passwords.current(account.id)) !== undefined,
       minimumLength: await passwords.minimumLength(account),
       errors,
     });

@@ -3,6 +3,7 @@ import { text } from "../i18n/messages.ts";
 import type { Prisma, PrismaClient } from "../storage/generated/client.ts";
 import type { Account } from "./account.ts";
 import { refuseFaults } from "./account-error.ts";
+import { lockAccount } from "./account-lock.ts";
 import { passwordLink } from "./account-store.ts";
 import type { PasswordPolicy } from "./password-policy.ts";
 import type { Passwords } from "./passwords.ts";
@@ -15,9 +16,15 @@ export interface ChosenPassword {
   readonly standsAlone: boolean;
 }
 
+export interface CurrentPassword {
+  readonly standsAlone: boolean;
+  /** When it was chosen: another has another. */
+  readonly changedAt: Date;
+}
+
 export interface AccountPasswords {
-  /** Whether its password is long enough to be the only factor; `undefined` when it has none. */
-  standsAlone(accountId: string): Promise<boolean | undefined>;
+  /** The one that there is. `standsAlone`: long enough to be the only factor. */
+  current(accountId: string): Promise<CurrentPassword | undefined>;
   /** Characters that a new one must have at least, for the hint in the form. */
   minimumLength(account: Account): Promise<number>;
   /** Whether it is the account's. Does the same work for an account without one. @throws AccountError `busy` (503) */
@@ -30,9 +37,16 @@ export interface AccountPasswords {
   choose(account: Account, password: string, field?: string): Promise<ChosenPassword>;
   /**
    * Puts a chosen one in place. Ending sessions, telling the owner and recording it are the caller's.
-   * @throws AccountError `invalid_input` when it is short and the second factor beside which it was chosen has gone meanwhile
+   * @param replaces what `current` said, for whoever may replace that one alone: another that came meanwhile stays
+   * @throws AccountError `invalid_input` when it is short and the second factor beside which it was chosen has gone meanwhile, or when there is
+   *   another than `replaces`
    */
-  set(accountId: string, chosen: ChosenPassword, within: Prisma.TransactionClient): Promise<void>;
+  set(
+    accountId: string,
+    chosen: ChosenPassword,
+    within: Prisma.TransactionClient,
+    replaces?: { readonly password: CurrentPassword | undefined },
+  ): Promise<void>;
 }
 
 export function createAccountPasswords(options: {
@@ -44,11 +58,15 @@ export function createAccountPasswords(options: {
 }): AccountPasswords {
   const { prisma, passwords, policy, hasSecondFactor } = options;
 
-  const find = (accountId: string) => prisma.credential.findUnique({ where: { accountId_kind: { accountId, kind: "password" } } });
+  const find = (accountId: string, tx: Prisma.TransactionClient = prisma) =>
+    tx.credential.findUnique({ where: { accountId_kind: { accountId, kind: "password" } } });
   const mustStandAlone = async ({ id, emailVerified }: Account) => !emailVerified || !(await hasSecondFactor(id));
 
   return {
-    standsAlone: async (accountId) => (await find(accountId))?.standsAlone,
+    async current(accountId) {
+      const found = await find(accountId);
+      return found === null ? undefined : { standsAlone: found.standsAlone, changedAt: found.updatedAt };
+    },
     minimumLength: async (account) => policy.minimumLength(await mustStandAlone(account)),
     isRight: async (accountId, password) => (await passwords.verify((await find(accountId))?.secret, password)).ok,
     async choose(account, password, field) {
@@ -57,9 +75,12 @@ export function createAccountPasswords(options: {
       refuseFaults(await policy.check(password, { standsAlone, about, ...(field === undefined ? {} : { field }) }));
       return { hash: await passwords.hash(password), standsAlone: policy.standsAlone(password) };
     },
-    async set(accountId, { hash, standsAlone }, within) {
-      // The lock that second factors go by: the last one cannot leave while a password comes that needs it.
-      await within.$queryRaw`SELECT id FROM account WHERE id = ${accountId} FOR UPDATE`;
+    async set(accountId, { hash, standsAlone }, within, replaces) {
+      // The last second factor cannot leave while a password comes that needs it.
+      await lockAccount(within, accountId);
+      if (replaces !== undefined && (await find(accountId, within))?.updatedAt.getTime() !== replaces.password?.changedAt.getTime()) {
+        refuseFaults([{ field: "current", message: text("profile:password.wrong") }]);
+      }
       if (!standsAlone && !(await hasSecondFactor(accountId))) {
         refuseFaults([{ field: "password", message: text("faults:password_short", { count: policy.minimumLength(true) }) }]);
       }

@@ -1,10 +1,9 @@
 import type { Context } from "koa";
 import { cookieAttributes, cookieName } from "../http/cookies.ts";
-import { makeToken } from "./one-time-tokens.ts";
+import { isToken, makeToken } from "./one-time-tokens.ts";
 
 /** As long as the longest-lived link in a mail. Milliseconds. */
 const LIFETIME_MS = 86_400_000;
-const SECRET = /^[\w-]{43}$/;
 
 /** The cookie that tells the browser in which a link was asked for from any other that opens it. */
 export interface AskingBrowser {
@@ -21,7 +20,7 @@ export function createAskingBrowser(https: boolean): AskingBrowser {
   const attributes = { ...cookieAttributes({ https }), signed: false };
   const of = (ctx: Context) => {
     const secret = ctx.cookies.get(name, { signed: false });
-    return secret !== undefined && SECRET.test(secret) ? secret : undefined;
+    return secret !== undefined && isToken(secret) ? secret : undefined;
   };
   return {
     of,

@@ -5,6 +5,7 @@ import type { Mailer } from "../mail/mailer.ts";
 import { Prisma, type PrismaClient } from "../storage/generated/client.ts";
 import type { Account } from "./account.ts";
 import { AccountError, refuseFaults } from "./account-error.ts";
+import { lockAccount } from "./account-lock.ts";
 import { addressChangeMail } from "./account-mails.ts";
 import type { AccountStore } from "./account-store.ts";
 import { checkEmail, normalizeEmail } from "./email-address.ts";
@@ -73,6 +74,7 @@ export function createEmailChange(options: {
     async confirm(token, before, origin) {
       const removed = await prisma
         .$transaction(async (tx) => {
+          await lockAccount(tx, before.id);
           const taken = await tokens.take("change-email", token, tx);
           if (taken?.accountId !== before.id) throw invalid(); // and what was taken is there again
           const { email, from } = taken.data as unknown as Pending;

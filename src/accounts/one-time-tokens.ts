@@ -46,6 +46,9 @@ export function makeToken(): { token: string; hash: string } {
   return { token, hash: hashToken(token) };
 }
 
+/** Whether it has the form of one; anything may come in an address. */
+export const isToken = (value: string): boolean => /^[\w-]{43}$/.test(value);
+
 export function hashToken(token: string): string {
   return createHash("sha256").update(token).digest("base64url");
 }

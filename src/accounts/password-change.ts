@@ -32,7 +32,7 @@ export function createPasswordChange(options: {
   prisma: PrismaClient;
   accounts: Pick<AccountStore, "changed">;
   tokens: Pick<OneTimeTokens, "spendAll">;
-  passwords: Pick<AccountPasswords, "standsAlone" | "isRight" | "choose" | "set">;
+  passwords: Pick<AccountPasswords, "current" | "isRight" | "choose" | "set">;
   throttle: Pick<Throttle, "beginSignIn">;
   devices: Pick<KnownDevices, "recognize">;
 }): PasswordChange {
@@ -48,13 +48,15 @@ export function createPasswordChange(options: {
 
   return {
     async change(account, order) {
-      if ((await passwords.standsAlone(account.id)) !== undefined) {
+      const replaces = { password: await passwords.current(account.id) };
+      if (replaces.password !== undefined) {
         await requireCurrent(account, order);
         if (order.current === order.password) refuseFaults([{ field: "password", message: text("profile:password.same") }]);
       }
       const chosen = await passwords.choose(account, order.password);
       await prisma.$transaction(async (tx) => {
-        await passwords.set(account.id, chosen, tx);
+        // Whoever is locked out by a reset meanwhile, with the password of before, does not undo it.
+        await passwords.set(account.id, chosen, tx, replaces);
         await tokens.spendAll("reset-password", account.id, tx);
       });
       await accounts.changed(account.id);

@@ -6,6 +6,7 @@ import type { Mailer } from "../mail/mailer.ts";
 import type { PrismaClient } from "../storage/generated/client.ts";
 import type { Account } from "./account.ts";
 import { AccountError, refuseFaults } from "./account-error.ts";
+import { lockAccount } from "./account-lock.ts";
 import { passwordResetMail } from "./account-mails.ts";
 import type { AccountPasswords } from "./account-passwords.ts";
 import type { AccountStore } from "./account-store.ts";
@@ -133,6 +134,7 @@ export function createPasswordReset(options: {
       const { id } = found.account;
       const chosen = await passwords.choose(found.account, password);
       await prisma.$transaction(async (tx) => {
+        await lockAccount(tx, id);
         if ((await tokens.take("reset-password", token, tx)) === undefined) throw invalid();
         await verifyFirst(tx, id, new Date(now()));
         await passwords.set(id, chosen, tx);

@@ -7,6 +7,8 @@ const KEPT_MS = 86_400_000;
 const UNCONFIRMED_SIGN_UP = Prisma.sql`
   NOT a.email_verified
   AND NOT EXISTS (SELECT 1 FROM credential c WHERE c.account_id = a.id)
+  AND NOT EXISTS (SELECT 1 FROM passkey p WHERE p.account_id = a.id)
+  AND NOT EXISTS (SELECT 1 FROM federated_identity f WHERE f.account_id = a.id)
   AND NOT EXISTS (SELECT 1 FROM account_role r WHERE r.account_id = a.id)
   AND EXISTS (SELECT 1 FROM one_time_token t WHERE t.account_id = a.id AND t.purpose = 'verify-email' AND t.data ? 'passwordHash')`;
 

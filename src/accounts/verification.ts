@@ -4,6 +4,7 @@ import type { Letterhead } from "../mail/letter.ts";
 import type { Mailer } from "../mail/mailer.ts";
 import type { PrismaClient } from "../storage/generated/client.ts";
 import { AccountError, refuseFaults } from "./account-error.ts";
+import { lockAccount } from "./account-lock.ts";
 import { alreadyRegisteredMail, verificationMail } from "./account-mails.ts";
 import { type Account, type AccountStore, checkDetails, newAccountId, passwordLink, tidyName } from "./account-store.ts";
 import { verifyFirst } from "./first-verification.ts";
@@ -163,6 +164,7 @@ export function createVerification(options: {
         : (live.data as Pending);
       await endAccount(before.id);
       const { id, interaction } = await prisma.$transaction(async (tx) => {
+        await lockAccount(tx, before.id);
         const taken = await tokens.take("verify-email", token, tx);
         if (taken?.accountId === undefined || !(await verifyFirst(tx, taken.accountId, new Date(now())))) throw invalid();
         const pending = taken.data as Pending;

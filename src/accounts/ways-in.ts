@@ -1,6 +1,7 @@
 import { text } from "../i18n/messages.ts";
 import type { Prisma } from "../storage/generated/client.ts";
 import { AccountError } from "./account-error.ts";
+import { lockAccount } from "./account-lock.ts";
 
 /**
  * Nobody takes their last way in away: a password, an account at another provider, or a passkey of today's host name has to be left.
@@ -9,7 +10,7 @@ import { AccountError } from "./account-error.ts";
  * @throws AccountError `last_way_in` (409)
  */
 export async function requireWayIn(tx: Prisma.TransactionClient, accountId: string, rpId: string): Promise<void> {
-  await tx.$queryRaw`SELECT id FROM account WHERE id = ${accountId} FOR UPDATE`;
+  await lockAccount(tx, accountId);
   const left = [
     await tx.credential.count({ where: { accountId, kind: "password" } }),
     await tx.federatedIdentity.count({ where: { accountId } }),

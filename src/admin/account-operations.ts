@@ -15,6 +15,9 @@ import { finishing, type Operator } from "./operator.ts";
 /** 144 bits: nobody guesses it, and it is short enough to be typed once. */
 const GENERATED_BYTES = 18;
 
+/** What was mailed to whoever had the account, or its address, before. */
+const LINKS = ["verify-email", "reset-password", "change-email"] as const;
+
 export interface NewAccountOrder {
   email: string;
   /** Absent: one is made and returned. */
@@ -121,8 +124,9 @@ export function createAccountOperations(options: AccountOperationsOptions): Acco
         ...(verified !== undefined && { emailVerified: verified }),
         ...(password !== undefined && { passwordHash: await passwords.hash(password) }),
       });
-      // A link of an earlier sign-up would put that sign-up's password in place of this one, or prove another address than this one.
-      if (email !== undefined || password !== undefined || verified !== undefined) await links.spendAll("verify-email", account.id);
+      // A link of before would put another password in place of this one, or prove another address than this one.
+      if (email !== undefined || password !== undefined || verified !== undefined)
+        for (const purpose of LINKS) await links.spendAll(purpose, account.id);
       record(by, "updated", account.id, { changed: Object.keys(order).join(" "), ...(names && { roles: names.join(" ") }) });
       if (password !== undefined || verified === false) await endAll(account.id, "The account is changed");
       if (verified === false) await mailVerification(account.id);

@@ -4,6 +4,7 @@
  * in which a second factor goes.
  */
 import { AccountError } from "../accounts/account-error.ts";
+import { lockAccount } from "../accounts/account-lock.ts";
 import { text } from "../i18n/messages.ts";
 import type { Prisma, PrismaClient } from "../storage/generated/client.ts";
 
@@ -73,9 +74,4 @@ export function createFactors(prisma: PrismaClient, rpId: string, knownCode: (ha
         return totp.count + passkeys.count > 0;
       }),
   };
-}
-
-/** Whoever changes what protects an account does so one after another. */
-export async function lockAccount(tx: Prisma.TransactionClient, accountId: string): Promise<void> {
-  await tx.$queryRaw`SELECT id FROM account WHERE id = ${accountId} FOR UPDATE`;
 }

@@ -1,10 +1,12 @@
 /** Codes of authenticator apps: TOTP (RFC 6238) with what every app supports: SHA-1, 6 digits, 30 seconds. */
+
 import { generateSecret, generateURI, verifySync } from "otplib";
 import { AccountError } from "../accounts/account-error.ts";
+import { lockAccount } from "../accounts/account-lock.ts";
 import { text } from "../i18n/messages.ts";
 import type { PrismaClient } from "../storage/generated/client.ts";
 import type { Sealer } from "../storage/seal.ts";
-import { type Factors, lockAccount } from "./factors.ts";
+import type { Factors } from "./factors.ts";
 
 /** RFC 4226 §4: 160 bits are recommended. */
 const SECRET_BYTES = 20;

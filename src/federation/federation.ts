@@ -17,17 +17,25 @@ export const RESULT_TTL = 60;
 
 /** What it is for: a sign-in that waits, or an account whose owner wants to connect the provider. */
 export type Purpose =
-  | {
+  | (Freshness & {
       /** The uid of an interaction. */
       readonly interaction: string;
       /** "Keep me signed in". */
       readonly keep: boolean;
-      /** A new sign-in was asked for (`prompt=login`). */
-      readonly fresh: boolean;
-      /** Seconds (`max_age`). */
-      readonly maxAge?: number | undefined;
-    }
+    })
   | { readonly accountId: string };
+
+/** How long ago somebody may have signed in at the provider. */
+export interface Freshness {
+  /** A new sign-in was asked for (`prompt=login`). */
+  readonly fresh: boolean;
+  /** Seconds (`max_age`). */
+  readonly maxAge?: number | undefined;
+}
+
+/** Only OpenID Connect says when somebody has signed in (`auth_time`). */
+const canVouchFor = ({ kind }: IdentityProvider, { fresh, maxAge }: Freshness): boolean =>
+  kind === "oidc" || (!fresh && maxAge === undefined);
 
 export interface Hints {
   readonly loginHint?: string | undefined;
@@ -55,11 +63,11 @@ export interface Result {
 }
 
 export interface Federation {
-  /** At which people may sign in now. @param fresh where a new sign-in is asked for: those alone that can vouch for one */
-  offered(fresh?: boolean): Promise<readonly IdentityProvider[]>;
+  /** At which people may sign in now. @param freshness what is asked of the sign-in: those alone that can vouch for it */
+  offered(freshness?: Freshness): Promise<readonly IdentityProvider[]>;
   /**
    * Where to send the browser, and the secret that it keeps until it comes back: nothing else ties the answer to it. `state` names it.
-   * @throws {SignInProblem} `gone`, `unavailable`
+   * @throws {SignInProblem} `gone`, `not_fresh`, `unavailable`
    */
   begin(providerId: string, purpose: Purpose, hints?: Hints): Promise<{ url: string; state: string; secret: string }>;
   /**
@@ -93,18 +101,20 @@ export function createFederation({ prisma, providers, upstream, linking, log, no
   const tokens = createOneTimeTokens(prisma, now);
 
   return {
-    async offered(fresh = false) {
-      const open = (await providers.list()).filter(({ disabled }) => !disabled);
-      return fresh ? open.filter(({ kind }) => kind === "oidc") : open;
+    async offered(freshness = { fresh: false }) {
+      return (await providers.list()).filter((each) => !each.disabled && canVouchFor(each, freshness));
     },
 
     async begin(providerId, purpose, { loginHint, uiLocales } = {}) {
       const provider = await providers.find(providerId);
       if (provider === undefined) throw new SignInProblem("gone");
+      const freshness: Freshness = "interaction" in purpose ? purpose : { fresh: false };
+      // It is not offered, but whoever likes can post its name.
+      if (!canVouchFor(provider, freshness)) throw new SignInProblem("not_fresh");
       const data: Waiting = { provider: provider.id, purpose };
       const secret = await tokens.issue("federation-request", { ttl: REQUEST_TTL, data: { ...data } });
       const proofs = proofsOf(secret);
-      const { fresh, maxAge } = "interaction" in purpose ? purpose : { fresh: false, maxAge: undefined };
+      const { fresh, maxAge } = freshness;
       try {
         const url = await upstream.authorizationUrl(provider, { proofs, fresh, maxAge, loginHint, uiLocales });
         return { url, state: proofs.state, secret };

@@ -3,6 +3,7 @@
  * is connected by a person who is signed in here, or by an address that both sides have verified, where the operator allows that.
  */
 import type { Account } from "../accounts/account.ts";
+import { lockAccount } from "../accounts/account-lock.ts";
 import { type AccountStore, newAccountId } from "../accounts/account-store.ts";
 import { verifyFirst } from "../accounts/first-verification.ts";
 import { requireWayIn } from "../accounts/ways-in.ts";
@@ -143,7 +144,7 @@ export function createLinking({ prisma, accounts, signUp, rpId, endAccount, now 
 
     async unlink(accountId, { issuer, subject }) {
       return prisma.$transaction(async (tx) => {
-        await tx.$queryRaw`SELECT 1 FROM account WHERE id = ${accountId} FOR UPDATE`;
+        await lockAccount(tx, accountId);
         const { count } = await tx.federatedIdentity.deleteMany({ where: { issuer, subject, accountId } });
         if (count > 0) await requireWayIn(tx, accountId, rpId);
         return count > 0;

@@ -12,6 +12,10 @@ export const PROVIDER_KINDS = ["oidc", "github"] as const;
 /** Where people at github.com are; an enterprise has an address of its own. */
 const GITHUB = "https://github.com";
 
+/** It is part of addresses and of the paths of cookies. */
+const PROVIDER_ID = /^[a-z0-9-]{1,32}$/;
+export const isProviderId = (id: string): boolean => PROVIDER_ID.test(id);
+
 const LONGEST_TEXT = 500;
 const MAX_ENTRIES = 100;
 
@@ -87,7 +91,7 @@ const isScope = (scope: string) => /^[\x21\x23-\x5b\x5d-\x7e]+$/.test(scope);
 /** Everything that may be said of a provider, in the names of the file. A message never repeats a value, which may be a secret. */
 export const providerInput = z
   .strictObject({
-    id: z.string("must be a name").regex(/^[a-z0-9-]{1,32}$/, "must be a name of up to 32 small letters, digits and dashes"),
+    id: z.string("must be a name").regex(PROVIDER_ID, "must be a name of up to 32 small letters, digits and dashes"),
     kind: z.enum(PROVIDER_KINDS, `must be one of ${PROVIDER_KINDS.join(", ")}`),
     name: shortText("what people read", 60),
     issuer: z.string("must be an address").refine(webAddress, "must be the provider's issuer identifier, an https address").optional(),

@@ -96,7 +96,7 @@ export function interactionRoutes(options: InteractionOptions): Router {
     const path = `/interaction/${interaction.uid}`;
     const hint = interaction.params.login_hint;
     const state = `interaction=${encodeURIComponent(options.interactionState.sign(interaction.uid))}`;
-    const offered = await options.federation.offered(freshnessOf(interaction).fresh);
+    const offered = await options.federation.offered(freshnessOf(interaction));
     render(ctx, "login", {
       action: path,
       providers: offered.map(({ id, name }) => ({ name, action: `${path}/federation/${id}` })),

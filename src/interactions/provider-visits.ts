@@ -2,6 +2,7 @@
 import type { Context } from "koa";
 import { type Federation, type Hints, type Purpose, REQUEST_TTL, RESULT_TTL, type Result } from "../federation/federation.ts";
 import { PROBLEMS, type Problem, problemWords, SignInProblem } from "../federation/federation-error.ts";
+import { isProviderId } from "../federation/provider.ts";
 import { cookieAttributes, cookieName } from "../http/cookies.ts";
 import { languageOf } from "../http/language.ts";
 import type { FormErrors } from "../http/pages.ts";
@@ -49,7 +50,7 @@ export function createProviderVisits(federation: Federation, https: boolean): Pr
     },
     end(ctx, providerId) {
       const { state } = ctx.query;
-      if (typeof state !== "string") return undefined;
+      if (typeof state !== "string" || !isProviderId(providerId)) return undefined;
       const { name, attributes } = visit(providerId, state);
       if (!/^[\w-]+$/.test(name)) return undefined;
       const secret = ctx.cookies.get(name, { signed: false });

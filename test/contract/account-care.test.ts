@@ -184,6 +184,27 @@ describe("another password", () => {
     expect((await signIn(account.email)).ok).toBe(true);
   });
 
+  test("which another has replaced meanwhile, as a reset does, replaces nothing", async () => {
+    const { accountPasswords, database } = people;
+    const before = { password: await accountPasswords.current(account.id) };
+    const chosen = await accountPasswords.choose(account, FRESH);
+    const late = await accountPasswords.choose(account, "what an intruder likes to have");
+    await database.prisma.$transaction((tx) => accountPasswords.set(account.id, chosen, tx));
+    await expect(database.prisma.$transaction((tx) => accountPasswords.set(account.id, late, tx, before))).rejects.toMatchObject({
+      faults: [{ field: "current" }],
+    });
+    await expect(
+      database.prisma.$transaction((tx) => accountPasswords.set(account.id, late, tx, { password: undefined })),
+    ).rejects.toMatchObject({ code: "invalid_input" });
+    expect((await signIn(account.email, FRESH)).ok).toBe(true);
+
+    const changes = ["first words of one tab", "other words of another tab"].map((password) =>
+      people.passwordChange.change(account, { ...order, current: FRESH, password }),
+    );
+    const outcomes = await Promise.allSettled(changes);
+    expect(outcomes.map(({ status }) => status).sort()).toEqual(["fulfilled", "rejected"]);
+  });
+
   test("guesses at the current one are held up as those at the sign-in are", async () => {
     const guess = () => people.passwordChange.change(account, { ...order, current: "wrong wrong wrong wrong" });
     const outcomes = [];

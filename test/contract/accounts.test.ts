@@ -220,6 +220,12 @@ test("the sweep removes sign-ups that nobody confirmed, and nothing that an oper
   const recent = freshEmail();
   await here.signUp.begin({ email: abandoned, password: PASSWORD, browser: "b", address: "192.0.2.9" });
   const made = await here.accounts.create({ email: freshEmail() });
+  // Its owner signs in at another provider; the address counts no more, and a stranger has signed up with it.
+  const federated = await here.accounts.create({ email: freshEmail() });
+  await here.database.prisma.federatedIdentity.create({
+    data: { issuer: "https://op.example", subject: "s", label: "", accountId: federated.id },
+  });
+  await here.signUp.begin({ email: federated.email, password: PASSWORD, browser: "b", address: "192.0.2.9" });
   const confirmed = freshEmail();
   await here.signUp.begin({ email: confirmed, password: PASSWORD, browser: "b", address: "192.0.2.9" });
   await here.verification.confirm((await here.mailTo(confirmed)).token ?? "", { browser: "b" });
@@ -228,8 +234,8 @@ test("the sweep removes sign-ups that nobody confirmed, and nothing that an oper
   await here.signUp.begin({ email: recent, password: PASSWORD, browser: "b", address: "192.0.2.9" });
   await sweepAccounts(here.database.prisma, Date.now());
   const { prisma } = here.database;
-  const left = await prisma.account.findMany({ where: { email: { in: [abandoned, recent, made.email, confirmed] } } });
-  expect(left.map(({ email }) => email).sort()).toEqual([recent, made.email, confirmed].sort());
+  const left = await prisma.account.findMany({ where: { email: { in: [abandoned, recent, made.email, federated.email, confirmed] } } });
+  expect(left.map(({ email }) => email).sort()).toEqual([recent, made.email, federated.email, confirmed].sort());
   expect(await prisma.oneTimeToken.count({ where: { expiresAt: { lt: new Date() } } })).toBe(0);
 });
 

@@ -1,6 +1,6 @@
 /** Another provider's word: which answers are believed, and whose account they open. On the stores of a real server, with a provider over HTTP. */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { createFederation, type Federation, type Outcome, type Purpose } from "../../src/federation/federation.ts";
+import { createFederation, type Federation, type Freshness, type Outcome, type Purpose } from "../../src/federation/federation.ts";
 import { createLinking, type Linking } from "../../src/federation/linking.ts";
 import { type ProviderInput, providerOf } from "../../src/federation/provider.ts";
 import { createProviderStore, type ProviderStore, sealProviderSecretsAgain } from "../../src/federation/provider-store.ts";
@@ -208,7 +208,15 @@ describe("an answer", () => {
     const [first, second] = upstream.requests.slice(-5).filter((each) => each.has("prompt") || each.has("max_age"));
     expect([first?.get("prompt"), second?.get("prompt")]).toEqual(["login", "login"]);
     expect(upstream.requests.at(-2)?.get("max_age")).toBe("300");
-    expect((await federation.offered(true)).map(({ id }) => id)).not.toContain("github");
+  });
+
+  test("is not asked of a provider that cannot say when somebody signed in", async () => {
+    const offered = async (freshness?: Freshness) => (await federation.offered(freshness)).map(({ id }) => id);
+    expect(await offered()).toContain("github");
+    for (const freshness of [{ fresh: true }, { fresh: false, maxAge: 300 }]) {
+      expect(await offered(freshness)).not.toContain("github");
+      await expect(federation.begin("github", { ...signingIn, ...freshness })).rejects.toMatchObject({ problem: "not_fresh" });
+    }
   });
 });
 

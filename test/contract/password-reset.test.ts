@@ -1,5 +1,7 @@
 import { createHash } from "node:crypto";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { createOneTimeTokens, type TokenPurpose } from "../../src/accounts/one-time-tokens.ts";
+import { createAccountOperations } from "../../src/admin/account-operations.ts";
 import { openPeople, PASSWORD, type TestPeople } from "../support/people.ts";
 import { stores as arrangements, type Stores } from "../support/stores.ts";
 
@@ -88,6 +90,42 @@ describe.each(arrangements)("password reset on $name", ({ open }) => {
     expect(ended).toHaveLength(1);
   });
 
+  test("several links of one account at once, for whatever they are: one counts, and the others are dead", async () => {
+    const { id, email } = await person();
+    const mine = (purpose: TokenPurpose, data = {}) =>
+      createOneTimeTokens(people.database.prisma).issue(purpose, { ttl: 60, accountId: id, data });
+    for (let round = 0; round < 4; round += 1) {
+      const links = [await mine("reset-password"), await mine("reset-password"), await mine("reset-password")];
+      const change = await mine("change-email", { email: `${round}-${email}`, from: (await people.accounts.get(id)).email });
+      const uses = [
+        ...links.map((link, n) => reset(link, `${CHOSEN} number ${round} ${n}`)),
+        people.emailChange.confirm(change, await people.accounts.get(id), {}),
+      ];
+      const outcomes = await Promise.allSettled(uses);
+      expect(outcomes.filter(({ status }) => status === "fulfilled")).toHaveLength(1);
+      for (const each of outcomes) if (each.status === "rejected") expect(each.reason).toMatchObject(DEAD);
+    }
+  });
+
+  test.each([{ email: "moved" }, { password: "what an operator chose" }])("an operator's %o voids the links of before", async (order) => {
+    const { id } = await person();
+    const links = createOneTimeTokens(people.database.prisma);
+    const operations = createAccountOperations({
+      ...people,
+      links,
+      audit: { record: () => {} },
+      mailVerification: async () => {},
+      endAccount: async () => {},
+    });
+    await request();
+    const link = await token();
+    const change = await links.issue("change-email", { ttl: 60, accountId: id, data: { email: `elsewhere-${email}`, from: email } });
+    await operations.update({ actor: "operator" }, id, "email" in order ? { email: `moved-${email}` } : order);
+    expect(await people.passwordReset.describe(link)).toBeUndefined();
+    expect(await people.emailChange.describe(change, await people.accounts.get(id))).toBeUndefined();
+    expect(await links.peek("change-email", change)).toBeUndefined();
+  });
+
   test("is stored as a hash, lives for half an hour, and a newer one takes its place", async () => {
     const { id } = await person();
     await request();
@@ -128,12 +166,12 @@ describe.each(arrangements)("password reset on $name", ({ open }) => {
     const link = await token();
     expect(await people.passwordReset.describe(link)).toEqual({ email, minimumLength: 8 });
     await reset(link, "kx9#mQ2!v");
-    expect(await people.accountPasswords.standsAlone(id)).toBe(false);
+    expect(await people.accountPasswords.current(id)).toMatchObject({ standsAlone: false });
     expect(await people.database.prisma.credential.count({ where: { accountId: id, kind: "totp" } })).toBe(1);
     expect(await people.database.prisma.passkey.count({ where: { accountId: id } })).toBe(1);
     await request();
     await reset(await token());
-    expect(await people.accountPasswords.standsAlone(id)).toBe(true);
+    expect(await people.accountPasswords.current(id)).toMatchObject({ standsAlone: true });
   });
 
   test("sets no short password beside a second factor that has gone meanwhile, nor any at an account that was disabled meanwhile", async () => {
@@ -157,7 +195,7 @@ describe.each(arrangements)("password reset on $name", ({ open }) => {
 
   test("gives a password to an account without one", async () => {
     const { id } = await person({ password: undefined });
-    expect(await people.accountPasswords.standsAlone(id)).toBeUndefined();
+    expect(await people.accountPasswords.current(id)).toBeUndefined();
     await request();
     await reset(await token());
     expect((await signIn(CHOSEN)).ok).toBe(true);

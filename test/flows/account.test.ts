@@ -117,6 +117,8 @@ describeFlows("account pages", (flow) => {
     expect(done.text).toContain("Your e-mail address is changed.");
     expect(done.text).toContain(fresh);
     expect((await agent.submit(page, {})).status).toBe(400); // used
+    for (const token of ["", "a;b", "%0D%0AX: y", "%E4%B8%AD", "x".repeat(200)])
+      expect((await agent.open(at(`/email/confirm?token=${token}`))).status).toBe(400);
     expect((await signIn(flow.grantor, app, { ...person, email: fresh })).tokens.access_token).toBeTruthy();
   });
 

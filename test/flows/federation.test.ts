@@ -157,6 +157,9 @@ describeFlows("other providers", (flow) => {
     await expectErrorPage(flow, await agent.open(answer.replace("/acme/", "/github/")), 400, "no longer open");
     for (const path of ["acme/callback", "acme/callback?state=x&code=y", "acme/callback?state=a&state=b", "nobody/callback?state=%00"])
       await expectErrorPage(flow, await agent.open(`${flow.grantor.url}/federation/${path}`), 400, "no longer open");
+    agent.setCookie("grantor_federation_abcdefgh", "made up");
+    for (const id of ["a%3Bb", "a%0Ab", "%00", "%E4%B8%AD"])
+      await expectErrorPage(flow, await agent.open(`${flow.grantor.url}/federation/${id}/callback?state=abcdefgh`), 400, "no longer open");
     expect(upstream.tokenRequests).toBe(tokenRequests);
     expect(codeOf(await agent.open(answer))).not.toBe("");
     await expectErrorPage(flow, await agent.open(answer), 400, "no longer open");
