@@ -25,6 +25,8 @@ export interface SignInRecord {
   readonly disabled: boolean;
   /** argon2id PHC string of the password; for an unverified account, of its newest sign-up that can still be confirmed. */
   readonly passwordHash: string | undefined;
+  /** When the account's password was chosen. */
+  readonly passwordChosenAt: Date | undefined;
 }
 
 export interface NewAccount {
@@ -140,9 +142,16 @@ export function createAccountStore(prisma: PrismaClient, feed: ChangeFeed, now: 
     async findForSignIn(email) {
       const at = new Date(now());
       const [row] = await prisma.$queryRaw<
-        { id: string; email_verified: boolean; disabled_at: Date | null; secret: string | null; pending: string | null }[]
+        {
+          id: string;
+          email_verified: boolean;
+          disabled_at: Date | null;
+          secret: string | null;
+          chosen_at: Date | null;
+          pending: string | null;
+        }[]
       >`
-        SELECT a.id, a.email_verified, a.disabled_at, c.secret, (
+        SELECT a.id, a.email_verified, a.disabled_at, c.secret, c.updated_at AS chosen_at, (
           SELECT t.data->>'passwordHash' FROM one_time_token t
           WHERE t.account_id = a.id AND t.purpose = 'verify-email' AND t.used_at IS NULL AND t.expires_at > ${at}
           ORDER BY t.created_at DESC LIMIT 1) AS pending
@@ -155,6 +164,7 @@ export function createAccountStore(prisma: PrismaClient, feed: ChangeFeed, now: 
         emailVerified: row.email_verified,
         disabled: row.disabled_at !== null,
         passwordHash: passwordHash ?? undefined,
+        passwordChosenAt: row.chosen_at ?? undefined,
       };
     },
     async create(account) {

@@ -25,6 +25,8 @@ export type SignInResult =
       readonly account: Account;
       /** RFC 8176. */
       readonly amr: readonly ["pwd"];
+      /** When the password was chosen that was right, in milliseconds since the epoch. */
+      readonly passwordOf: number | undefined;
     }
   | {
       readonly ok: false;
@@ -90,7 +92,7 @@ export function createAuthentication(options: {
           accounts.replacePasswordHash(account.id, record.passwordHash as string, await passwords.hash(password)),
         );
       }
-      return { ok: true, account, amr: ["pwd"] };
+      return { ok: true, account, amr: ["pwd"], passwordOf: record.passwordChosenAt?.getTime() };
     },
   };
 }

@@ -100,6 +100,8 @@ export function createEngine(config: Config, secrets: Secrets, services: Service
     paths: { token: ENGINE_ROUTES.token, authorization: ENGINE_ROUTES.authorization },
     tellApplications: (ended) => tellOfEnd(ended),
     refreshGrace: config.refreshGrace,
+    isCurrent: async ({ accountId, passwordOf }) =>
+      passwordOf === undefined || passwordOf === (await services.secondFactors.factors.of(accountId)).password?.changedAt.getTime(),
     onSessionUse: (ctx, session) =>
       services.accountSessions.seen(session, { userAgent: ctx.get("User-Agent"), address: ctx.state.client.address }),
     onSignOut: (uid) => void services.accountSessions.forget(uid),

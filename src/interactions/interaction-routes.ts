@@ -136,7 +136,8 @@ export function interactionRoutes(options: InteractionOptions): Router {
         ctx.status = 401;
         return showSignIn(ctx, interaction, { email, keep, errors: { form: result.message } });
       }
-      await signIns.proceed(ctx, interaction, { account: result.account, amr: result.amr, keep });
+      const { account, amr, passwordOf } = result;
+      await signIns.proceed(ctx, interaction, { account, amr, keep, passwordOf });
     } catch (error) {
       if (!(error instanceof AccountError) || error.status !== 429) throw error;
       options.onSignIn(ctx, { accountId: undefined, clientId, outcome: error.code });

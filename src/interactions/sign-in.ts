@@ -23,6 +23,8 @@ export interface Proven {
   readonly amr: readonly string[];
   /** "Keep me signed in". */
   readonly keep: boolean;
+  /** When the password was chosen that was shown, in milliseconds since the epoch: another counts no more. */
+  readonly passwordOf?: number | undefined;
 }
 
 /** A sign-in that has its first factor and needs another. */
@@ -75,7 +77,7 @@ interface Held {
   readonly keep: boolean;
   /** Seconds since the epoch. */
   readonly at: number;
-  /** When the password was chosen that was shown, in milliseconds since the epoch: another counts no more. */
+  /** As in `Proven`. */
   readonly passwordOf?: number | undefined;
   /** As in `Pending`. */
   readonly since?: number | undefined;
@@ -108,13 +110,9 @@ export function createSignIns(options: SignInOptions): SignIns {
   }
 
   /** @returns what is kept of a sign-in that goes on in another step */
-  const hold = ({ account, amr, keep, since }: Done, { password }: AccountFactors): Held => ({
-    accountId: account.id,
-    amr,
-    keep,
-    since,
+  const hold = ({ account, amr, keep, passwordOf, since }: Done): Held => ({
+    ...{ accountId: account.id, amr, keep, passwordOf, since },
     at: seconds(),
-    passwordOf: amr.includes("pwd") ? password?.changedAt.getTime() : undefined,
   });
 
   async function keepWith(interaction: Interaction, held: { signIn: Held } | { signIn: undefined; doomed: Held }): Promise<void> {
@@ -123,14 +121,14 @@ export function createSignIns(options: SignInOptions): SignIns {
   }
 
   async function settle(ctx: Context, interaction: Interaction, done: Done): Promise<string> {
-    const { account, amr, keep, since } = done;
+    const { account, amr, keep, passwordOf, since } = done;
     if (account.deleteAt !== undefined) {
-      await keepWith(interaction, { signIn: undefined, doomed: hold(done, await factors.of(account.id)) });
+      await keepWith(interaction, { signIn: undefined, doomed: hold(done) });
       return deletionStepOf(interaction);
     }
     deviceCookie.write(ctx, devices.remember(account.email, deviceCookie.read(ctx)));
     options.onSignedIn(ctx, { accountId: account.id, clientId: interaction.params.client_id as string, amr });
-    const login = { accountId: account.id, amr: [...amr], acr: acrOf(amr), remember: keep, ts: since ?? seconds() };
+    const login = { accountId: account.id, amr: [...amr], acr: acrOf(amr), remember: keep, ts: since ?? seconds(), passwordOf };
     return steps.settle(ctx, { login, signIn: undefined, doomed: undefined });
   }
 
@@ -138,9 +136,9 @@ export function createSignIns(options: SignInOptions): SignIns {
     const account = await usable(held.accountId);
     if (account === undefined || held.at + SECOND_STEP_TTL < seconds()) return undefined;
     const found = await factors.of(account.id);
-    if (held.passwordOf !== found.password?.changedAt.getTime() && held.amr.includes("pwd")) return undefined;
-    const { amr, keep, since } = held;
-    return { account, amr, keep, since, factors: found, required: await requiredOf(interaction, account) };
+    const { amr, keep, passwordOf, since } = held;
+    if (passwordOf !== undefined && passwordOf !== found.password?.changedAt.getTime()) return undefined;
+    return { account, amr, keep, passwordOf, since, factors: found, required: await requiredOf(interaction, account) };
   }
 
   async function fromSession(ctx: Context, interaction: Interaction): Promise<Pending | undefined> {
@@ -171,7 +169,7 @@ export function createSignIns(options: SignInOptions): SignIns {
       const isDone = amr.includes("mfa") || !hasSecondFactor(found);
       if (isDone && reaches(acrOf(amr), await requiredOf(interaction, account)))
         return seeOther(ctx, await settle(ctx, interaction, proven));
-      await keepWith(interaction, { signIn: hold(proven, found) });
+      await keepWith(interaction, { signIn: hold(proven) });
       seeOther(ctx, secondStepOf(interaction));
     },
     async doomed(interaction) {

@@ -97,6 +97,34 @@ describeFlows("stale steps", (flow) => {
     expect(decided.status).toBe(200);
   });
 
+  it("signs nobody in with a password that was changed while they signed in", async () => {
+    const client = await flow.grantor.client({ firstParty: true });
+    const { accounts, passwords } = flow.grantor.services.people;
+    const hash = await passwords.hash("another long enough password");
+    for (const change of [true, false]) {
+      const person = await flow.grantor.person();
+      const agent = new Agent();
+      const page = await agent.open(authorizationUrl(flow.grantor.url, client, pkce()));
+      const body = new URLSearchParams({ ...page.forms[0]?.fields, email: person.email, password: person.password });
+      const signedIn = await agent.request(page.forms[0]?.action as string, { method: "POST", body });
+      expect(signedIn.status).toBe(303);
+      // As if all that they have had been ended between the check of the password and this step.
+      if (change) await accounts.update(person.id, { passwordHash: hash });
+      const end = await agent.open(new URL(signedIn.headers.get("Location") ?? "", flow.grantor.url).href);
+      expect([change, new URL(end.url).searchParams.has("code")]).toEqual([change, !change]);
+      const again = await agent.open(authorizationUrl(flow.grantor.url, client, pkce(), { prompt: "none" }));
+      expect([change, new URL(again.url).searchParams.get("error")]).toEqual([change, change ? "login_required" : null]);
+      if (change) await expectErrorPage(flow, end, 400, "Interaction session not found");
+    }
+    // Whoever changes it themselves, in another tab, goes on where they are.
+    const person = await flow.grantor.person();
+    const agent = new Agent();
+    const consent = await login(agent, await agent.open(authorizationUrl(flow.grantor.url, await flow.grantor.client(), pkce())), person);
+    await accounts.update(person.id, { passwordHash: hash });
+    const end = await agent.submit(consent, { decision: "allow" }, consent.forms.length - 1);
+    expect(new URL(end.url).searchParams.has("code")).toBe(true);
+  });
+
   it("refuses forms that are stale or come from elsewhere, and changes nothing", async () => {
     const client = await flow.grantor.client();
     const person = await flow.grantor.person();
