@@ -46,10 +46,16 @@ function isKnown(password: string, inputs: readonly string[]): boolean {
   return rest.replace(/[^\p{L}\p{N}]+/gu, "").length < UNKNOWN && rest !== password.toLowerCase();
 }
 
-/** Whether it is on the list, by itself, several times over, or with digits and signs before and after. */
+/** Whether it is on the list, by itself or several times over, whatever digits and signs are around it or between. */
 function isCommon(password: string): boolean {
   const word = password.toLowerCase();
-  const repeated = /^(.+?)\1*$/su.exec(word)?.[1] ?? word;
-  const bare = word.replace(/^[^\p{L}]+|[^\p{L}]+$/gu, "");
-  return [word, repeated, bare].some((candidate) => commonPasswords.has(candidate));
+  const joined = word.replace(/[^\p{L}\p{N}]+/gu, "");
+  return [word, joined]
+    .flatMap((each) => [each, trimmed(each)])
+    .some((each) => commonPasswords.has(each) || commonPasswords.has(once(each)));
 }
+
+const trimmed = (word: string): string => word.replace(/^[^\p{L}]+|[^\p{L}]+$/gu, "");
+
+/** What it repeats from its first character to its last, or all of it. */
+const once = (word: string): string => /^(.+?)\1*$/su.exec(word)?.[1] ?? word;
