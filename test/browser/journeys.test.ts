@@ -105,6 +105,7 @@ describeJourneys("sign-in, consent, account and sign-out", (journey) => {
     await journey.begin(visitor, client, {}, "post");
     expect((await journey.arrival(visitor)).parameters.get("code")).toBeTruthy();
   });
+
   it("takes back what an application was allowed: its tokens end, and it has to ask again", async () => {
     const { grantor } = journey;
     const client = await journey.client("Sunny Photo Prints");
@@ -125,8 +126,7 @@ describeJourneys("sign-in, consent, account and sign-out", (journey) => {
     expect(await visitor.words()).toContain("Sunny Photo Prints");
     await visitor.press("Remove its access (Sunny Photo Prints)");
     await visitor.page.getByText("You have not allowed any application to use your account.").waitFor();
-    await visitor.follow("Overview");
-    await visitor.at("Your account");
+    await journey.turnTo(visitor, "Overview", "Your account");
     expect((await userinfo(grantor, tokens.access_token)).status).toBe(401);
     expect((await refresh(grantor, client, tokens.refresh_token as string)).status).toBe(400);
     await journey.begin(visitor, client, { scope: "openid email" });

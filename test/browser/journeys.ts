@@ -21,6 +21,8 @@ export interface Journey extends Flow {
   begin(visitor: Visitor, client: SeededClient, parameters?: Record<string, string>, method?: "get" | "post"): Promise<Pkce>;
   /** Fills in the sign-in form and sends it. */
   signIn(visitor: Visitor, person: Pick<Person, "email" | "password">): Promise<void>;
+  /** From one page of the account to another; on a phone the way leads over the overview. */
+  turnTo(visitor: Visitor, link: string, heading?: string): Promise<void>;
   /** Waits until the visitor is back at the application. @returns what they brought */
   arrival(visitor: Visitor): Promise<Arrival>;
   /** The newest mail to an address, and the link in it. */
@@ -85,6 +87,15 @@ export function describeJourneys(name: string, tests: (journey: Journey) => void
           await visitor.fill("E-mail address", email);
           await visitor.fill("Password", password);
           await visitor.press("Sign in");
+        },
+        async turnTo(visitor, link, heading = link) {
+          const back = visitor.page.getByRole("link", { name: "Your account", exact: true });
+          if (await back.isVisible()) {
+            await visitor.follow("Your account");
+            await visitor.at("Your account");
+          }
+          if (visitor.manner !== "keyboard on a phone" || link !== "Overview") await visitor.follow(link);
+          await visitor.at(heading);
         },
         async arrival(visitor) {
           await visitor.at("Back at the application");

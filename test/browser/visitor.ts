@@ -1,5 +1,5 @@
 /** A person at a browser of their own. Whatever a page must not do is noticed on the way, and every page that they come to is looked at. */
-import { mkdirSync } from "node:fs";
+import { mkdirSync, readFileSync } from "node:fs";
 import { AxeBuilder } from "@axe-core/playwright";
 import type { Browser, BrowserContext, Locator, Page } from "playwright-core";
 import { expect } from "vitest";
@@ -26,6 +26,10 @@ export interface Visitor {
   /** Presses a button that leads to another page. */
   press(button: string | RegExp): Promise<void>;
   follow(link: string | RegExp): Promise<void>;
+  /** Ticks a box that is not ticked. */
+  tick(label: string): Promise<void>;
+  /** Presses a button that answers with a file. @returns what is in it */
+  download(button: string): Promise<string>;
   /** The text of the page's card. */
   words(): Promise<string>;
   /** A further tab of the same browser. */
@@ -109,6 +113,21 @@ export async function visit(browser: Browser, manner: Manner, { issuer, applicat
       if (manner !== "keyboard on a phone") return leading(page, () => target.click());
       await tabTo(page, target);
       await leading(page, () => page.keyboard.press("Enter"));
+    },
+    async tick(label) {
+      const box = page.getByLabel(label, { exact: true });
+      if (manner !== "keyboard on a phone") return box.check();
+      await tabTo(page, box);
+      await page.keyboard.press("Space");
+    },
+    async download(button) {
+      const target = page.getByRole("button", { name: button, exact: true });
+      if (manner === "keyboard on a phone") await tabTo(page, target);
+      const [download] = await Promise.all([
+        page.waitForEvent("download"),
+        manner === "keyboard on a phone" ? page.keyboard.press("Space") : target.click(),
+      ]);
+      return readFileSync(await download.path(), "utf8");
     },
     words: async () => ((await page.locator("main").textContent()) ?? "").replace(/\s+/g, " ").trim(),
     tab: async () => withPage(await context.newPage()),
