@@ -275,9 +275,9 @@ describeFlows("the second step", (flow) => {
     expect(asked.text).toContain("You need a second step to go on");
 
     const { page, proof } = await throughPassword(agent, strict, person);
-    expect(page.text).toContain("Set up two-step sign-in");
+    expect(page.text).toContain("Set up an authenticator app");
     expect(outcome(await cancel(new Agent(), page)).error).toBeUndefined();
-    const secret = (/<code dir="ltr">([A-Z2-7 ]+)</.exec(page.text)?.[1] ?? "").replaceAll(" ", "");
+    const secret = (/<code class="key" dir="ltr">([A-Z2-7 ]+)</.exec(page.text)?.[1] ?? "").replaceAll(" ", "");
     noteSecret(secret);
     const wrong = await submit(agent, page, { code: codeOf(secret, 9) });
     expect([wrong.status, wrong.text.includes("This code is wrong"), wrong.text.includes(secret.slice(0, 4))]).toEqual([400, true, true]);
@@ -357,7 +357,7 @@ describeFlows("the second step", (flow) => {
     const off = await authorize(agent, url, person);
     expect(off.text).toContain("Two-step sign-in is off");
     const setUp = await agent.open(`${url}/set-up`);
-    const secret = (/<code dir="ltr">([A-Z2-7 ]+)</.exec(setUp.text)?.[1] ?? "").replaceAll(" ", "");
+    const secret = (/<code class="key" dir="ltr">([A-Z2-7 ]+)</.exec(setUp.text)?.[1] ?? "").replaceAll(" ", "");
     expect((await submit(agent, setUp, { code: "123" })).status).toBe(400);
     const codes = await submit(agent, setUp, { code: codeOf(secret) });
     expect([codes.status, [...codes.text.matchAll(/<li><code>/g)].length]).toEqual([200, 10]);
