@@ -18,7 +18,11 @@ const registration = z.object({
   response: z.object({
     clientDataJSON: base64url,
     attestationObject: base64url,
-    transports: z.array(z.string().max(32)).max(8).optional(),
+    /** WebAuthn §5.8.4: names that we may not know yet. They are stored. */
+    transports: z
+      .array(z.string().regex(/^[\w-]{1,32}$/))
+      .max(8)
+      .optional(),
   }),
 });
 

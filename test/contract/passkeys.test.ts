@@ -221,6 +221,12 @@ describe.each(arrangements)("passkeys on $name", ({ open }) => {
       expect(await passkeys.list(ada.id)).toEqual([]);
     });
 
+    test.each(["\u0000", "\ud800", "<b>", ""])("a transport that has no name: %j", async (transport) => {
+      const made = JSON.parse(authenticator.create(await passkeys.creationOptions(ada, SESSION)));
+      const credential = JSON.stringify({ ...made, response: { ...made.response, transports: ["usb", transport] } });
+      expect(await passkeys.register(ada, SESSION, given(credential))).toEqual({ ok: false, reason: "invalid" });
+    });
+
     test("a credential id that there is, of another account", async () => {
       await register();
       const [{ id = "" } = {}] = authenticator.credentials;
