@@ -8,7 +8,7 @@ import type { Frame } from "./frame.ts";
 
 export interface ApplicationPagesOptions {
   issuer: string;
-  consents: Pick<ConsentStore, "list" | "withdraw">;
+  consents: Pick<ConsentStore, "find" | "list" | "withdraw">;
   clients: Pick<ClientStore, "find">;
   findResource(audience: string): Promise<DescribedResource | undefined>;
   /** Ends the grants that a person gave to an application. */
@@ -31,9 +31,13 @@ export function addApplicationPages(router: Router, frame: Frame, options: Appli
   router.post("/account/applications/remove", frame.verifyForm, async (ctx) => {
     const session = await frame.signedIn(ctx, "applications");
     if (session === undefined) return;
-    const clientId = ctx.state.form?.client_id;
-    if (clientId !== undefined && (await consents.withdraw(session.account.id, clientId))) {
-      await endConsent(session.account.id, clientId);
+    const clientId = ctx.state.form?.client_id ?? "";
+    const accountId = session.account.id;
+    if ((await consents.find(accountId, clientId)) !== undefined) {
+      // What came of it ends first: should that fail, it is still there to be taken back. Then what came of it meanwhile.
+      await endConsent(accountId, clientId);
+      await consents.withdraw(accountId, clientId);
+      await endConsent(accountId, clientId);
       frame.report(ctx, session, { event: "consent.withdrawn", clientId });
     }
     frame.done(ctx, "applications", "application_removed");

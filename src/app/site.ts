@@ -14,7 +14,7 @@ import { rpIdOf } from "../factors/second-factors.ts";
 import { createFederation } from "../federation/federation.ts";
 import { createLinking } from "../federation/linking.ts";
 import { createUpstream } from "../federation/upstream.ts";
-import { createGuardedFetch } from "../http/fetch-guard.ts";
+import { createFetchFrom } from "../http/fetch-guard.ts";
 import { pinIssuer } from "../http/pin-issuer.ts";
 import { clientOfInteraction } from "../interactions/client-view.ts";
 import { createConsents } from "../interactions/consent.ts";
@@ -37,9 +37,7 @@ import type { Services } from "../open-services.ts";
 import type { Engine } from "./engine.ts";
 import type { Host } from "./host.ts";
 
-/** The providers at which people sign in are the operator's to name, wherever they are. */
-const EVERYWHERE = ["0.0.0.0/0", "::/0"];
-/** Milliseconds for one request to such a provider. */
+/** Milliseconds for one request to a provider at which people sign in. */
 const PROVIDER_TIMEOUT = 8_000;
 
 /** @returns what answers every request that is not the engine's */
@@ -136,7 +134,7 @@ export function createSite(
   const federation = createFederation({
     prisma: services.database.prisma,
     providers: services.identityProviders,
-    upstream: createUpstream({ issuer, fetch: createGuardedFetch(EVERYWHERE, { timeout: PROVIDER_TIMEOUT }) }),
+    upstream: createUpstream({ issuer, fetchFrom: createFetchFrom(config.fetchAllow, { timeout: PROVIDER_TIMEOUT }) }),
     linking,
     log,
   });

@@ -2,7 +2,6 @@
  * Codes for whoever has lost their second factor: ten, shown once, each good for one sign-in. They are short enough to be written down, so what
  * is stored of them is keyed: a dump of the database opens nothing.
  */
-
 import { createHash, createHmac, randomInt } from "node:crypto";
 import { lockAccount } from "../accounts/account-lock.ts";
 import type { PrismaClient } from "../storage/generated/client.ts";

@@ -1,5 +1,4 @@
 /** Codes of authenticator apps: TOTP (RFC 6238) with what every app supports: SHA-1, 6 digits, 30 seconds. */
-
 import { generateSecret, generateURI, verifySync } from "otplib";
 import { AccountError } from "../accounts/account-error.ts";
 import { lockAccount } from "../accounts/account-lock.ts";

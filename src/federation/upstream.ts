@@ -51,13 +51,13 @@ export interface Upstream {
 export interface UpstreamOptions {
   /** Our own issuer identifier. */
   issuer: string;
-  /** Bounded in time and size; follows no redirects. */
-  fetch: typeof fetch;
+  /** For what a provider at this address names; bounded in time and size, follows no redirects, reaches nothing that only this server can. */
+  fetchFrom(address: string): typeof fetch;
   /** Milliseconds since the epoch. */
   now?: () => number;
 }
 
-export function createUpstream({ issuer, fetch, now = Date.now }: UpstreamOptions): Upstream {
+export function createUpstream({ issuer, fetchFrom, now = Date.now }: UpstreamOptions): Upstream {
   const known = new Map<string, { version: string; at: number; configuration: Promise<client.Configuration> }>();
 
   /** From its metadata, or, while it does not answer, from what was read before. */
@@ -65,7 +65,7 @@ export function createUpstream({ issuer, fetch, now = Date.now }: UpstreamOption
     const before = known.get(provider.id);
     const same = before?.version === provider.version;
     if (before !== undefined && same && before.at > now() - METADATA_MS) return before.configuration;
-    const configuration = discover(provider, fetch);
+    const configuration = discover(provider, fetchFrom(provider.issuer));
     const entry = { version: provider.version, at: now(), configuration };
     known.set(provider.id, entry);
     try {
@@ -117,7 +117,7 @@ export function createUpstream({ issuer, fetch, now = Date.now }: UpstreamOption
           ...(openid && { expectedNonce: proofs.nonce, idTokenExpected: true }),
         })
         .catch(translate);
-      if (!openid) return identifyAtGitHub(provider, tokens.access_token, fetch);
+      if (!openid) return identifyAtGitHub(provider, tokens.access_token, fetchFrom(provider.issuer));
       const idToken = tokens.claims();
       if (idToken === undefined || !SUBJECT.test(idToken.sub)) throw new SignInProblem("refused");
       const { auth_time: signedInAt } = idToken;

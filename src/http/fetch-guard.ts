@@ -51,6 +51,21 @@ export function createGuardedFetch(allow: readonly string[], options: FetchGuard
   return guarded as unknown as typeof fetch;
 }
 
+/**
+ * For what operators name: the origin of such an address may be reached wherever it is. What is said there leads no further into the network.
+ * @returns a guarded fetch for each origin, the same one every time
+ */
+export function createFetchFrom(allow: readonly string[], options: FetchGuardOptions = {}): (address: string) => typeof fetch {
+  const made = new Map<string, typeof fetch>();
+  return (address) => {
+    const { protocol, hostname, port } = new URL(address);
+    const origin = `${hostname}:${port || (protocol === "https:" ? 443 : 80)}`;
+    const guarded = made.get(origin) ?? createGuardedFetch([...allow, origin], options);
+    made.set(origin, guarded);
+    return guarded;
+  };
+}
+
 function createGuardedAgent(allow: readonly string[], { timeout, maxBytes, resolve: resolver = resolve }: FetchGuardOptions): Agent {
   const { ranges, hosts } = parseAllowed(allow);
   const isAllowed = (address: string): boolean => isPublicAddress(address) || ranges.some((range) => contains(range, address));

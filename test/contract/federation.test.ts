@@ -1,11 +1,13 @@
 /** Another provider's word: which answers are believed, and whose account they open. On the stores of a real server, with a provider over HTTP. */
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { createFederation, type Federation, type Freshness, type Outcome, type Purpose } from "../../src/federation/federation.ts";
 import { createLinking, type Linking } from "../../src/federation/linking.ts";
 import { type ProviderInput, providerOf } from "../../src/federation/provider.ts";
 import { createProviderStore, type ProviderStore, sealProviderSecretsAgain } from "../../src/federation/provider-store.ts";
 import { createUpstream } from "../../src/federation/upstream.ts";
-import { createGuardedFetch } from "../../src/http/fetch-guard.ts";
+import { createFetchFrom } from "../../src/http/fetch-guard.ts";
 import { createLogger } from "../../src/observability/logger.ts";
 import { openChangeFeed } from "../../src/storage/change-feed.ts";
 import { createSealer } from "../../src/storage/seal.ts";
@@ -44,7 +46,7 @@ function build(signUp: "open" | "invite" | "closed" = "open"): { linking: Linkin
     federation: createFederation({
       prisma,
       providers,
-      upstream: createUpstream({ issuer: ISSUER, fetch: createGuardedFetch(["127.0.0.1"], { timeout: 1500 }) }),
+      upstream: createUpstream({ issuer: ISSUER, fetchFrom: createFetchFrom([], { timeout: 1500 }) }),
       linking: made,
       log: listening as unknown as typeof log,
     }),
@@ -208,6 +210,25 @@ describe("an answer", () => {
     const [first, second] = upstream.requests.slice(-5).filter((each) => each.has("prompt") || each.has("max_age"));
     expect([first?.get("prompt"), second?.get("prompt")]).toEqual(["login", "login"]);
     expect(upstream.requests.at(-2)?.get("max_age")).toBe("300");
+  });
+
+  test("of a provider whose metadata leads elsewhere in this network is none", async () => {
+    let connections = 0;
+    const inside = createServer().on("connection", (socket) => {
+      connections += 1;
+      socket.destroy();
+    });
+    await new Promise<void>((resolve) => inside.listen(0, "127.0.0.1", resolve));
+    try {
+      const { port } = inside.address() as AddressInfo;
+      for (const endpoint of ["token_endpoint", "jwks_uri"]) {
+        upstream.wrongs = { endpoints: { [endpoint]: `http://127.0.0.1:${port}/` } };
+        expect(await answer("acme", signingIn, build().federation)).toMatchObject({ problem: "unavailable" });
+      }
+      expect(connections).toBe(0);
+    } finally {
+      inside.close();
+    }
   });
 
   test("is not asked of a provider that cannot say when somebody signed in", async () => {

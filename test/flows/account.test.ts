@@ -95,6 +95,15 @@ describeFlows("account pages", (flow) => {
     expect(account).toMatchObject({ email: person.email, roles: [], claims: {} });
   });
 
+  test("what is taken back of an application that never was changes nothing", async () => {
+    const { forms } = await agent.open(at("/profile"));
+    const csrf = forms.find(({ fields }) => "csrf" in fields)?.fields.csrf ?? "";
+    for (const client_id of ["", "nobody", "x".repeat(10_000)]) {
+      const body = new URLSearchParams({ csrf, client_id });
+      expect((await agent.open(at("/applications/remove"), { method: "POST", body })).status).toBe(200);
+    }
+  });
+
   test("another address counts when its owner presses the button at its link, signed in", async () => {
     const fresh = `fresh-${person.email}`;
     const sent = await fill("/email", { email: fresh });

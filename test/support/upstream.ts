@@ -22,6 +22,8 @@ export interface Wrongs {
   silent?: boolean;
   /** Status of its metadata. */
   metadata?: number;
+  /** Of its metadata. */
+  endpoints?: Record<string, string>;
   /** Redirects the token request. */
   redirects?: boolean;
 }
@@ -80,7 +82,7 @@ export async function startUpstream(): Promise<TestUpstream> {
     const json = (body: unknown, status = 200) => res.writeHead(status, { "Content-Type": "application/json" }).end(JSON.stringify(body));
     switch (url.pathname) {
       case "/.well-known/openid-configuration":
-        return void json(metadata(issuer), upstream.wrongs.metadata ?? 200);
+        return void json({ ...metadata(issuer), ...upstream.wrongs.endpoints }, upstream.wrongs.metadata ?? 200);
       case "/jwks":
         return void json({ keys: [jwk] });
       case "/authorize":
