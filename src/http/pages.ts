@@ -207,8 +207,8 @@ export interface PageModels {
       /** From there back to the usual second factor. */
       back?: string | undefined;
     };
-  /** A second factor is demanded, and there is none. */
-  "second-factor-set-up": FormView & SecondStep & { person: PersonView; authenticator: AuthenticatorView };
+  /** A second factor is demanded, and there is none. `byRole`: by a role of the person, whatever the application asks for. */
+  "second-factor-set-up": FormView & SecondStep & { person: PersonView; byRole: boolean; authenticator: AuthenticatorView };
   /** A passkey is demanded, and there is none. */
   "second-factor-missing": SecondStep;
   /** Shown once; `next` is where the sign-in goes on. */

@@ -152,6 +152,7 @@ export function secondFactorRoutes(options: SecondFactorOptions): Router {
       hidden: { set_up: begun.sealed },
       ...(await asking(interaction)),
       person: { email, name },
+      byRole: pending.account.requiresSecondFactor,
       authenticator: await authenticatorView(begun),
       errors: retry.errors,
     });

@@ -46,10 +46,13 @@ export const secondFactorSamples: Record<string, Sample> = {
       errors: { form: text("factors:recovery_wrong") },
     },
   },
-  "second-factor-set-up": { view: "second-factor-set-up", model: { ...step, client, hidden: { set_up: "x" }, authenticator } },
+  "second-factor-set-up": {
+    view: "second-factor-set-up",
+    model: { ...step, client, byRole: false, hidden: { set_up: "x" }, authenticator },
+  },
   "second-factor-set-up-wrong": {
     view: "second-factor-set-up",
-    model: { ...step, authenticator, errors: { fields: { code: text("factors:code_wrong_set_up") } } },
+    model: { ...step, client, byRole: true, authenticator, errors: { fields: { code: text("factors:code_wrong_set_up") } } },
   },
   "second-factor-missing": { view: "second-factor-missing", model: { client, cancel: "/cancel", another: "/another" } },
   "recovery-codes": { view: "recovery-codes", model: { codes, next: "/next" } },
