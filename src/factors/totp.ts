@@ -30,10 +30,11 @@ export interface Totp {
   /** The same set-up again, for a form that comes back. @throws AccountError `link_invalid` when it was begun too long ago, or elsewhere */
   resume(accountId: string, label: string, sealed: string): TotpSetUp;
   /**
-   * Ends a set-up by the first code of the app, which is thereby used. An app that was there before is replaced.
-   * @returns false: the code is wrong, and nothing was changed  @throws AccountError `link_invalid`, as `resume`
+   * Ends a set-up by the first code of the app, which is thereby used. An app that was there before is replaced, unless it has to be the first:
+   * of several set-ups at once one is ended then.
+   * @returns false: the code is wrong, or there is an app, and nothing was changed  @throws AccountError `link_invalid`, as `resume`
    */
-  confirm(accountId: string, sealed: string, code: string): Promise<boolean>;
+  confirm(accountId: string, sealed: string, code: string, options?: { first: boolean }): Promise<boolean>;
   /**
    * Uses a code up. MUST accept each code once, however many processes are asked at a time (RFC 6238 §5.2): the step of a code is taken by
    * compare-and-set, and none of it or before it is taken again.
@@ -87,13 +88,14 @@ export function createTotp({ prisma, sealer, issuer, factors, now }: TotpOptions
       return described(sealer.seal(JSON.stringify({ secret, at: seconds() }), setUpContext(accountId)), secret, label);
     },
     resume: (accountId, label, sealed) => described(sealed, open(accountId, sealed), label),
-    async confirm(accountId, sealed, code) {
+    async confirm(accountId, sealed, code, { first } = { first: false }) {
       const secret = open(accountId, sealed);
       const step = stepOf(secret, code);
       if (step === undefined) return false;
       return prisma.$transaction(async (tx) => {
         await lockAccount(tx, accountId);
         const before = await tx.credential.findUnique({ where: { accountId_kind: { accountId, kind: "totp" } } });
+        if (first && before !== null) return false;
         // The same form sent twice: the code was used by then.
         if (before !== null && openStored(accountId, before.secret) === secret && (before.usedStep ?? 0n) >= step) return false;
         const stored = { secret: sealer.seal(secret, context(accountId)), usedStep: step, lastUsedAt: new Date(now()) };

@@ -8,6 +8,7 @@ import type { KnownDevices } from "../accounts/known-devices.ts";
 import type { SecurityNotices } from "../accounts/security-notices.ts";
 import type { Throttle } from "../accounts/throttle.ts";
 import { PASSKEY_ACR } from "../factors/assurance.ts";
+import { hasSecondFactor } from "../factors/factors.ts";
 import type { SecondFactors } from "../factors/second-factors.ts";
 import { languageOf } from "../http/language.ts";
 import type { FormErrors } from "../http/pages.ts";
@@ -100,7 +101,9 @@ export function secondFactorRoutes(options: SecondFactorOptions): Router {
     if (pending === undefined || canReach(pending) || pending.required === PASSKEY_ACR) return toFirstStep(ctx, interaction);
     const { account } = pending;
     const { code = "", set_up: sealed = "" } = ctx.state.form ?? {};
-    if (!(await totp.confirm(account.id, sealed, code.replace(/\s/g, "")))) {
+    if (!(await totp.confirm(account.id, sealed, code.replace(/\s/g, ""), { first: true }))) {
+      // Set up elsewhere meanwhile: now it is asked for.
+      if (hasSecondFactor(await factors.of(account.id))) return toFirstStep(ctx, interaction);
       ctx.status = 400;
       const errors = { fields: { code: text(code.trim() === "" ? "factors:code_missing" : "factors:code_wrong_set_up") } };
       return showSetUp(ctx, interaction, pending, { sealed, errors });

@@ -3,6 +3,7 @@ import { generateSync } from "otplib";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { loadConfig } from "../../src/config.ts";
 import { createSecondFactors, type SecondFactors } from "../../src/factors/second-factors.ts";
+import type { TotpSetUp } from "../../src/factors/totp.ts";
 import { openPeople, type TestPeople } from "../support/people.ts";
 import { TEST_SECRET_KEY } from "../support/secret-key.ts";
 import { stores as arrangements, type Stores } from "../support/stores.ts";
@@ -111,6 +112,16 @@ describe("second factors", () => {
       const begun = second.totp.begin(accountId, "x");
       const ends = await Promise.all(Array.from({ length: 10 }, () => second.totp.confirm(accountId, begun.sealed, codeOf(begun.secret))));
       expect(ends.filter(Boolean)).toHaveLength(1);
+    });
+
+    test("of ten who set up the first app at once, each an app of their own, one does", async () => {
+      const begun = Array.from({ length: 10 }, () => second.totp.begin(accountId, "ada@example.com"));
+      const first = ({ sealed, secret }: TotpSetUp) => second.totp.confirm(accountId, sealed, codeOf(secret), { first: true });
+      const ends = await Promise.all(begun.map(first));
+      expect(ends.filter(Boolean)).toHaveLength(1);
+      const winner = begun[ends.indexOf(true)] as TotpSetUp;
+      laterBy(1);
+      expect(await second.totp.use(accountId, codeOf(winner.secret))).toBe(true);
     });
 
     test("another app takes its place", async () => {
