@@ -277,7 +277,7 @@ function waysAnswer({ account, factors, identities }: WaysIn): Answer {
   return {
     json: {
       ...shown.json,
-      password: password !== undefined,
+      has_password: password !== undefined,
       totp,
       passkeys,
       recovery_codes: recoveryCodes,

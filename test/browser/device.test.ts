@@ -53,6 +53,8 @@ describeJourneys("connecting a device", (journey) => {
     expect((await waiting.poll()).body).toHaveProperty("access_token");
     await visitor.follow("Go to your account");
     await visitor.at("Your account");
+    await visitor.follow("Connected applications");
+    await visitor.at("Connected applications");
     expect(await visitor.words()).toContain("Living-room TV");
   });
 

@@ -92,6 +92,8 @@ describe.each(stores)("a dump of $name", ({ open }) => {
   const get = (path: string, Cookie = "") =>
     fetch(`${grantor.url}${path}`, { redirect: "manual", headers: { Accept: "text/html", ...(Cookie && { Cookie }) } });
   const account = (session: string, signed = true) => get("/account", cookie("grantor_session", session, signed));
+  /** To sign in: nobody is. */
+  const isAsked = (answer: Response) => answer.headers.get("Location")?.startsWith("/sign-in?") === true;
   const interaction = (uid: string) => get(`/interaction/${encodeURIComponent(uid)}`, cookie("grantor_interaction", uid));
 
   /** Uses every value of the dump, and every part of it. */
@@ -128,7 +130,7 @@ describe.each(stores)("a dump of $name", ({ open }) => {
   test("no value of it is a session or an interaction, whatever the signature", async () => {
     await tryAll(async (value) => {
       if (!isCookieSafe(value)) return false;
-      for (const signed of [true, false]) if ((await account(value, signed)).headers.get("Location") !== "/sign-in") return true;
+      for (const signed of [true, false]) if (!isAsked(await account(value, signed))) return true;
       const resumed = await get(`/oauth/authorize/${encodeURIComponent(value)}`, cookie("grantor_resume", value));
       return resumed.status !== 400 || (await interaction(value)).status !== 400;
     });
@@ -136,7 +138,7 @@ describe.each(stores)("a dump of $name", ({ open }) => {
     for (const name of ["grantor_session", "grantor_session.sig"]) {
       const forged = name.endsWith(".sig") ? `; ${name}=${randomBytes(32).toString("base64url")}` : "";
       const answer = await get("/account", cookie("grantor_session", live.secrets.session, false) + forged);
-      expect(answer.headers.get("Location")).toBe("/sign-in");
+      expect(isAsked(answer)).toBe(true);
     }
   });
 
@@ -146,8 +148,8 @@ describe.each(stores)("a dump of $name", ({ open }) => {
     const type = async (userCode: string) => {
       const device = new Agent();
       const [form] = (await device.open(`${grantor.url}/device`)).forms;
-      guesses += 1; // each from an address of its own: the throttle would hide what is tested here
-      const headers = { "X-Forwarded-For": `198.18.${guesses >> 8}.${guesses & 255}` };
+      guesses += 1; // each from a network of its own: the throttle would hide what is tested here
+      const headers = { "X-Forwarded-For": `198.${guesses >> 8}.${guesses & 255}.1` };
       const body = new URLSearchParams({ ...form?.fields, user_code: userCode });
       const page = await device.open(`${grantor.url}/device`, { method: "POST", headers, body });
       expect(page.status).toBe(200);

@@ -254,7 +254,7 @@ describe.each(stores)("the command line beside a server on $name", ({ open, redi
 
   it("helps whoever has lost their way in", async () => {
     const ada = await person();
-    const bare = { password: true, totp: false, passkeys: 0, recovery_codes: 0, providers: [] };
+    const bare = { has_password: true, totp: false, passkeys: 0, recovery_codes: 0, providers: [] };
     expect(await json("account", "show", ada.id)).toMatchObject(bare);
     const none = await command(env, ["account", "remove-second-factor", ada.email]);
     expect(none).toMatchObject({ status: 0, stderr: "The account had no second factor.\n" });

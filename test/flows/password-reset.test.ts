@@ -145,8 +145,8 @@ describeFlows(
       expect(raw).toMatch(/^Auto-Submitted: auto-generated/m);
       expect(raw).toMatch(/^Content-Type: multipart\/alternative/m);
       const [, text = "", html = ""] = raw.split(/^Content-Type: text\/(?:plain|html); charset=utf-8/m);
-      expect(text).toContain(`\r\n${linkOf(token)}\r\n`);
-      expect(html).toContain(`href="${linkOf(token)}"`);
+      expect(text).toContain(`\r\n${linkOf(token)}&ui_locales=en\r\n`);
+      expect(html).toContain(`href="${linkOf(token)}&#38;ui_locales=en"`);
       expect(html).not.toMatch(/<(?:img|script|style|link)\b/);
       for (const [link] of raw.matchAll(/https?:\/\/[^\s"<]+/g)) expect(link.startsWith(grantor.url)).toBe(true);
       expect(raw).not.toContain("evil.example");
