@@ -3,7 +3,7 @@ import type Router from "@koa/router";
 import type { Context } from "koa";
 import { AccountError } from "../accounts/account-error.ts";
 import type { SecurityNotices } from "../accounts/security-notices.ts";
-import type { Factors } from "../factors/factors.ts";
+import { type Factors, hasSecondFactor } from "../factors/factors.ts";
 import { LONGEST_PASSKEY_NAME, type Passkeys } from "../factors/passkeys.ts";
 import { languageOf } from "../http/language.ts";
 import { say, text, type Words } from "../i18n/messages.ts";
@@ -14,12 +14,14 @@ export interface PasskeyPagesOptions {
   passkeys: Passkeys;
   factors: Pick<Factors, "of">;
   notices: SecurityNotices;
+  /** As in TwoStepPagesOptions. */
+  endOthers(session: OwnSession): Promise<void>;
 }
 
 const HERE = "/account/passkeys";
 
 export function addPasskeyPages(router: Router, frame: Frame, options: PasskeyPagesOptions): void {
-  const { passkeys, factors, notices } = options;
+  const { passkeys, factors, notices, endOthers } = options;
 
   router.get(HERE, async (ctx) => {
     const session = await frame.recently(ctx, "passkeys");
@@ -39,12 +41,14 @@ export function addPasskeyPages(router: Router, frame: Frame, options: PasskeyPa
     if (session === undefined) return;
     const { credential = "", name = "" } = ctx.state.form ?? {};
     const otherwise = say(languageOf(ctx), text("passkeys:default_name"));
+    const isFirst = !hasSecondFactor(await factors.of(session.account.id));
     const result = await passkeys.register(session.account, session.uid, { credential, name, otherwise });
     if (!result.ok) {
       frame.report(ctx, session, { event: "passkey.refused", outcome: "failure", detail: { reason: result.reason } });
       return refuse(ctx, session, 400, text(`passkeys:refused.${result.reason}`));
     }
     tell(ctx, session, "added");
+    if (isFirst) await endOthers(session);
     frame.done(ctx, "passkeys", "passkey_added");
   });
 
@@ -84,14 +88,15 @@ export function addPasskeyPages(router: Router, frame: Frame, options: PasskeyPa
   }
 
   async function show(ctx: Context, session: OwnSession, more: { errors?: { form: Words }; choosePassword?: string | undefined } = {}) {
-    const [own, { recoveryCodes }] = await Promise.all([passkeys.list(session.account.id), factors.of(session.account.id)]);
+    const [own, has] = await Promise.all([passkeys.list(session.account.id), factors.of(session.account.id)]);
     frame.render(ctx, "account/passkeys", {
       ...frame.page(ctx, "passkeys", session),
       action: HERE,
       passkey: passkeys.possible ? { options: `${HERE}/options`, action: HERE } : undefined,
       passkeys: own,
+      signsOut: !hasSecondFactor(has),
       longestName: LONGEST_PASSKEY_NAME,
-      recoveryCodes: own.some(({ works }) => works) && recoveryCodes === 0 ? "/account/two-step" : undefined,
+      recoveryCodes: own.some(({ works }) => works) && has.recoveryCodes === 0 ? "/account/two-step" : undefined,
       ...more,
     });
   }

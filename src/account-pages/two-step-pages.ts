@@ -18,9 +18,11 @@ const SET_UP = `${PAGE}/set-up`;
 export interface TwoStepPagesOptions {
   secondFactors: SecondFactors;
   notices: SecurityNotices;
+  /** Signs out everybody else: an account that gets its first second factor may have been opened with the password alone. */
+  endOthers(session: OwnSession): Promise<void>;
 }
 
-export function addTwoStepPages(router: Router, frame: Frame, { secondFactors, notices }: TwoStepPagesOptions): void {
+export function addTwoStepPages(router: Router, frame: Frame, { secondFactors, notices, endOthers }: TwoStepPagesOptions): void {
   const { factors, totp, recoveryCodes } = secondFactors;
 
   router.get(PAGE, async (ctx) => {
@@ -38,6 +40,7 @@ export function addTwoStepPages(router: Router, frame: Frame, { secondFactors, n
     if (session === undefined) return;
     const { account } = session;
     const { code = "", set_up: sealed = "" } = ctx.state.form ?? {};
+    const isFirst = !hasSecondFactor(await factors.of(account.id));
     if (!(await totp.confirm(account.id, sealed, code.replace(/\s/g, "")))) {
       ctx.status = 400;
       const errors = { fields: { code: text(code.trim() === "" ? "factors:code_missing" : "factors:code_wrong_set_up") } };
@@ -45,6 +48,7 @@ export function addTwoStepPages(router: Router, frame: Frame, { secondFactors, n
     }
     notices.tell(account, "second_factor_added", frame.origin(ctx));
     frame.report(ctx, session, { event: "second_factor.added" });
+    if (isFirst) await endOthers(session);
     if ((await factors.of(account.id)).recoveryCodes > 0) return frame.done(ctx, "two_step", "second_factor_added");
     await showNewCodes(ctx, session);
   });
@@ -91,13 +95,15 @@ export function addTwoStepPages(router: Router, frame: Frame, { secondFactors, n
 
   async function showSetUp(ctx: Context, session: OwnSession, retry: { sealed?: string; errors?: FormErrors }): Promise<void> {
     const { id, email } = session.account;
+    const before = await factors.of(id);
     const begun = retry.sealed === undefined ? totp.begin(id, email) : totp.resume(id, email, retry.sealed);
     frame.render(ctx, "account/two-step-set-up", {
       ...frame.page(ctx, "two_step", session),
       action: SET_UP,
       hidden: { set_up: begun.sealed },
       authenticator: await authenticatorView(begun),
-      replaces: (await factors.of(id)).totp,
+      replaces: before.totp,
+      signsOut: !hasSecondFactor(before),
       back: PAGE,
       errors: retry.errors,
     });

@@ -22,7 +22,7 @@ import { deletionRoutes } from "../interactions/deletion-routes.ts";
 import { federationRoutes } from "../interactions/federation-routes.ts";
 import { interactionRoutes } from "../interactions/interaction-routes.ts";
 import { OWN_CLIENT_ID, ownPages } from "../interactions/own-pages.ts";
-import { ownSessionReader } from "../interactions/own-session.ts";
+import { type OwnSession, ownSessionReader } from "../interactions/own-session.ts";
 import { passkeyRoutes } from "../interactions/passkey-routes.ts";
 import { createProviderVisits } from "../interactions/provider-visits.ts";
 import { secondFactorRoutes } from "../interactions/second-factor-routes.ts";
@@ -176,6 +176,14 @@ export function createSite(
   });
   const own = ownPages({ issuer, render, ownSession, offersSignUp: config.signUp === "open" });
   const trail = createAuditTrail(services.database.pool);
+  const endSession = async (uid: string): Promise<void> => {
+    const ended = await endings.endSession(uid);
+    if (ended !== undefined) await engine.tellOfEnd(ended);
+  };
+  const endOthers = async ({ account: { id }, uid: own }: OwnSession): Promise<void> => {
+    const others = (await services.accountSessions.list(id)).filter(({ uid }) => uid !== own);
+    await Promise.all(others.map(({ uid }) => endSession(uid)));
+  };
   const account = accountPages({
     frame: {
       render,
@@ -200,20 +208,17 @@ export function createSite(
       notices: people.notices,
       endAllBut: (uid, accountId) => endings.endAllBut(uid, accountId),
     },
-    passkeys: { passkeys: services.passkeys, factors: secondFactors.factors, notices: people.notices },
+    passkeys: { passkeys: services.passkeys, factors: secondFactors.factors, notices: people.notices, endOthers },
     events: { trail, clients, placeOf },
     data: { data: people.data, trail },
     deletion: { deletion: people.deletion, delay: config.accountDeletionDelay },
-    twoStep: { secondFactors, notices: people.notices },
+    twoStep: { secondFactors, notices: people.notices, endOthers },
     providers: { federation, visits, linking, notices: people.notices },
     sessions: {
       sessions: services.accountSessions,
       clients,
       placeOf,
-      async endSession(uid) {
-        const ended = await endings.endSession(uid);
-        if (ended !== undefined) await engine.tellOfEnd(ended);
-      },
+      endSession,
     },
     applications: {
       issuer,

@@ -312,7 +312,8 @@ export interface PageModels {
     /** Where a longer password is chosen, which has to be done first. */
     choosePassword?: string | undefined;
   };
-  "account/two-step-set-up": AccountPage & FormView & { authenticator: AuthenticatorView; replaces: boolean; back: string };
+  "account/two-step-set-up": AccountPage &
+    FormView & { authenticator: AuthenticatorView; replaces: boolean; signsOut: boolean; back: string };
   /** Shown once. */
   "account/recovery-codes": AccountPage & { codes: readonly string[]; back: string };
   /** The forms are below `action`: one disconnects, by `issuer` and `subject`, the other connects, by `provider`. */
@@ -321,6 +322,8 @@ export interface PageModels {
     FormView & {
       /** None where there can be no passkeys. */
       passkey?: PasskeyRequest | undefined;
+      /** The first one signs out everybody else. */
+      signsOut?: boolean | undefined;
       passkeys: readonly PasskeyView[];
       /** Characters. */
       longestName: number;

@@ -356,11 +356,14 @@ describeFlows("the second step", (flow) => {
     const url = `${flow.grantor.url}/account/two-step`;
     const off = await authorize(agent, url, person);
     expect(off.text).toContain("Two-step sign-in is off");
+    const elsewhere = new Agent(); // whoever knows the password, and nothing else
+    await authorize(elsewhere, url, person);
     const setUp = await agent.open(`${url}/set-up`);
     const secret = (/<code class="key" dir="ltr">([A-Z2-7 ]+)</.exec(setUp.text)?.[1] ?? "").replaceAll(" ", "");
     expect((await submit(agent, setUp, { code: "123" })).status).toBe(400);
     const codes = await submit(agent, setUp, { code: codeOf(secret) });
     expect([codes.status, [...codes.text.matchAll(/<li><code>/g)].length]).toEqual([200, 10]);
+    expect((await elsewhere.open(url)).text).toContain('name="password"');
     const on = await agent.open(url);
     expect(on.text).toContain("Two-step sign-in is on");
     const form = (path: string) => on.forms.findIndex(({ action }) => action.endsWith(path));

@@ -65,7 +65,15 @@ export const secondFactorSamples: Record<string, Sample> = {
   },
   "account-two-step-set-up": {
     view: "account/two-step-set-up",
-    model: { ...accountPage, action: "/set-up", hidden: { set_up: "x" }, authenticator, replaces: true, back: "/account/two-step" },
+    model: {
+      ...accountPage,
+      action: "/set-up",
+      hidden: { set_up: "x" },
+      authenticator,
+      replaces: true,
+      signsOut: true,
+      back: "/account/two-step",
+    },
   },
   "account-recovery-codes": { view: "account/recovery-codes", model: { ...accountPage, codes, back: "/account/two-step" } },
 };
