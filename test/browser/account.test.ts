@@ -4,6 +4,7 @@ import { generateSync } from "otplib";
 import { expect, it } from "vitest";
 import type { Person } from "../support/grantor.ts";
 import { noteSecret } from "../support/secrets-watch.ts";
+import { waitFor } from "../support/wait-for.ts";
 import { describeJourneys } from "./journeys.ts";
 import type { Visitor } from "./visitor.ts";
 
@@ -162,7 +163,11 @@ describeJourneys("looking after one's account", (journey) => {
     await there.at("Sign in");
 
     await journey.turnTo(here, "Security events");
-    expect(await here.words()).toContain("All other browsers were signed out");
+    // Events are written behind the answer.
+    await waitFor("the event", async () => {
+      await here.page.reload();
+      return (await here.words()).includes("All other browsers were signed out");
+    });
     await journey.turnTo(here, "Your data");
     expect(JSON.parse(await here.download("Download my data"))).toMatchObject({ profile: { email: person.email } });
   });

@@ -142,8 +142,11 @@ describeFlows(
         return page.text.includes("Firefox on Linux") ? page : undefined;
       });
       expect(shown.text).toContain("<bdi>127.0.0.1</bdi> · <bdi>At home, Somewhere</bdi>");
-      const german = await here.open(`${url}/account/events?ui_locales=de`);
-      expect(german.text).toContain("<bdi>127.0.0.1</bdi></span> <bdi>At home, Irgendwo</bdi>");
+      // Events are written behind the answer.
+      await waitFor("the place beside an event", async () => {
+        const german = await here.open(`${url}/account/events?ui_locales=de`);
+        return german.text.includes("<bdi>127.0.0.1</bdi></span> <bdi>At home, Irgendwo</bdi>");
+      });
       expect(shown.text).toContain("Test application");
       expect(shown.text.split(">this browser<").length).toBe(2);
       const ends = shown.forms.filter(({ fields }) => "session" in fields);
