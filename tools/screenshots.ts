@@ -1,43 +1,98 @@
 /**
- * `node tools/screenshots.ts`: the pictures of sign-in and consent in docs/images/, taken of the demo in Chromium: on a phone and on a desk,
- * in light and dark. Needs the ports 3000 to 3002, which people see in the pictures.
+ * `node tools/screenshots.ts`: the pictures in docs/images/, taken of the demo in Chromium: on a phone and on a desk, in light, some of them
+ * in dark and in Arabic too. Needs the ports 3000 to 3002, which people see in the pictures. They are a quarter as large, and look the same,
+ * with a palette: `pngquant --force --ext .png docs/images/*.png`.
  */
-import { mkdirSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import type { Browser } from "playwright-core";
+import type { Browser, Page } from "playwright-core";
 import { removeCluster } from "../src/storage/embedded-cluster.ts";
 import { launch } from "../test/support/chromium.ts";
 import { type Demo, startDemo } from "../test/support/demo.ts";
 import { tempDir } from "../test/support/temp-dir.ts";
+import { lookAfterAccount } from "./account-tour.ts";
 
 const IMAGES = fileURLToPath(new URL("../docs/images/", import.meta.url));
 
 const SIZES = { phone: { width: 375, height: 780 }, desktop: { width: 960, height: 820 } } as const;
+type Size = keyof typeof SIZES;
+type Scheme = "light" | "dark";
+const BOTH = ["phone", "desktop"] as const;
 
-await using dir = tempDir("screenshots");
-const dataDir = `${dir.path}/data`;
-try {
-  await using demo = await startDemo({ DATA_DIR: dataDir, PORT: "3000", RP_PORT: "3001", API_PORT: "3002" });
-  const browser = await launch();
-  mkdirSync(IMAGES, { recursive: true });
-  for (const size of ["phone", "desktop"] as const) {
-    for (const colorScheme of ["light", "dark"] as const) await take(browser, demo, size, colorScheme);
+const PROVIDERS = [
+  { id: "acme", kind: "oidc", name: "Acme", issuer: "https://id.acme.example", client_id: "grantor" },
+  { id: "github", kind: "github", name: "GitHub", client_id: "grantor", client_secret: "never used in pictures" },
+];
+
+const browser = await launch();
+mkdirSync(IMAGES, { recursive: true });
+await withDemo({}, async (demo) => {
+  for (const size of BOTH) {
+    for (const colorScheme of ["light", "dark"] as const) await signIn(browser, demo, size, colorScheme);
   }
-  await browser.close();
-} finally {
-  removeCluster(dataDir);
+});
+await withDemo({ providers: PROVIDERS }, (demo, dataDir) =>
+  lookAfterAccount({ browser, demo, outbox: `${dataDir}/outbox`, picture, inArabic }),
+);
+await browser.close();
+
+async function withDemo(providers: object, work: (demo: Demo, dataDir: string) => Promise<void>): Promise<void> {
+  await using dir = tempDir("screenshots");
+  const dataDir = `${dir.path}/data`;
+  const file = `${dir.path}/providers.json`;
+  writeFileSync(file, JSON.stringify({ providers: [], ...providers }));
+  try {
+    await using demo = await startDemo({
+      DATA_DIR: dataDir,
+      PORT: "3000",
+      RP_PORT: "3001",
+      API_PORT: "3002",
+      IDENTITY_PROVIDERS_FILE: file,
+    });
+    await work(demo, dataDir);
+  } finally {
+    removeCluster(dataDir);
+  }
 }
 
-async function take(browser: Browser, { app, login }: Demo, size: keyof typeof SIZES, colorScheme: "light" | "dark"): Promise<void> {
+async function save(page: Page, name: string): Promise<void> {
+  await page.screenshot({ path: `${IMAGES}${name}.png`, fullPage: true });
+}
+
+/** The page as it stands, at both sizes. */
+async function picture(page: Page, name: string, schemes: readonly Scheme[] = ["light"]): Promise<void> {
+  for (const colorScheme of schemes) {
+    await page.emulateMedia({ colorScheme });
+    for (const size of BOTH) {
+      await page.setViewportSize(SIZES[size]);
+      await save(page, `${name}-${size}-${colorScheme}`);
+    }
+  }
+  await page.emulateMedia({ colorScheme: "light" });
+}
+
+/** The same page once more, in Arabic. */
+async function inArabic(page: Page, name: string): Promise<void> {
+  const url = page.url();
+  const arabic = new URL(url);
+  arabic.searchParams.set("ui_locales", "ar");
+  await page.goto(arabic.href);
+  for (const size of BOTH) {
+    await page.setViewportSize(SIZES[size]);
+    await save(page, `${name}-${size}-arabic`);
+  }
+  await page.goto(url);
+}
+
+async function signIn(browser: Browser, { app, login }: Demo, size: Size, colorScheme: Scheme): Promise<void> {
   const context = await browser.newContext({ viewport: SIZES[size], colorScheme, deviceScaleFactor: 2 });
   const page = await context.newPage();
-  const shot = (name: string) => page.screenshot({ path: `${IMAGES}${name}-${size}-${colorScheme}.png`, fullPage: true });
   await page.goto(`${app}/sign-in`);
   await page.getByLabel("E-mail address").fill(login.email);
-  await shot("sign-in");
+  await save(page, `sign-in-${size}-${colorScheme}`);
   await page.getByLabel("Password", { exact: true }).fill(login.password);
   await page.getByRole("button", { name: "Sign in", exact: true }).click();
   await page.getByRole("button", { name: "Allow", exact: true }).waitFor();
-  await shot("consent");
+  await save(page, `consent-${size}-${colorScheme}`);
   await context.close();
 }
