@@ -1,6 +1,6 @@
 /**
  * Records in Redis. Every key has a TTL; no command touches two hash slots: a record and all that belongs to it share one hash tag.
- * A commit is one round trip: its commands leave in one tick and ioredis sends them together.
+ * A commit is one round trip (redis-commit.ts).
  *
  *   grantor:<kind>:{<hash>}            ten digits (0, or the second it was consumed), then the body
  *   grantor:<kind>:{<hash>}:answer     what a repeated refresh gets
@@ -11,7 +11,7 @@
  *   grantor:told                       until when (ms) it knows all that was ended; on a cluster one for each master
  */
 import { Cluster } from "ioredis";
-import { decidesARace, isDecision, isTidying, mustBeThere, type Put, type Removal } from "./commit-order.ts";
+import { decidesARace, isDecision, isTidying } from "./commit-order.ts";
 import { tagOf } from "./hash-slots.ts";
 import {
   type Lost,
@@ -21,11 +21,11 @@ import {
   type StoredRecord,
   StoreUnavailableError,
   type Tied,
-  type Ties,
   type Write,
 } from "./record-store.ts";
 import type { RedisClient } from "./redis-client.ts";
-import { index, memberOf, name, namesOf, parseMember, toText } from "./redis-keys.ts";
+import { RedisCommit } from "./redis-commit.ts";
+import { index, name, namesOf, parseMember, toText } from "./redis-keys.ts";
 import { defineScripts, FRESH, MOVED, type Scripts } from "./redis-scripts.ts";
 import { listName, RedisStatusLists } from "./redis-status-lists.ts";
 import { RedisTrust } from "./redis-trust.ts";
@@ -46,15 +46,13 @@ export class RedisRecords implements RecordStore {
   readonly #isCluster: boolean;
   readonly #trust: RedisTrust;
   readonly #lists: RedisStatusLists;
-
-  /** Milliseconds by which a grant is renewed beyond what is issued under it. */
-  readonly #renewal: number;
+  readonly #commit: RedisCommit;
 
   /** @param renewal milliseconds by which a grant is renewed beyond what is issued under it */
   constructor(redis: RedisClient, journal: RevocationJournal, renewal: number) {
-    this.#renewal = renewal;
     this.#redis = defineScripts(redis);
     this.#lists = new RedisStatusLists(redis);
+    this.#commit = new RedisCommit(this.#redis, this.#lists, renewal);
     this.#journal = journal;
     this.#isCluster = redis instanceof Cluster;
     this.#trust = new RedisTrust(redis, () => this.#tellEndings());
@@ -138,118 +136,6 @@ export class RedisRecords implements RecordStore {
     await this.#redis.quit().catch(() => this.#redis.disconnect());
   }
 
-  /** @param gone where the places are added of the access tokens that a grant took along */
-  async #carryOut(redis: RedisClient & Scripts, writes: readonly Write[], gone: StatusPlace[]): Promise<Lost | undefined> {
-    const now = Date.now();
-    const keeps = new Map<RecordKey, { put: Lost & { op: "put" }; members: (string | number)[]; latest: number }>();
-    const renewals: Promise<unknown>[] = [];
-    const outcomes: Promise<Lost | undefined>[] = [];
-    const settle = (write: Lost, reply: Promise<unknown>, won: (value: unknown) => boolean) =>
-      outcomes.push(reply.then((value) => (won(value) ? undefined : write)));
-    const send = (reply: Promise<unknown>) => outcomes.push(reply.then(() => undefined));
-    const replacing = new Map(writes.flatMap((write) => (write.op === "put" && write.pointer ? [[write.pointer, write] as const] : [])));
-    const taking = writes.filter((write) => write.op === "remove" && mustBeThere(write)) as Removal[];
-    const taken = new Set(taking.map(({ pointer }) => pointer));
-    const removed = new Set(writes.flatMap((write) => (write.op === "remove" ? [write.key] : [])));
-
-    for (const write of writes) {
-      if (write.op === "put") {
-        const value = FRESH + write.body;
-        if (write.replaces !== undefined)
-          settle(write, redis.grantorReplace(name(write.key), FRESH + write.replaces, value, write.expiresAt), (reply) => reply === 1);
-        else if (write.onlyIfThere)
-          settle(write, redis.set(name(write.key), value, "PXAT", write.expiresAt, "XX"), (reply) => reply === "OK");
-        else send(redis.set(name(write.key), value, "PXAT", write.expiresAt));
-        if (write.pointer !== undefined && write.onlyIfThere)
-          send(redis.grantorExtend(name(write.pointer), write.key, write.expiresAt).then(() => undefined));
-        else if (write.pointer !== undefined && !taken.has(write.pointer)) send(this.#point(redis, write, removed));
-        const { grant, accountId, clientId } = write.ties ?? {};
-        for (const owner of [accountId && { accountId }, clientId && { clientId }]) {
-          if (owner) send(redis.grantorIndex(index(owner), now, write.expiresAt, memberOf(write)));
-        }
-        if (write.status !== undefined)
-          settle(
-            { op: "require", key: `status-list:${write.status.list}` },
-            this.#lists.isWhole(write.status.list),
-            (isWhole) => isWhole === true,
-          );
-        if (grant !== undefined) {
-          const keep = keeps.get(grant) ?? { put: write, members: [], latest: 0 };
-          keep.members.push(write.expiresAt, memberOf(write));
-          keep.latest = Math.max(keep.latest, write.expiresAt);
-          keeps.set(grant, keep);
-        }
-      } else if (write.op === "remove") {
-        if (mustBeThere(write)) continue; // below
-        send(this.#remove(redis, write.key, gone));
-        if (write.pointer !== undefined && !replacing.has(write.pointer)) send(redis.unlink(name(write.pointer)));
-      } else if (write.op === "claim") {
-        const value = FRESH + (write.body ?? "{}");
-        settle(write, redis.set(name(write.key), value, "PXAT", write.expiresAt, "NX"), (reply) => reply === "OK");
-      } else if (write.op === "drop-answer") {
-        send(redis.unlink(`${name(write.key)}:answer`));
-      }
-    }
-    for (const write of taking) {
-      const next = write.pointer && replacing.get(write.pointer);
-      const reply = redis.grantorTake(name(write.key), write.as ? FRESH + write.as : "", next ? MOVED + next.key : "", MOVED_LIFE_MS);
-      settle(write, reply, (value) => value === 1);
-      // Whoever lost changes no pointer: it is the winner's.
-      const follow = async () => {
-        if (next) await this.#point(redis, next, NO_KEYS);
-        else if (write.pointer) await redis.unlink(name(write.pointer));
-      };
-      send(reply.then((value) => (value === 1 ? follow() : undefined)));
-    }
-    for (const [grant, { put, members, latest }] of keeps) {
-      const kept = redis.grantorKeep(name(grant), `${name(grant)}:members`, now, latest, this.#renewal, ...members);
-      settle(put, kept, (reply) => reply !== 0);
-      renewals.push(
-        kept.then((life) => (Number(life) > 1 ? this.#indexGrant(redis, grant, put.ties?.grantOf ?? {}, now, Number(life)) : undefined)),
-      );
-    }
-    for (const write of writes) {
-      if (write.op === "require" && !keeps.has(write.key)) settle(write, redis.exists(name(write.key)), (reply) => reply === 1);
-      if (write.op === "consume") {
-        const answer = write.answer === undefined ? [] : [write.answer.sealed, write.answer.expiresAt];
-        const seconds = String(Math.floor(now / 1000));
-        settle(write, redis.grantorConsume(name(write.key), `${name(write.key)}:answer`, seconds, ...answer), (reply) => reply === 1);
-      }
-    }
-    await Promise.all(renewals);
-    return (await Promise.all(outcomes)).find((lost) => lost !== undefined);
-  }
-
-  /** Keeps a grant among what its owners have for as long as it lives now. */
-  async #indexGrant(redis: RedisClient & Scripts, grant: RecordKey, owners: NonNullable<Ties["grantOf"]>, now: number, life: number) {
-    const { accountId, clientId } = owners;
-    const indexes = [accountId !== undefined && index({ accountId }), clientId !== undefined && index({ clientId })];
-    await Promise.all(indexes.map((each) => each && redis.grantorIndex(each, now, life, grant)));
-  }
-
-  /** Lets a pointer find a record, and no longer any other. */
-  async #point(redis: RedisClient, { pointer, key, expiresAt }: Put, removed: ReadonlySet<RecordKey>): Promise<void> {
-    if (pointer === undefined) return;
-    const before = (await redis.set(name(pointer), key, "PXAT", expiresAt, "GET")) as RecordKey | null;
-    if (before !== null && before !== key && !removed.has(before)) await redis.unlink(name(before));
-  }
-
-  /**
-   * Removes a record and, when it is a grant, everything that was issued under it.
-   * @param gone where the places of its access tokens are added  @returns how many of the record there were
-   */
-  async #remove(redis: RedisClient & Scripts, key: RecordKey, gone: StatusPlace[]): Promise<number> {
-    const record = name(key);
-    if (!key.startsWith("grant:")) {
-      const [count] = await Promise.all([redis.unlink(record), key.startsWith("refresh-token:") && redis.unlink(`${record}:answer`)]);
-      return count;
-    }
-    const members = ((await redis.grantorRemove(record, `${record}:members`, Date.now())) as string[]).map(parseMember);
-    for (const { status } of members) if (status !== undefined) gone.push(status);
-    await Promise.all(members.map((member) => this.#remove(redis, member.key, gone)));
-    return 1;
-  }
-
   /** Takes back the tokens, grants and sessions of a commit that lost: nobody has seen them. */
   async #discard(writes: readonly Write[]): Promise<void> {
     const orphans = writes.filter(
@@ -287,7 +173,7 @@ export class RedisRecords implements RecordStore {
     const [now, marks] = [await this.#journal.now(), await Promise.all(this.#markNames().map((mark) => this.#redis.get(mark)))];
     const since = marks.includes(null) ? undefined : new Date(Math.min(...marks.map(Number)) - OVERLAP_MS);
     const gone: StatusPlace[] = [];
-    for await (const keys of this.#journal.replay(since)) await Promise.all(keys.map((key) => this.#remove(this.#redis, key, gone)));
+    for await (const keys of this.#journal.replay(since)) await Promise.all(keys.map((key) => this.#commit.remove(key, gone)));
     if (gone.length > 0) await this.#journal.record([], 0, gone);
     await this.#lists.setBits(gone);
     for await (const places of this.#journal.replayPlaces(since)) await this.#lists.setBits(places);
@@ -329,7 +215,7 @@ export class RedisRecords implements RecordStore {
     try {
       await this.#trust.until(names);
       const gone: StatusPlace[] = [];
-      const [lost] = await Promise.all([this.#carryOut(this.#redis, writes, gone), this.#lists.setBits(ended)]);
+      const [lost] = await Promise.all([this.#commit.carryOut(writes, gone), this.#lists.setBits(ended)]);
       const known = new Set(ended.map(toText));
       const late = gone.filter((place) => !known.has(toText(place)));
       if (late.length > 0) {
@@ -346,11 +232,6 @@ export class RedisRecords implements RecordStore {
 }
 
 const NONE: readonly StatusPlace[] = [];
-const NO_KEYS: ReadonlySet<RecordKey> = new Set();
-
-/** Milliseconds for which a record that another took the place of says where that is; its pointer says so much sooner. */
-const MOVED_LIFE_MS = 10_000;
-
 function parse(value: string | null): StoredRecord | undefined {
   if (value === null || value.startsWith(MOVED)) return undefined;
   const consumedAt = Number(value.slice(0, FRESH.length));
