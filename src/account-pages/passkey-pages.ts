@@ -15,13 +15,13 @@ export interface PasskeyPagesOptions {
   factors: Pick<Factors, "of">;
   notices: SecurityNotices;
   /** As in TwoStepPagesOptions. */
-  endOthers(session: OwnSession): Promise<void>;
+  endLessSure(session: OwnSession): Promise<void>;
 }
 
 const HERE = "/account/passkeys";
 
 export function addPasskeyPages(router: Router, frame: Frame, options: PasskeyPagesOptions): void {
-  const { passkeys, factors, notices, endOthers } = options;
+  const { passkeys, factors, notices, endLessSure } = options;
 
   router.get(HERE, async (ctx) => {
     const session = await frame.recently(ctx, "passkeys");
@@ -41,14 +41,13 @@ export function addPasskeyPages(router: Router, frame: Frame, options: PasskeyPa
     if (session === undefined) return;
     const { credential = "", name = "" } = ctx.state.form ?? {};
     const otherwise = say(languageOf(ctx), text("passkeys:default_name"));
-    const isFirst = !hasSecondFactor(await factors.of(session.account.id));
     const result = await passkeys.register(session.account, session.uid, { credential, name, otherwise });
     if (!result.ok) {
       frame.report(ctx, session, { event: "passkey.refused", outcome: "failure", detail: { reason: result.reason } });
       return refuse(ctx, session, 400, text(`passkeys:refused.${result.reason}`));
     }
     tell(ctx, session, "added");
-    if (isFirst) await endOthers(session);
+    await endLessSure(session);
     frame.done(ctx, "passkeys", "passkey_added");
   });
 

@@ -18,11 +18,11 @@ const SET_UP = `${PAGE}/set-up`;
 export interface TwoStepPagesOptions {
   secondFactors: SecondFactors;
   notices: SecurityNotices;
-  /** Signs out everybody else: an account that gets its first second factor may have been opened with the password alone. */
-  endOthers(session: OwnSession): Promise<void>;
+  /** Signs out every other browser that came in by one factor: of an account that asks for two it might be somebody else's. */
+  endLessSure(session: OwnSession): Promise<void>;
 }
 
-export function addTwoStepPages(router: Router, frame: Frame, { secondFactors, notices, endOthers }: TwoStepPagesOptions): void {
+export function addTwoStepPages(router: Router, frame: Frame, { secondFactors, notices, endLessSure }: TwoStepPagesOptions): void {
   const { factors, totp, recoveryCodes } = secondFactors;
 
   router.get(PAGE, async (ctx) => {
@@ -40,7 +40,6 @@ export function addTwoStepPages(router: Router, frame: Frame, { secondFactors, n
     if (session === undefined) return;
     const { account } = session;
     const { code = "", set_up: sealed = "" } = ctx.state.form ?? {};
-    const isFirst = !hasSecondFactor(await factors.of(account.id));
     if (!(await totp.confirm(account.id, sealed, code.replace(/\s/g, "")))) {
       ctx.status = 400;
       const errors = { fields: { code: text(code.trim() === "" ? "factors:code_missing" : "factors:code_wrong_set_up") } };
@@ -48,7 +47,7 @@ export function addTwoStepPages(router: Router, frame: Frame, { secondFactors, n
     }
     notices.tell(account, "second_factor_added", frame.origin(ctx));
     frame.report(ctx, session, { event: "second_factor.added" });
-    if (isFirst) await endOthers(session);
+    await endLessSure(session);
     if ((await factors.of(account.id)).recoveryCodes > 0) return frame.done(ctx, "two_step", "second_factor_added");
     await showNewCodes(ctx, session);
   });

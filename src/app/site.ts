@@ -10,6 +10,7 @@ import { type ClientExtras, toEngine } from "../clients/engine-client-adapter.ts
 import { inspectorPages } from "../clients/inspector-pages.ts";
 import { isOpenIdScope } from "../clients/scopes.ts";
 import type { Config } from "../config.ts";
+import { reaches, TWO_FACTOR_ACR } from "../factors/assurance.ts";
 import { rpIdOf } from "../factors/second-factors.ts";
 import { createFederation } from "../federation/federation.ts";
 import { createLinking } from "../federation/linking.ts";
@@ -180,8 +181,8 @@ export function createSite(
     const ended = await endings.endSession(uid);
     if (ended !== undefined) await engine.tellOfEnd(ended);
   };
-  const endOthers = async ({ account: { id }, uid: own }: OwnSession): Promise<void> => {
-    const others = (await services.accountSessions.list(id)).filter(({ uid }) => uid !== own);
+  const endLessSure = async ({ account: { id }, uid: own }: OwnSession): Promise<void> => {
+    const others = (await services.accountSessions.list(id)).filter(({ uid, acr }) => uid !== own && !reaches(acr, TWO_FACTOR_ACR));
     await Promise.all(others.map(({ uid }) => endSession(uid)));
   };
   const account = accountPages({
@@ -208,11 +209,11 @@ export function createSite(
       notices: people.notices,
       endAllBut: (uid, accountId) => endings.endAllBut(uid, accountId),
     },
-    passkeys: { passkeys: services.passkeys, factors: secondFactors.factors, notices: people.notices, endOthers },
+    passkeys: { passkeys: services.passkeys, factors: secondFactors.factors, notices: people.notices, endLessSure },
     events: { trail, clients, placeOf },
     data: { data: people.data, trail },
     deletion: { deletion: people.deletion, delay: config.accountDeletionDelay },
-    twoStep: { secondFactors, notices: people.notices, endOthers },
+    twoStep: { secondFactors, notices: people.notices, endLessSure },
     providers: { federation, visits, linking, notices: people.notices },
     sessions: {
       sessions: services.accountSessions,

@@ -9,6 +9,8 @@ export interface LiveSession {
   readonly uid: string;
   /** Seconds since the epoch. */
   readonly signedInAt: number;
+  /** How surely its person has shown who they are (OpenID Connect Core §2). */
+  readonly acr: string | undefined;
   /** Seconds since the epoch, unless it is used before. */
   readonly expiresAt: number;
   /** Its person is kept signed in when the browser closes. */
@@ -30,6 +32,7 @@ export function liveSessions(store: RecordStore, sealer: Sealer, now: () => numb
         {
           uid: payload.uid as string,
           signedInAt: (payload.loginTs as number | undefined) ?? 0,
+          acr: payload.acr as string | undefined,
           expiresAt: payload.exp as number,
           kept: payload.transient !== true,
           clients: clientsOf(payload).map(({ clientId }) => clientId),
