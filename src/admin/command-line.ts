@@ -114,7 +114,6 @@ async function withServices(work: (services: OperatorServices) => Promise<void>)
     await work(services);
   } finally {
     await services.close();
-    log.flush();
   }
 }
 

@@ -35,7 +35,7 @@ const REDACTED_PATHS = [
 ];
 
 /**
- * The process's log. What is buffered is written when the process exits; `logger.flush()` writes it at once.
+ * The process's log. What is buffered for stdout is written when the process exits; `logger.flush()` writes it at once.
  * Terminals get readable lines when pino-pretty is installed.
  */
 export function createLogger(config: { logLevel: LogLevel }, options: LogOptions = {}): Logger {
@@ -65,9 +65,12 @@ export function createLogger(config: { logLevel: LogLevel }, options: LogOptions
 }
 
 function openStream(fd: 1 | 2): pino.DestinationStream {
-  return (
-    (isatty(fd) && readableStream(fd)) || pino.destination({ fd, sync: false, minLength: BUFFER_BYTES, periodicFlush: FLUSH_MILLISECONDS })
-  );
+  const readable = isatty(fd) && readableStream(fd);
+  if (readable) return readable;
+  // A command has few lines, which stand before what it writes itself at its end.
+  return fd === 2
+    ? pino.destination({ fd, sync: true })
+    : pino.destination({ fd, sync: false, minLength: BUFFER_BYTES, periodicFlush: FLUSH_MILLISECONDS });
 }
 
 /** pino-pretty in this thread: the last line before a crash must come out. `undefined` where it is not installed. */

@@ -30,6 +30,14 @@ function commandOf(pid: number): string {
   }
 }
 
+/** Sockets that listen on the server's port, as the kernel tells: each worker has one of its own, and gets it after it has become a process. */
+const listening = (): number => {
+  const port = Number(new URL(server.url).port).toString(16).toUpperCase().padStart(4, "0");
+  return ["tcp", "tcp6"]
+    .flatMap((table) => readFileSync(`/proc/net/${table}`, "utf8").split("\n"))
+    .filter((row) => new RegExp(`^ *\\d+: \\w+:${port} \\w+:0000 0A `).test(row)).length;
+};
+
 /** On a connection of its own: one that is kept may be the dying worker's. */
 async function isReady(): Promise<boolean> {
   const [response] = (await once(get(`${server.url}/health/ready`, { agent: false }), "response")) as [IncomingMessage];
@@ -38,13 +46,13 @@ async function isReady(): Promise<boolean> {
 }
 
 it("replaces a worker that dies, while the other goes on answering", async () => {
-  const before = await waitFor("two workers", () => workers().length === 2 && workers(), 20_000);
+  const before = await waitFor("two workers that listen", () => workers().length === 2 && listening() === 2 && workers(), 20_000);
   const dying = before[0] as number;
   process.kill(dying, "SIGKILL");
   // Until its sockets are closed, which comes after its memory is gone, the kernel still gives it connections, which it takes along.
   await waitFor("its end", () => !existsSync(`/proc/${dying}`));
   expect(await isReady()).toBe(true);
-  await waitFor("a new worker", () => workers().length === 2 && !workers().includes(dying), 20_000);
+  await waitFor("a new worker", () => workers().length === 2 && listening() === 2 && !workers().includes(dying), 20_000);
   expect(await isReady()).toBe(true);
 });
 
