@@ -23,7 +23,11 @@ const mayImport = {
   oidc: ["observability", "i18n", "http/document", "http/cors", "keys", "clients", "accounts", "factors/assurance", "tokens"],
   interactions: ["observability", "http", "i18n", "clients", "accounts", "factors", "federation", "oidc"],
   "account-pages": ["observability", "http", "i18n", "clients", "accounts", "factors", "federation", "interactions"],
-  admin: ["open-services", "observability", "storage", "http", "i18n", "keys", "clients", "accounts", "factors", "federation", "tokens"],
+  // What an order means, whoever gives it; and its three faces: pages, API, command line.
+  operations: ["observability", "storage", "http", "i18n", "keys", "clients", "accounts", "factors", "federation", "tokens"],
+  "app-pages": ["observability", "http", "i18n", "clients", "accounts", "interactions", "operations"],
+  api: ["observability", "http", "i18n", "keys", "clients", "accounts", "operations"],
+  admin: ["observability", "storage", "http", "i18n", "keys", "clients", "accounts", "factors", "federation", "tokens", "operations"],
   // For others, packed on its own.
   "resource-server": [],
   // From the program to the composition root, whose part below HTTP the command line shares.
@@ -36,8 +40,8 @@ const mayImport = {
 
 /** The files that see a Koa context. Everything else of a domain room is logic, which does not. */
 const routeFiles = [
-  "^src/(http|interactions|account-pages)/",
-  "^src/(accounts|factors|federation|clients|keys|admin)/.*(routes|pages|middleware)[.]ts$",
+  "^src/(http|interactions|account-pages|app-pages|api)/",
+  "^src/(accounts|factors|federation|clients|keys)/.*(routes|pages|middleware)[.]ts$",
   "^src/observability/health[.]ts$",
 ];
 const packageOf = (names) => `(^|/)node_modules/(${names.join("|")})/`;
@@ -84,7 +88,10 @@ module.exports = {
       name: "logic-sees-no-koa",
       comment: "account, client and key logic never sees a Koa context; that is what route files are for",
       severity: "error",
-      from: { path: "^src/(accounts|factors|federation|mail|i18n|clients|keys|admin|storage|observability)/", pathNot: routeFiles },
+      from: {
+        path: "^src/(accounts|factors|federation|mail|i18n|clients|keys|operations|admin|storage|observability)/",
+        pathNot: routeFiles,
+      },
       to: { path: [packageOf(["koa", "@koa/router", "@types/koa", "@types/koa__router"]), "^src/http/"] },
     },
     {

@@ -29,6 +29,16 @@ export interface Config {
   readonly mailFrom: string;
   readonly signUp: "open" | "invite" | "closed";
   readonly registration: "open" | "token" | "closed";
+  /** An absolute path. */
+  readonly softwareStatementIssuersFile: string | undefined;
+  /** Who may register applications in the portal: everybody, nobody, or whoever has a role. Administrators always may, unless it is nobody. */
+  readonly developers: "everyone" | "nobody" | { readonly role: string };
+  /** Applications that one account may look after, in the portal. */
+  readonly appsPerPerson: number;
+  /** Seconds; 0: audit events are kept for ever. */
+  readonly auditRetention: number;
+  /** Seconds. */
+  readonly auditSealInterval: number;
   readonly accessTokenTtl: number;
   readonly refreshTokenTtl: number;
   /** Since the first token of a family; what slides never goes beyond it. */
@@ -133,6 +143,12 @@ export function loadConfig(env: NodeJS.ProcessEnv): Config {
       values.MAIL_FROM ?? `${quoted(values.BRAND_NAME)} <no-reply@${isIP(withoutBrackets(hostname)) === 0 ? hostname : "localhost"}>`,
     signUp: values.SIGN_UP,
     registration: values.REGISTRATION,
+    softwareStatementIssuersFile:
+      values.SOFTWARE_STATEMENT_ISSUERS_FILE === undefined ? undefined : resolve(values.SOFTWARE_STATEMENT_ISSUERS_FILE),
+    developers: developers(values.DEVELOPERS ?? (loopback ? "everyone" : "role:developer")),
+    appsPerPerson: values.APPS_PER_PERSON,
+    auditRetention: values.AUDIT_RETENTION,
+    auditSealInterval: values.AUDIT_SEAL_INTERVAL,
     accessTokenTtl: values.ACCESS_TOKEN_TTL,
     refreshTokenTtl: values.REFRESH_TOKEN_TTL,
     refreshTokenMaxAge: values.REFRESH_TOKEN_MAX_AGE,
@@ -216,6 +232,9 @@ function faultsBetween(values: Partial<Settings>, env: NodeJS.ProcessEnv): strin
     faults.push("OPS_PORT: set another port than PORT: metrics are never served on the public one");
   return faults;
 }
+
+const developers = (value: string): Config["developers"] =>
+  value === "everyone" || value === "nobody" ? value : Object.freeze({ role: value.slice("role:".length) });
 
 /** RFC 5322 §3.2.4: a name of other than letters, digits and spaces stands in quotes. */
 const quoted = (name: string): string => (/^[a-z\d ]+$/i.test(name) ? name : `"${name.replace(/["\\]/g, "\\$&")}"`);

@@ -1,14 +1,14 @@
 /** `grantor account …` */
 import { type Command, Option } from "commander";
 import type { Account } from "../accounts/account.ts";
-import type { AccountOperations, AccountOrder } from "./account-operations.ts";
+import type { AccountOperations, AccountOrder } from "../operations/account-operations.ts";
+import { COMMAND_LINE } from "../operations/operator.ts";
+import type { WayInOperations, WaysIn } from "../operations/way-in-operations.ts";
 import { type Answer, leaf, moreNote, type PageOptions, paged, type Run, repeatable, UsageError } from "./commands.ts";
-import { COMMAND_LINE } from "./operator.ts";
 import type { OperatorServices } from "./operator-services.ts";
 import { type Cells, details, numericDate, table, time, yesNo } from "./output.ts";
 import { askHidden, isInteractive, readInput } from "./prompt.ts";
 import { roleOperations } from "./role-commands.ts";
-import type { WayInOperations, WaysIn } from "./way-in-operations.ts";
 
 const ADMIN_ROLE = "admin";
 
@@ -210,7 +210,7 @@ async function passwordOf(option: string | undefined, ask: boolean): Promise<str
 }
 
 async function operations(services: OperatorServices): Promise<AccountOperations> {
-  const { createAccountOperations } = await import("./account-operations.ts");
+  const { createAccountOperations } = await import("../operations/account-operations.ts");
   return createAccountOperations({
     accounts: await services.accounts(),
     roles: await services.roles(),
@@ -225,7 +225,7 @@ async function operations(services: OperatorServices): Promise<AccountOperations
 }
 
 async function wayInOperations(services: OperatorServices): Promise<WayInOperations> {
-  const { createWayInOperations } = await import("./way-in-operations.ts");
+  const { createWayInOperations } = await import("../operations/way-in-operations.ts");
   return createWayInOperations({
     accounts: await services.accounts(),
     factors: await services.factors(),

@@ -5,9 +5,9 @@ import { CLIENT_TYPES, type ClientType, clientType, METADATA_MEMBERS } from "../
 import type { ClientRecord } from "../clients/client-record.ts";
 import { type ClientWithSecret, registrationResponse } from "../clients/client-store.ts";
 import { splitScope } from "../clients/scopes.ts";
-import { type ClientOperations, type ClientOrder, createClientOperations } from "./client-operations.ts";
+import { type ClientOperations, type ClientOrder, createClientOperations } from "../operations/client-operations.ts";
+import { COMMAND_LINE } from "../operations/operator.ts";
 import { type Answer, leaf, moreNote, type PageOptions, paged, positiveInteger, type Run, repeatable, UsageError } from "./commands.ts";
-import { COMMAND_LINE } from "./operator.ts";
 import type { OperatorServices } from "./operator-services.ts";
 import { details, numericDate, table, time, yesNo } from "./output.ts";
 

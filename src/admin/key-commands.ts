@@ -3,9 +3,9 @@ import { type Command, Option } from "commander";
 import { SIGNING_ALGS } from "../keys/algorithms.ts";
 import type { RotationResult } from "../keys/key-rotation.ts";
 import type { KeyState } from "../keys/key-schedule.ts";
+import type { KeyOperations, SigningKeyView } from "../operations/key-operations.ts";
+import { COMMAND_LINE } from "../operations/operator.ts";
 import { leaf, type Run } from "./commands.ts";
-import type { KeyOperations, SigningKeyView } from "./key-operations.ts";
-import { COMMAND_LINE } from "./operator.ts";
 import type { OperatorServices } from "./operator-services.ts";
 import { numericDate, table, time } from "./output.ts";
 
@@ -55,7 +55,7 @@ export function addKeyCommands(keys: Command, run: Run): void {
 
 async function operations(services: OperatorServices): Promise<KeyOperations> {
   const [{ createKeyOperations }, { keyPolicy }, { listSigningKeys }] = await Promise.all([
-    import("./key-operations.ts"),
+    import("../operations/key-operations.ts"),
     import("../keys/key-schedule.ts"),
     import("../keys/key-rows.ts"),
   ]);

@@ -2,12 +2,12 @@
 import { type Command, Option } from "commander";
 import { type IdentityProvider, PROVIDER_KINDS } from "../federation/provider.ts";
 import type { ProviderChanges } from "../federation/provider-store.ts";
+import { COMMAND_LINE } from "../operations/operator.ts";
+import type { ProviderOperations } from "../operations/provider-operations.ts";
 import { type Answer, leaf, type Run, repeatable, UsageError } from "./commands.ts";
-import { COMMAND_LINE } from "./operator.ts";
 import type { OperatorServices } from "./operator-services.ts";
 import { details, table, yesNo } from "./output.ts";
 import { readInput } from "./prompt.ts";
-import type { ProviderOperations } from "./provider-operations.ts";
 
 interface ProviderOptions {
   name?: string;
@@ -141,7 +141,7 @@ function pair(given: string): [string, string] {
 }
 
 async function operations(services: OperatorServices): Promise<ProviderOperations> {
-  const { createProviderOperations } = await import("./provider-operations.ts");
+  const { createProviderOperations } = await import("../operations/provider-operations.ts");
   return createProviderOperations({ providers: await services.identityProviders(), audit: await services.audit() });
 }
 

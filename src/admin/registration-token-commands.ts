@@ -1,11 +1,11 @@
 /** `grantor registration-token …` */
 import type { Command } from "commander";
 import type { ListedToken } from "../clients/registration-tokens.ts";
+import { COMMAND_LINE } from "../operations/operator.ts";
+import { createRegistrationTokenOperations, type RegistrationTokenOperations } from "../operations/registration-token-operations.ts";
 import { leaf, positiveInteger, type Run } from "./commands.ts";
-import { COMMAND_LINE } from "./operator.ts";
 import type { OperatorServices } from "./operator-services.ts";
 import { details, numericDate, table, time } from "./output.ts";
-import { createRegistrationTokenOperations, type RegistrationTokenOperations } from "./registration-token-operations.ts";
 
 export function addRegistrationTokenCommands(registrationToken: Command, run: Run): void {
   leaf(registrationToken, "create", "make an initial access token, with which an application registers itself; shown this once")

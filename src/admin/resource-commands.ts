@@ -5,11 +5,11 @@ import { RESOURCE_ALGS, type Resource } from "../clients/resource.ts";
 import type { ResourceInput } from "../clients/resource-input.ts";
 import type { ResourceWithSecret } from "../clients/resource-store.ts";
 import { splitScope } from "../clients/scopes.ts";
+import { COMMAND_LINE } from "../operations/operator.ts";
+import { createResourceOperations, type ResourceOperations } from "../operations/resource-operations.ts";
 import { type Answer, leaf, moreNote, type PageOptions, paged, positiveInteger, type Run, repeatable, UsageError } from "./commands.ts";
-import { COMMAND_LINE } from "./operator.ts";
 import type { OperatorServices } from "./operator-services.ts";
 import { details, numericDate, table, time, yesNo } from "./output.ts";
-import { createResourceOperations, type ResourceOperations } from "./resource-operations.ts";
 
 interface ResourceOptions {
   name?: string;

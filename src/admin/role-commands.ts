@@ -2,11 +2,11 @@
 import type { Command } from "commander";
 import type { Role, RoleSettings } from "../accounts/roles.ts";
 import { splitScope } from "../clients/scopes.ts";
+import { COMMAND_LINE } from "../operations/operator.ts";
+import type { RoleOperations } from "../operations/role-operations.ts";
 import { type Answer, leaf, type Run, repeatable, UsageError } from "./commands.ts";
-import { COMMAND_LINE } from "./operator.ts";
 import type { OperatorServices } from "./operator-services.ts";
 import { details, table } from "./output.ts";
-import type { RoleOperations } from "./role-operations.ts";
 
 interface RoleOptions {
   description?: string;
@@ -62,7 +62,7 @@ export function addRoleCommands(role: Command, run: Run): void {
 }
 
 export async function roleOperations(services: OperatorServices): Promise<RoleOperations> {
-  const { createRoleOperations } = await import("./role-operations.ts");
+  const { createRoleOperations } = await import("../operations/role-operations.ts");
   return createRoleOperations({
     roles: await services.roles(),
     accounts: await services.accounts(),

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { createOneTimeTokens, type TokenPurpose } from "../../src/accounts/one-time-tokens.ts";
-import { createAccountOperations } from "../../src/admin/account-operations.ts";
+import { createAccountOperations } from "../../src/operations/account-operations.ts";
 import { openPeople, PASSWORD, type TestPeople } from "../support/people.ts";
 import { stores as arrangements, type Stores } from "../support/stores.ts";
 

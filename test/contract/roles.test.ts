@@ -1,7 +1,7 @@
 /** Roles, as an operator makes, gives and removes them, on two processes that share a database. */
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { createRoleOperations, type RoleOperations } from "../../src/admin/role-operations.ts";
 import type { AuditEvent } from "../../src/observability/audit-log.ts";
+import { createRoleOperations, type RoleOperations } from "../../src/operations/role-operations.ts";
 import { openPeople, type TestPeople } from "../support/people.ts";
 import { stores as arrangements, type Stores } from "../support/stores.ts";
 import { waitFor } from "../support/wait-for.ts";

@@ -1,7 +1,7 @@
 /** Everything that ends tokens, done to a landscape: what docs/revocation.md has a row for. */
 import { createOneTimeTokens } from "../../src/accounts/one-time-tokens.ts";
-import { createAccountOperations } from "../../src/admin/account-operations.ts";
-import { createClientOperations } from "../../src/admin/client-operations.ts";
+import { createAccountOperations } from "../../src/operations/account-operations.ts";
+import { createClientOperations } from "../../src/operations/client-operations.ts";
 import { Agent } from "./agent.ts";
 import { authorizationUrl, authorize, type Grantor, pkce, post, redeem, refresh } from "./grantor.ts";
 import type { Landscape } from "./landscape.ts";

@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
 import { moreNote, positiveInteger } from "../../src/admin/commands.ts";
-import { checkManagementScopes, MANAGEMENT_SCOPES } from "../../src/admin/management-scopes.ts";
 import { details, numericDate, printable, table, time } from "../../src/admin/output.ts";
 import { isManagementScope } from "../../src/clients/scopes.ts";
+import { checkManagementScopes, MANAGEMENT_SCOPES } from "../../src/operations/management-scopes.ts";
 
 test("tables line up, and say when there is nothing", () => {
   const rows = [

@@ -1,6 +1,7 @@
 /**
- * Operators: what they can do to accounts, applications, resources and keys, and the faces of it, of which the command line is one.
- * `*-operations.ts` own the business rules and the audit records: they print nothing and know neither commander nor HTTP.
+ * operations/ holds what operators can do to accounts, applications, resources and keys, and developers to their own applications. It has three
+ * faces: the command line (admin/), the management API (api/) and pages (app-pages/). Operations own the business rules and the audit records:
+ * they print nothing and know neither commander nor HTTP.
  * The rules of one noun (what a password or a redirect URI must be) belong to the noun's own room.
  */
 
