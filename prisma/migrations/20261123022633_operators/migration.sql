@@ -1,10 +1,14 @@
 -- DropIndex
 DROP INDEX "audit_event_at_idx";
 
+-- CreateFunction
+-- What is searched and the question are cut into words in the same way, whatever the locale: at ASCII's spaces, signs and control characters.
+CREATE FUNCTION "search_words"("said" TEXT) RETURNS TEXT[] LANGUAGE sql IMMUTABLE PARALLEL SAFE AS
+  $$ SELECT array_remove(string_to_array(regexp_replace(lower(left(said, 1000)), '[\x01-\x2F\x3A-\x40\x5B-\x60\x7B-\x7F]+', ' ', 'g'), ' '), '') $$;
+
 -- AlterTable
--- Words of letters and digits, lower-cased; the question is cut into words in the same way.
 ALTER TABLE "account" ADD COLUMN     "search" tsvector
-  GENERATED ALWAYS AS (to_tsvector('simple', regexp_replace(lower("email" || ' ' || coalesce("name", '')), '[^[:alnum:]]+', ' ', 'g'))) STORED;
+  GENERATED ALWAYS AS (array_to_tsvector(search_words("email" || ' ' || coalesce("name", '')))) STORED;
 
 -- AlterTable
 ALTER TABLE "audit_event" ADD COLUMN     "batch" BIGINT,
@@ -17,7 +21,7 @@ ADD COLUMN     "salt" BYTEA;
 ALTER TABLE "client" ADD COLUMN     "previous_secret_hash" TEXT,
 ADD COLUMN     "previous_secret_until" TIMESTAMPTZ(3),
 ADD COLUMN     "search" tsvector
-  GENERATED ALWAYS AS (to_tsvector('simple', regexp_replace(lower("id" || ' ' || coalesce("metadata"->>'client_name', '')), '[^[:alnum:]]+', ' ', 'g'))) STORED,
+  GENERATED ALWAYS AS (array_to_tsvector(search_words("id" || ' ' || coalesce("metadata"->>'client_name', '')))) STORED,
 ADD COLUMN     "secret_created_at" TIMESTAMPTZ(3);
 
 -- CreateTable
@@ -103,6 +107,9 @@ CREATE UNIQUE INDEX "audit_event_batch_position_key" ON "audit_event"("batch", "
 
 -- CreateIndex
 CREATE INDEX "client_created_at_id_idx" ON "client"("created_at", "id");
+
+-- CreateIndex
+CREATE INDEX "client_previous_secret_until_idx" ON "client"("previous_secret_until");
 
 -- CreateIndex
 CREATE INDEX "client_search_idx" ON "client" USING GIN ("search");
