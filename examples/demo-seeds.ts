@@ -63,7 +63,7 @@ async function seedClient({ clients }: Services, app: string): Promise<string> {
   };
   if ((await clients.find(CLIENT_ID)) === undefined) await clients.create({ clientId: CLIENT_ID, type: "web", metadata });
   else await clients.update(CLIENT_ID, { metadata });
-  return clients.rotateSecret(CLIENT_ID);
+  return (await clients.rotateSecret(CLIENT_ID)).secret;
 }
 
 /** The first administrator, unless there is one; a password that somebody changed is the demo's again. */

@@ -144,6 +144,7 @@ export async function openServices(config: Config, secrets: Secrets, log: Logger
       accountSessions
         .sweep()
         .catch((err: unknown) => log.warn({ err }, "what was noted of sessions that are over could not be removed yet"));
+      clients.sweep().catch((err: unknown) => log.warn({ err }, "secrets of applications whose time is over could not be removed yet"));
       opened.sweep().catch((err: unknown) => log.warn({ err }, "expired records could not be removed yet"));
       // One that a process with another first SECRET_KEY made, after this one had started.
       sealResourceSecretsAgain(database.prisma, resourceSealer).catch((err: unknown) =>

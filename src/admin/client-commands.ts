@@ -3,11 +3,23 @@ import { readFileSync } from "node:fs";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { CLIENT_TYPES, type ClientType, clientType, METADATA_MEMBERS } from "../clients/client-metadata.ts";
 import type { ClientRecord } from "../clients/client-record.ts";
+import { livePreviousSecret } from "../clients/client-secrets.ts";
 import { type ClientWithSecret, registrationResponse } from "../clients/client-store.ts";
 import { splitScope } from "../clients/scopes.ts";
 import { type ClientOperations, type ClientOrder, createClientOperations } from "../operations/client-operations.ts";
 import { COMMAND_LINE } from "../operations/operator.ts";
-import { type Answer, leaf, moreNote, type PageOptions, paged, positiveInteger, type Run, repeatable, UsageError } from "./commands.ts";
+import {
+  type Answer,
+  leaf,
+  moreNote,
+  type PageOptions,
+  paged,
+  positiveInteger,
+  type Run,
+  repeatable,
+  UsageError,
+  wholeNumber,
+} from "./commands.ts";
 import type { OperatorServices } from "./operator-services.ts";
 import { details, numericDate, table, time, yesNo } from "./output.ts";
 
@@ -92,9 +104,13 @@ export function addClientCommands(client: Command, run: Run): void {
     run(async (services, clientId: string) => answer({ client: await (await operations(services)).resume(COMMAND_LINE, clientId) })),
   );
 
-  leaf(client, "rotate-secret <client_id>", "make another secret, shown this once; the old one stops working at once").action(
-    run(async (services, clientId: string) => answer(await (await operations(services)).rotateSecret(COMMAND_LINE, clientId))),
-  );
+  leaf(client, "rotate-secret <client_id>", "make another secret, shown this once; the old one stops working at once, or after --overlap")
+    .option("--overlap <seconds>", "for how long the old secret works too, up to 30 days; 0 also ends one that still works", wholeNumber, 0)
+    .action(
+      run(async (services, clientId: string, { overlap }: { overlap: number }) =>
+        answer(await (await operations(services)).rotateSecret(COMMAND_LINE, clientId, { overlap })),
+      ),
+    );
 
   const update = leaf(client, "update <client_id>", "change what is given, and leave the rest; lists are replaced");
   describedBy(update)
@@ -235,6 +251,7 @@ async function withNotes(services: OperatorServices, made: ClientWithSecret): Pr
 /** A registration response (RFC 7591 §3.2.1), and what only an operator says. */
 function toJson(shown: ClientWithSecret): Record<string, unknown> {
   const { requirePkce, firstParty, verified, managementScopes, tokenExchange, createdBy, suspendedAt, ...client } = shown.client;
+  const previous = livePreviousSecret(shown.client, Date.now());
   return {
     ...registrationResponse(shown),
     require_pkce: requirePkce,
@@ -247,6 +264,8 @@ function toJson(shown: ClientWithSecret): Record<string, unknown> {
     ...(client.accessTokenTtl !== undefined && { access_token_ttl: client.accessTokenTtl }),
     ...(client.refreshTokenTtl !== undefined && { refresh_token_ttl: client.refreshTokenTtl }),
     ...(client.refreshTokenMaxAge !== undefined && { refresh_token_max_age: client.refreshTokenMaxAge }),
+    ...(client.secretCreatedAt !== undefined && { secret_created_at: numericDate(client.secretCreatedAt) }),
+    ...(previous !== undefined && { previous_secret_until: numericDate(previous.until) }),
     suspended: suspendedAt !== undefined,
     ...(suspendedAt !== undefined && { suspended_at: numericDate(suspendedAt) }),
     created_by: createdBy,
@@ -283,6 +302,8 @@ function described(client: ClientRecord): (readonly [string, string | undefined]
     ["colour", client.brandColor],
     ["second factor required", yesNo(client.requiresSecondFactor)],
     ["suspended", time(client.suspendedAt)],
+    ["secret since", time(client.secretCreatedAt)],
+    ["secret before it works until", time(livePreviousSecret(client, Date.now())?.until)],
     ["made by", client.createdBy],
     ["registered", time(client.createdAt)],
     ["changed", time(client.updatedAt)],

@@ -38,6 +38,12 @@ export function positiveInteger(value: string): number {
   return Number(value);
 }
 
+/** As `positiveInteger`, and 0. */
+export const wholeNumber = (value: string): number => {
+  if (!/^(?:0|[1-9]\d{0,14})$/.test(value)) throw new InvalidArgumentError("It must be a whole number, or 0.");
+  return Number(value);
+};
+
 export interface PageOptions {
   limit?: number;
   cursor?: string;

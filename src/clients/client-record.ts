@@ -8,6 +8,10 @@ export interface ClientRecord {
   readonly metadata: ClientMetadata;
   /** SHA-256 of the secret, base64url. */
   readonly secretHash?: string;
+  /** When the secret was made; absent without one. */
+  readonly secretCreatedAt?: Date;
+  /** The secret before it, which counts too until then; its time may be over. */
+  readonly previousSecret?: { readonly hash: string; readonly until: Date };
   readonly requirePkce: boolean;
   readonly firstParty: boolean;
   readonly verified: boolean;

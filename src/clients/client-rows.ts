@@ -28,10 +28,22 @@ export function toColumns({ requirePkce, firstParty, verified, managementScopes,
   };
 }
 
-/** A new secret replaces, an authentication method without one removes, otherwise it stays. */
-export function secretColumn(metadata: ClientMetadata, secret: string | undefined): { secretHash?: string | null } {
-  if (!needsSecret(metadata)) return { secretHash: null };
-  return secret === undefined ? {} : { secretHash: hashSecret(secret) };
+export const NO_PREVIOUS_SECRET = { previousSecretHash: null, previousSecretUntil: null };
+
+/**
+ * A new secret, beside which the one before may count for a while.
+ * @param overlap what was until now, and until when it counts
+ */
+export const newSecretColumns = (secret: string, at: Date, overlap?: { hash: string; until: Date }) => ({
+  secretHash: hashSecret(secret),
+  secretCreatedAt: at,
+  ...(overlap === undefined ? NO_PREVIOUS_SECRET : { previousSecretHash: overlap.hash, previousSecretUntil: overlap.until }),
+});
+
+/** A new secret replaces what there was, an authentication method without one removes it, otherwise it stays. */
+export function secretColumns(metadata: ClientMetadata, secret: string | undefined, at: Date) {
+  if (!needsSecret(metadata)) return { secretHash: null, secretCreatedAt: null, ...NO_PREVIOUS_SECRET };
+  return secret === undefined ? {} : newSecretColumns(secret, at);
 }
 
 type Row = Prisma.ClientGetPayload<object>;
@@ -41,11 +53,13 @@ export function fromRow(row: Row | null): ClientRecord | undefined;
 export function fromRow(row: Row | null): ClientRecord | undefined {
   if (row === null) return undefined;
   const { id, metadata, secretHash, tokenExchange, suspendedAt, accessTokenTtl, refreshTokenTtl, refreshTokenMaxAge, ...others } = row;
-  const { branding, ...columns } = others;
+  const { branding, secretCreatedAt, previousSecretHash, previousSecretUntil, ...columns } = others;
   return {
     clientId: id,
     metadata: metadata as unknown as ClientMetadata,
-    ...(secretHash !== null && { secretHash }),
+    ...(secretHash !== null && { secretHash, ...(secretCreatedAt !== null && { secretCreatedAt }) }),
+    ...(previousSecretHash !== null &&
+      previousSecretUntil !== null && { previousSecret: { hash: previousSecretHash, until: previousSecretUntil } }),
     ...(tokenExchange !== null && { tokenExchange: tokenExchange as unknown as TokenExchangePolicy }),
     ...(branding !== null && { brandColor: (branding as { color: string }).color }),
     ...(suspendedAt !== null && { suspendedAt }),

@@ -8,8 +8,8 @@ import { createLookupCache } from "../storage/lookup-cache.ts";
 import { ClientError } from "./client-error.ts";
 import { type ClientMetadata, type ClientType, needsSecret, parseClientMetadata, TYPE_DEFAULTS } from "./client-metadata.ts";
 import { type ClientRecord, isClientId } from "./client-record.ts";
-import { fromRow, readCursor, secretColumn, toColumns, toJson, writeCursor } from "./client-rows.ts";
-import { generateSecret, hashSecret, newClientId, secretMatches } from "./client-secrets.ts";
+import { fromRow, NO_PREVIOUS_SECRET, newSecretColumns, readCursor, secretColumns, toColumns, toJson, writeCursor } from "./client-rows.ts";
+import { generateSecret, isSecretOf, newClientId } from "./client-secrets.ts";
 import { checkSettings, type OperatorSettings } from "./operator-settings.ts";
 import { refuseOwnChanges, STRANGER } from "./own-changes.ts";
 import { takeInitialAccessToken } from "./registration-tokens.ts";
@@ -24,6 +24,9 @@ const ABSENT_TTL = 5_000;
 const CACHED_CLIENTS = 5_000;
 const PAGE = 50;
 const LARGEST_PAGE = 500;
+/** Seconds for which two secrets may count: long enough for every server of an application to get the new one. */
+const LONGEST_OVERLAP = 30 * 86_400;
+
 export interface NewClient extends OperatorSettings {
   /** RFC 7591 members; what is missing comes from the type. */
   metadata: Readonly<Record<string, unknown>>;
@@ -66,9 +69,18 @@ export interface ClientStore {
   delete(clientId: string): Promise<boolean>;
   /** In the order of creation. `next` is the cursor of the following page. */
   list(options?: { cursor?: string; limit?: number; createdBy?: string }): Promise<{ clients: ClientRecord[]; next?: string }>;
-  /** The old secret stops working at once. @returns the new one @throws {ClientError} `not_found`, or the client authenticates without a secret */
-  rotateSecret(clientId: string): Promise<string>;
+  /**
+   * The new secret counts at once, the one before for `overlap` seconds more (none without), and any that is older no more: never are there more
+   * than two.
+   * @throws {ClientError} `not_found`, the client authenticates without a secret, or `overlap` is no whole number of at most 30 days
+   */
+  rotateSecret(clientId: string, options?: { overlap?: number }): Promise<Required<ClientWithSecret>>;
+  /** The secret before the current one stops working at once. @throws {ClientError} `not_found` */
+  endPreviousSecret(clientId: string): Promise<ClientRecord>;
+  /** Whether it is the secret, or the one before it within its time. */
   checkSecret(clientId: string, secret: string): Promise<boolean>;
+  /** Removes the hashes of secrets whose time is over. */
+  sweep(): Promise<void>;
   /** @throws {ClientError} `invalid_token` when the initial access token has no use left */
   register(registration: Registration): Promise<void>;
   /** Replaces the metadata of a registration by the application's own will (RFC 7592 §2.2). @throws {ClientError} `not_found`, or it may not */
@@ -155,7 +167,7 @@ export function createClientStore(
             createdBy,
             createdAt: new Date(now()),
             ...toColumns(settings),
-            ...(secret !== undefined && { secretHash: hashSecret(secret) }),
+            ...secretColumns(metadata, secret, new Date(now())),
           },
         });
         await changed(clientId);
@@ -172,7 +184,10 @@ export function createClientStore(
         const metadata = given === undefined ? before.metadata : parseClientMetadata({ ...before.metadata, ...given });
         checkSettings(metadata, { ...before, ...settings });
         const made = needsSecret(metadata) && before.secretHash === undefined ? generateSecret() : undefined;
-        return { data: { metadata: toJson(metadata), ...toColumns(settings), ...secretColumn(metadata, made) }, result: made };
+        return {
+          data: { metadata: toJson(metadata), ...toColumns(settings), ...secretColumns(metadata, made, new Date(now())) },
+          result: made,
+        };
       });
       return { client, ...(secret !== undefined && { secret }) };
     },
@@ -218,8 +233,10 @@ export function createClientStore(
       return { clients, ...(last !== undefined && { next: writeCursor(last) }) };
     },
 
-    async rotateSecret(clientId) {
-      const { result } = await change(clientId, ({ metadata }) => {
+    async rotateSecret(clientId, { overlap = 0 } = {}) {
+      if (!Number.isInteger(overlap) || overlap < 0 || overlap > LONGEST_OVERLAP)
+        throw new ClientError("invalid_client_metadata", `overlap is whole seconds, from 0 to ${LONGEST_OVERLAP}`);
+      const { client, result } = await change(clientId, ({ metadata, secretHash: hash }) => {
         if (!needsSecret(metadata)) {
           throw new ClientError(
             "invalid_client_metadata",
@@ -227,13 +244,24 @@ export function createClientStore(
           );
         }
         const secret = generateSecret();
-        return { data: { secretHash: hashSecret(secret) }, result: secret };
+        const at = new Date(now());
+        const before = overlap > 0 && hash !== undefined ? { hash, until: new Date(now() + overlap * 1000) } : undefined;
+        return { data: newSecretColumns(secret, at, before), result: secret };
       });
-      return result;
+      return { client, secret: result };
     },
 
+    endPreviousSecret: async (clientId) => (await change(clientId, () => ({ data: NO_PREVIOUS_SECRET, result: undefined }))).client,
+
     async checkSecret(clientId, secret) {
-      return secretMatches((await find(clientId))?.secretHash, secret);
+      const client = await find(clientId);
+      return client !== undefined && isSecretOf(client, secret, now());
+    },
+
+    async sweep() {
+      // Nobody sees a change by it: neither the feed nor `updated_at` does.
+      await prisma.$executeRaw`
+        UPDATE client SET previous_secret_hash = NULL, previous_secret_until = NULL WHERE previous_secret_until <= ${new Date(now())}`;
     },
 
     async register({ clientId, metadata, secret, initialAccessToken }) {
@@ -245,7 +273,7 @@ export function createClientStore(
             metadata: toJson(metadata),
             createdBy: initialAccessToken === undefined ? STRANGER : "initial_access_token",
             createdAt: new Date(now()),
-            ...(secret !== undefined && { secretHash: hashSecret(secret) }),
+            ...secretColumns(metadata, secret, new Date(now())),
           },
         });
       });
@@ -259,7 +287,7 @@ export function createClientStore(
           // A public client has nothing but PKCE: what an operator allowed a confidential one ends with its secret.
           data: {
             metadata: toJson(metadata),
-            ...secretColumn(metadata, secret),
+            ...secretColumns(metadata, secret, new Date(now())),
             ...(metadata.token_endpoint_auth_method === "none" && { requirePkce: true }),
           },
           result: undefined,

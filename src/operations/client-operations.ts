@@ -55,8 +55,13 @@ export interface ClientOperations {
   resume(by: Operator, clientId: string): Promise<ClientRecord>;
   /** With its consents, grants and tokens. @throws {ClientError} `not_found` */
   delete(by: Operator, clientId: string): Promise<void>;
-  /** The old secret stops working at once. @throws {ClientError} `not_found`, or the client has no secret */
-  rotateSecret(by: Operator, clientId: string): Promise<ClientWithSecret>;
+  /**
+   * The old secret counts for `overlap` seconds more; without them it stops working at once.
+   * @throws {ClientError} `not_found`, the client has no secret, or `overlap` is out of bounds
+   */
+  rotateSecret(by: Operator, clientId: string, options?: { overlap?: number }): Promise<Required<ClientWithSecret>>;
+  /** The secret before the current one stops working at once. @throws {ClientError} `not_found` */
+  endPreviousSecret(by: Operator, clientId: string): Promise<ClientRecord>;
   /** Those of its scopes that nothing knows: they open nothing until a resource has them. */
   scopesWithoutResource(client: ClientRecord): Promise<string[]>;
 }
@@ -71,7 +76,7 @@ export interface ClientOperationsOptions {
 export function createClientOperations(options: ClientOperationsOptions): ClientOperations {
   const { clients, knownScopes, audit } = options;
 
-  const record = (by: Operator, what: string, clientId: string, detail?: Record<string, string>): void =>
+  const record = (by: Operator, what: string, clientId: string, detail?: Record<string, string | number>): void =>
     audit.record({ event: `client.${what}`, outcome: "success", ...by, clientId, ...(detail && { detail }) });
 
   async function get(clientId: string): Promise<ClientRecord> {
@@ -123,11 +128,18 @@ export function createClientOperations(options: ClientOperationsOptions): Client
       record(by, "deleted", clientId);
     },
 
-    async rotateSecret(by, clientId) {
-      const client = await get(clientId);
-      const secret = await clients.rotateSecret(clientId);
-      record(by, "secret_rotated", clientId);
-      return { client, secret };
+    async rotateSecret(by, clientId, { overlap = 0 } = {}) {
+      await get(clientId);
+      const rotated = await clients.rotateSecret(clientId, { overlap });
+      record(by, "secret_rotated", clientId, { overlap });
+      return rotated;
+    },
+
+    async endPreviousSecret(by, clientId) {
+      await get(clientId);
+      const client = await clients.endPreviousSecret(clientId);
+      record(by, "previous_secret_ended", clientId);
+      return client;
     },
 
     async scopesWithoutResource({ metadata }) {

@@ -107,7 +107,7 @@ describeFlows("client credentials", (flow) => {
   it("ends with the secret that it was asked with, and with the client", async () => {
     const client = await flow.grantor.client({ type: "service" });
     const { access_token } = await tokenOf(client);
-    const secret = await flow.grantor.services.clients.rotateSecret(client.client_id);
+    const { secret } = await flow.grantor.services.clients.rotateSecret(client.client_id);
     await expect.poll(async () => (await ask(client)).status).toBe(401);
     const renewed = { ...client, client_secret: secret };
     expect((await ask(renewed)).status).toBe(200);
