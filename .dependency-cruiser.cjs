@@ -26,7 +26,7 @@ const mayImport = {
   // What an order means, whoever gives it; and its three faces: pages, API, command line.
   operations: ["observability", "storage", "http", "i18n", "keys", "clients", "accounts", "factors", "federation", "tokens"],
   "app-pages": ["observability", "http", "i18n", "clients", "accounts", "interactions", "operations"],
-  api: ["observability", "http", "i18n", "keys", "clients", "accounts", "operations"],
+  api: ["observability", "http", "i18n", "keys", "clients", "accounts", "federation", "operations", "resource-server"],
   admin: ["observability", "storage", "http", "i18n", "keys", "clients", "accounts", "factors", "federation", "tokens", "operations"],
   // For others, packed on its own.
   "resource-server": [],

@@ -2,13 +2,23 @@
 import { ClientError } from "../clients/client-error.ts";
 import { MANAGEMENT_PREFIX as PREFIX } from "../clients/scopes.ts";
 
-export const MANAGEMENT_SCOPES: readonly string[] = [
-  ...["accounts", "clients", "resources", "roles", "grants", "sessions", "keys"].flatMap((noun) => [
-    `${PREFIX}${noun}:read`,
-    `${PREFIX}${noun}:write`,
-  ]),
-  `${PREFIX}audit:read`,
-];
+/** What the management API is about, in the order in which it is described. */
+const NOUNS = [
+  "accounts",
+  "clients",
+  "resources",
+  "roles",
+  "grants",
+  "sessions",
+  "keys",
+  "identity-providers",
+  "registration-tokens",
+  "audit",
+] as const;
+
+export type ManagementScope = `grantor:${(typeof NOUNS)[number]}:${"read" | "write"}`;
+
+export const MANAGEMENT_SCOPES: readonly string[] = NOUNS.flatMap((noun) => [`${PREFIX}${noun}:read`, `${PREFIX}${noun}:write`]);
 
 /** @throws {ClientError} `invalid_client_metadata` naming those that do not exist */
 export function checkManagementScopes(scopes: readonly string[]): void {

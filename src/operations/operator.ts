@@ -14,7 +14,7 @@ export interface Operator {
 }
 
 /** Part of an order has been carried out; the message says which. */
-class UnfinishedError extends Error {
+export class UnfinishedError extends Error {
   override readonly name = "UnfinishedError";
 }
 
