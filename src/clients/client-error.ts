@@ -16,6 +16,7 @@ export type ClientErrorCode =
   | "invalid_resource"
   | "not_found"
   | "conflict"
+  | "last_owner"
   | "invalid_token";
 
 const STATUS: Record<ClientErrorCode, number> = {
@@ -24,6 +25,7 @@ const STATUS: Record<ClientErrorCode, number> = {
   invalid_resource: 400,
   not_found: 404,
   conflict: 409,
+  last_owner: 409,
   invalid_token: 401,
 };
 

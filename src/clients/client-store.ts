@@ -33,6 +33,8 @@ export interface NewClient extends OperatorSettings {
   type?: ClientType;
   clientId?: string;
   createdBy?: string;
+  /** The account that looks after it from the beginning. */
+  owner?: string;
 }
 
 /** A client with the secret that was just made for it, which is never shown again. */
@@ -154,7 +156,7 @@ export function createClientStore(
   return {
     find,
 
-    async create({ metadata: given, type, clientId = newClientId(), createdBy = "operator", ...settings }) {
+    async create({ metadata: given, type, clientId = newClientId(), createdBy = "operator", owner, ...settings }) {
       if (!isClientId(clientId)) throw new ClientError("invalid_client_metadata", "client_id must be printable characters without spaces");
       const metadata = parseClientMetadata({ ...(type !== undefined && TYPE_DEFAULTS[type]), ...given });
       checkSettings(metadata, { requirePkce: true, ...settings });
@@ -166,6 +168,7 @@ export function createClientStore(
             metadata: toJson(metadata),
             createdBy,
             createdAt: new Date(now()),
+            ...(owner !== undefined && { owners: { create: { accountId: owner, createdAt: new Date(now()) } } }),
             ...toColumns(settings),
             ...secretColumns(metadata, secret, new Date(now())),
           },
