@@ -4,6 +4,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { openPlaces } from "./accounts/places.ts";
 import { createEngine } from "./app/engine.ts";
+import { observeServices } from "./app/gauges.ts";
 import { createHost } from "./app/host.ts";
 import { createSite } from "./app/site.ts";
 import type { Config } from "./config.ts";
@@ -22,7 +23,8 @@ export async function createApp(config: Config, secrets: Secrets, services: Serv
   const host = createHost(config, secrets, services, log);
   const engine = createEngine(config, secrets, services, host, log);
   const placeOf = await openPlaces(config.geoipFile, log);
-  const site = createSite(config, services, host, engine, placeOf, log);
+  observeServices(services);
+  const site = createSite(config, secrets, services, host, engine, placeOf, log);
 
   const resting = await services.passkeys.countElsewhere();
   if (resting > 0) {

@@ -5,7 +5,7 @@ import { refuseFaults } from "../accounts/account-error.ts";
 import { showBesideForm } from "../accounts/account-errors-middleware.ts";
 import type { Deletion } from "../accounts/deletion.ts";
 import { normalizeEmail } from "../accounts/email-address.ts";
-import type { FormErrors } from "../http/pages.ts";
+import type { FormErrors } from "../http/page-parts.ts";
 import { text } from "../i18n/messages.ts";
 import type { OwnSession } from "../interactions/own-session.ts";
 import type { Frame } from "./frame.ts";

@@ -7,7 +7,7 @@ import type { AccountPasswords } from "../accounts/account-passwords.ts";
 import type { DeviceCookie } from "../accounts/device-cookie-middleware.ts";
 import type { PasswordChange } from "../accounts/password-change.ts";
 import type { SecurityNotices } from "../accounts/security-notices.ts";
-import type { FormErrors } from "../http/pages.ts";
+import type { FormErrors } from "../http/page-parts.ts";
 import { text } from "../i18n/messages.ts";
 import type { OwnSession } from "../interactions/own-session.ts";
 import type { Frame } from "./frame.ts";

@@ -5,7 +5,7 @@ import { refuseFaults } from "../accounts/account-error.ts";
 import { showBesideForm } from "../accounts/account-errors-middleware.ts";
 import type { AccountStore } from "../accounts/account-store.ts";
 import { claimsWith, type Profile, profileOf, readProfile, TIME_ZONES } from "../accounts/profile.ts";
-import type { FormErrors } from "../http/pages.ts";
+import type { FormErrors } from "../http/page-parts.ts";
 import { LANGUAGES } from "../i18n/languages.ts";
 import type { OwnSession } from "../interactions/own-session.ts";
 import type { Frame } from "./frame.ts";

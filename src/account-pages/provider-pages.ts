@@ -6,7 +6,7 @@ import type { SecurityNotices } from "../accounts/security-notices.ts";
 import type { Federation } from "../federation/federation.ts";
 import type { Linking } from "../federation/linking.ts";
 import { vouches } from "../federation/provider.ts";
-import type { FormErrors } from "../http/pages.ts";
+import type { FormErrors } from "../http/page-parts.ts";
 import type { OwnSession } from "../interactions/own-session.ts";
 import type { ProviderVisits } from "../interactions/provider-visits.ts";
 import { type Frame, seeOther } from "./frame.ts";

@@ -6,7 +6,7 @@ import type { SecurityNotices } from "../accounts/security-notices.ts";
 import { hasSecondFactor } from "../factors/factors.ts";
 import { FEW_RECOVERY_CODES } from "../factors/recovery-codes.ts";
 import type { SecondFactors } from "../factors/second-factors.ts";
-import type { FormErrors } from "../http/pages.ts";
+import type { FormErrors } from "../http/page-parts.ts";
 import { text } from "../i18n/messages.ts";
 import { authenticatorView } from "../interactions/authenticator-form.ts";
 import type { OwnSession } from "../interactions/own-session.ts";

@@ -1,6 +1,6 @@
 import type { Context, Middleware } from "koa";
 import { HttpProblem } from "../http/errors.ts";
-import type { FormErrors } from "../http/pages.ts";
+import type { FormErrors } from "../http/page-parts.ts";
 import { text, type Words } from "../i18n/messages.ts";
 import { AccountError, type AccountErrorCode } from "./account-error.ts";
 

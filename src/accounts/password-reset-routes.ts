@@ -3,7 +3,7 @@ import Router from "@koa/router";
 import type { Context } from "koa";
 import type { Forms } from "../http/forms.ts";
 import { languageOf } from "../http/language.ts";
-import type { FormErrors } from "../http/pages.ts";
+import type { FormErrors } from "../http/page-parts.ts";
 import type { Render } from "../http/rendering.ts";
 import { text } from "../i18n/messages.ts";
 import { AccountError } from "./account-error.ts";

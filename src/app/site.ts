@@ -34,9 +34,10 @@ import { healthRoutes } from "../observability/health.ts";
 import type { Logger } from "../observability/logger.ts";
 import { ENGINE_ROUTES } from "../oidc/paths.ts";
 import type { Services } from "../open-services.ts";
-
+import type { Secrets } from "../secrets.ts";
 import type { Engine } from "./engine.ts";
 import type { Host } from "./host.ts";
+import { createPortal } from "./portal.ts";
 
 /** Milliseconds for one request to a provider at which people sign in. */
 const PROVIDER_TIMEOUT = 8_000;
@@ -44,6 +45,7 @@ const PROVIDER_TIMEOUT = 8_000;
 /** @returns what answers every request that is not the engine's */
 export function createSite(
   config: Config,
+  secrets: Secrets,
   services: Services,
   host: Host,
   engine: Engine,
@@ -246,10 +248,11 @@ export function createSite(
     loopback: config.loopback,
     onEvent: (ctx, { event, accountId }) => audit.record({ event, outcome: "success", actor: accountId, accountId, ...facts(ctx) }),
   });
-  const apps = inspectorPages({ render, keys: () => keys.list(), jwks: ENGINE_ROUTES.jwks });
+  const inspector = inspectorPages({ render, keys: () => keys.list(), jwks: ENGINE_ROUTES.jwks });
+  const portal = createPortal(config, secrets, services, host, ownSession);
   for (const middleware of host.middleware) site.use(middleware);
   site.use(healthRoutes(host.health)).use(host.assets.serve).use(engine.commit);
-  for (const router of [interactions, secondSteps, deletionSteps, providers, passkeySteps, own, account, joining, reset, apps])
+  for (const router of [interactions, secondSteps, deletionSteps, providers, passkeySteps, own, account, joining, reset, inspector, portal])
     site.use(router.routes()).use(router.allowedMethods());
   return site.callback();
 }

@@ -1,5 +1,5 @@
 import type { Provider } from "oidc-provider";
-import type { ClientView } from "../http/pages.ts";
+import type { ClientView } from "../http/page-parts.ts";
 import { OWN_CLIENT_ID } from "./own-pages.ts";
 
 /** The members of a client that a person is shown, in RFC 7591's names. */

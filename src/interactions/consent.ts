@@ -1,7 +1,7 @@
 /** What a consent page asks, and what "allow" does: a grant for this sign-in, and a memory for the next. */
 import type { Provider } from "oidc-provider";
 import type { ConsentScopes } from "../accounts/consent-store.ts";
-import type { ScopeGroup } from "../http/pages.ts";
+import type { ScopeGroup } from "../http/page-parts.ts";
 import { type DescribedResource, describeScopes } from "./scope-words.ts";
 
 /** Who asks, and who is asked. */

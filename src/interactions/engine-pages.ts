@@ -1,7 +1,7 @@
 /** The pages that the engine renders in the middle of a request of its own: device, logout, errors. */
 import type { Context } from "koa";
 import type { Provider } from "oidc-provider";
-import type { ClientView, PersonView } from "../http/pages.ts";
+import type { ClientView, PersonView } from "../http/page-parts.ts";
 import type { Render } from "../http/rendering.ts";
 import { text, type Words } from "../i18n/messages.ts";
 import type { EnginePages } from "../oidc/ports.ts";

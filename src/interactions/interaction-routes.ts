@@ -10,7 +10,7 @@ import type { DeviceCookie } from "../accounts/device-cookie-middleware.ts";
 import type { InteractionState } from "../accounts/interaction-state.ts";
 import type { Federation } from "../federation/federation.ts";
 import { HttpProblem } from "../http/errors.ts";
-import type { FormErrors } from "../http/pages.ts";
+import type { FormErrors } from "../http/page-parts.ts";
 import type { Render } from "../http/rendering.ts";
 import { text, type Words } from "../i18n/messages.ts";
 import { STEP_UP } from "../oidc/interaction-policy.ts";

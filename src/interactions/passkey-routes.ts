@@ -5,7 +5,7 @@ import { accountErrors } from "../accounts/account-errors-middleware.ts";
 import type { AccountStore } from "../accounts/account-store.ts";
 import type { Throttle } from "../accounts/throttle.ts";
 import type { Passkeys } from "../factors/passkeys.ts";
-import type { FormErrors } from "../http/pages.ts";
+import type { FormErrors } from "../http/page-parts.ts";
 import { text } from "../i18n/messages.ts";
 import { type SignIns, secondStepOf } from "./sign-in.ts";
 import { type Steps, seeOther } from "./steps.ts";

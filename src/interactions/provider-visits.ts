@@ -5,7 +5,7 @@ import { PROBLEMS, type Problem, problemWords, SignInProblem } from "../federati
 import { isProviderId } from "../federation/provider.ts";
 import { cookieAttributes, cookieName } from "../http/cookies.ts";
 import { languageOf } from "../http/language.ts";
-import type { FormErrors } from "../http/pages.ts";
+import type { FormErrors } from "../http/page-parts.ts";
 import { seeOther } from "./steps.ts";
 
 /** Characters of `state` that a cookie's name ends in: visits that were begun in two tabs do not get in each other's way. */

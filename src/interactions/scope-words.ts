@@ -1,6 +1,6 @@
 // interactions/ holds the pages that the engine asks for: sign-in, consent, device, logout, and people's own entry and exit. It owns no
 // account, client or token logic: it asks the rooms that do, and hands their answers to the engine.
-import type { ScopeGroup, ScopeView } from "../http/pages.ts";
+import type { ScopeGroup, ScopeView } from "../http/page-parts.ts";
 import { text, type Words } from "../i18n/messages.ts";
 
 /** What each of the issuer's own scopes lets an application do, for a person who decides about it. */

@@ -11,7 +11,7 @@ import { PASSKEY_ACR } from "../factors/assurance.ts";
 import { hasSecondFactor } from "../factors/factors.ts";
 import type { SecondFactors } from "../factors/second-factors.ts";
 import { languageOf } from "../http/language.ts";
-import type { FormErrors } from "../http/pages.ts";
+import type { FormErrors } from "../http/page-parts.ts";
 import type { Render } from "../http/rendering.ts";
 import { text } from "../i18n/messages.ts";
 import { authenticatorView } from "./authenticator-form.ts";

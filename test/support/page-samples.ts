@@ -1,5 +1,5 @@
 /** Every page in the states that it can be in, for tests that look at them all. */
-import type { ClientView } from "../../src/http/pages.ts";
+import type { ClientView } from "../../src/http/page-parts.ts";
 import { text } from "../../src/i18n/messages.ts";
 import { accountPage, accountSamples } from "./account-page-samples.ts";
 import type { Sample } from "./page-sample.ts";

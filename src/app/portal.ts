@@ -1,0 +1,29 @@
+/** The developers' portal, joined. */
+import type Router from "@koa/router";
+import { appPages } from "../app-pages/app-pages.ts";
+import { createShownOnce } from "../app-pages/shown-once.ts";
+import type { Config } from "../config.ts";
+import type { ReadOwnSession } from "../interactions/own-session.ts";
+import type { Services } from "../open-services.ts";
+import { createAppOperations } from "../operations/app-operations.ts";
+import { deriveKeys, type Secrets } from "../secrets.ts";
+import { createSealer } from "../storage/seal.ts";
+import type { Host } from "./host.ts";
+
+export function createPortal(config: Config, secrets: Secrets, services: Services, host: Host, ownSession: ReadOwnSession): Router {
+  const { clients, clientOwners } = services;
+  const { https, developers, appsPerPerson, recentSignIn } = config;
+  const { seal, open } = createSealer(deriveKeys(secrets, "grantor/portal"));
+  const apps = createAppOperations({ clients, owners: clientOwners, developers, appsPerPerson });
+  return appPages({
+    frame: {
+      render: host.render,
+      verifyForm: host.forms.verifyForm,
+      ownSession,
+      apps,
+      shownOnce: createShownOnce({ https, seal, open }),
+      recentSignIn,
+      facts: host.facts,
+    },
+  });
+}
