@@ -4,6 +4,7 @@
  */
 import { type AccountSessions, createAccountSessions } from "./accounts/account-sessions.ts";
 import { createPeople, type People } from "./accounts/people.ts";
+import { type ClientOwners, createClientOwners } from "./clients/client-owners.ts";
 import { type ClientStore, createClientStore } from "./clients/client-store.ts";
 import { createRegistrationTokens, type RegistrationTokens } from "./clients/registration-tokens.ts";
 import { sealResourceSecretsAgain } from "./clients/resource-secrets.ts";
@@ -21,6 +22,8 @@ import { createTokenVerifier, type TokenVerifier } from "./keys/key-set.ts";
 import { type KeyStore, openKeyStore } from "./keys/signing-keys.ts";
 import { type AuditLog, createAuditLog } from "./observability/audit-log.ts";
 import type { Logger } from "./observability/logger.ts";
+import { createMetrics, type Metrics } from "./observability/metrics.ts";
+import { version } from "./observability/version.ts";
 import { deriveKeys, type Secrets } from "./secrets.ts";
 import { type ChangeFeed, openChangeFeed } from "./storage/change-feed.ts";
 import { type Database, openDatabase } from "./storage/database.ts";
@@ -50,9 +53,11 @@ export interface Services {
   readonly passkeys: Passkeys;
   readonly identityProviders: ProviderStore;
   readonly clients: ClientStore;
+  readonly clientOwners: ClientOwners;
   readonly registrationTokens: RegistrationTokens;
   readonly resources: ResourceStore;
   readonly audit: AuditLog;
+  readonly metrics: Metrics;
   /** Seconds that a grant lives after it was last used. */
   readonly grantTtl: number;
   /** Closes everything, in the opposite order. */
@@ -65,20 +70,27 @@ export interface Services {
  */
 export async function openServices(config: Config, secrets: Secrets, log: Logger, now: () => number = Date.now): Promise<Services> {
   if (config.viewsDir !== undefined) overrideTexts(config.viewsDir);
+  const metrics = createMetrics({ version: version() });
   const closers: (() => unknown)[] = [];
   const close = async (): Promise<void> => {
     for (const closer of closers.splice(0).reverse()) await closer();
   };
   try {
-    const database = await openDatabase(config, secrets, log);
+    const database = await openDatabase(config, secrets, log, metrics.sqlTook);
     closers.push(() => database.close());
     const feed = await openChangeFeed(database, log);
     closers.push(() => feed.close());
 
-    const { records, recordSealer, endings, statusLists, redis, grantTtl, ...opened } = await openRecords(config, secrets, database, log);
+    const { records, recordSealer, endings, statusLists, redis, grantTtl, ...opened } = await openRecords(
+      config,
+      secrets,
+      database,
+      log,
+      metrics.recordStoreTook,
+    );
     closers.push(() => opened.close());
 
-    const audit = createAuditLog(database.pool, log);
+    const audit = createAuditLog(database.pool, log, metrics.eventRecorded);
     closers.push(() => audit.close());
     const keys = await openKeyStore({
       database,
@@ -118,6 +130,7 @@ export async function openServices(config: Config, secrets: Secrets, log: Logger
       redis,
       log,
       now,
+      counts: metrics,
       endAccount: (accountId) => endings.endAccount(accountId),
       hasSecondFactor: async (accountId) => hasSecondFactor(await secondFactors.factors.of(accountId)),
       onDeleted: (accountId) => audit.record({ event: "account.deleted", outcome: "success", actor: accountId, accountId }),
@@ -176,9 +189,11 @@ export async function openServices(config: Config, secrets: Secrets, log: Logger
       secondFactors,
       passkeys,
       clients,
+      clientOwners: createClientOwners(database.prisma, now),
       registrationTokens: createRegistrationTokens(database.prisma, now),
       resources,
       audit,
+      metrics,
       grantTtl,
       close,
     };
