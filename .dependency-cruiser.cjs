@@ -33,8 +33,9 @@ const mayImport = {
   // From the program to the composition root, whose part below HTTP the command line shares.
   main: ["run-server", "admin"],
   "run-server": ["cluster", "server", "observability"],
-  cluster: ["server", "storage", "observability"],
-  server: ["app", "open-services", "observability"],
+  cluster: ["server", "ops-server", "storage", "observability"],
+  server: ["app", "open-services", "ops-server", "observability"],
+  "ops-server": ["observability"],
   "open-services": ["observability", "i18n", "storage", "keys", "clients", "accounts", "factors", "federation", "tokens"],
 };
 

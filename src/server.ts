@@ -5,8 +5,11 @@ import { type AddressInfo, Server as NetServer } from "node:net";
 import { setImmediate, setTimeout as sleep } from "node:timers/promises";
 import { createApp } from "./app.ts";
 import type { Config } from "./config.ts";
+import type { Health } from "./observability/health.ts";
 import type { Logger } from "./observability/logger.ts";
+import type { Metrics } from "./observability/metrics.ts";
 import { openServices } from "./open-services.ts";
+import { answerPrimary, ownSource, startOpsServer } from "./ops-server.ts";
 import type { Secrets } from "./secrets.ts";
 
 /** What a worker tells its primary. */
@@ -51,21 +54,35 @@ export async function serve(
         app.handle(request, response);
       },
     );
-    await listen(server, config);
-    cluster.worker?.send(LISTENS);
+    const stopTelling = await tellOperators(config, services.metrics, app.health);
     try {
-      await announceBootstrap(services.people.bootstrap);
-      onListening(server.address() as AddressInfo);
-      await aborted(signal);
+      await listen(server, config);
+      cluster.worker?.send(LISTENS);
+      try {
+        await announceBootstrap(services.people.bootstrap);
+        onListening(server.address() as AddressInfo);
+        await aborted(signal);
+      } finally {
+        log.info("draining");
+        leaving = true;
+        app.health.drain();
+        await drain(server);
+      }
     } finally {
-      log.info("draining");
-      leaving = true;
-      app.health.drain();
-      await drain(server);
+      await stopTelling();
     }
   } finally {
     await services.close();
   }
+}
+
+/** Metrics and health, where OPS_PORT says; a worker's primary does so for all of them. @returns how to stop that */
+async function tellOperators(config: Config, metrics: Metrics, health: Health): Promise<() => unknown> {
+  if (config.opsPort === undefined) return () => {};
+  metrics.watchProcess();
+  if (cluster.isWorker) return answerPrimary(metrics.registry, health);
+  const ops = await startOpsServer(config, ownSource(metrics.registry, health));
+  return () => ops?.close();
 }
 
 /**

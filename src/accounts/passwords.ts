@@ -41,6 +41,8 @@ export interface Passwords {
    * @throws AccountError `busy` (503)
    */
   verify(phc: string | undefined, password: string): Promise<Verified>;
+  /** Calls that wait for a thread. */
+  waiting(): number;
 }
 
 /** Hashing and verification with bounded parallelism, off the event loop. */
@@ -53,6 +55,7 @@ export function createPasswords(options: { cost?: PasswordCost; concurrency?: nu
   const decoy = decoyHash(cost);
 
   return {
+    waiting: slots.waiting,
     async hash(password) {
       return slots.run(() => argon2Hash(prepare(password), cost));
     },
@@ -87,10 +90,11 @@ function decoyHash(cost: PasswordCost): string {
   return `$argon2id$v=19$m=${cost.memoryCost},t=${cost.timeCost},p=${cost.parallelism}$${base64(16)}$${base64(32)}`;
 }
 
-function createSlots(concurrency: number, maxWaiting: number): { run<T>(work: () => Promise<T>): Promise<T> } {
+function createSlots(concurrency: number, maxWaiting: number): { run<T>(work: () => Promise<T>): Promise<T>; waiting(): number } {
   const waiting: Array<() => void> = [];
   let running = 0;
   return {
+    waiting: () => waiting.length,
     async run(work) {
       if (running >= concurrency) {
         if (waiting.length >= maxWaiting) {

@@ -11,6 +11,7 @@ import { type AccountStore, createAccountStore } from "./account-store.ts";
 import { type Authentication, createAuthentication } from "./authentication.ts";
 import { type Bootstrap, createBootstrap } from "./bootstrap.ts";
 import { type ConsentStore, createConsentStore } from "./consent-store.ts";
+import { countedThrottle } from "./counted-throttle.ts";
 import { createDeletion, type Deletion } from "./deletion.ts";
 import { createEmailChange, type EmailChange } from "./email-change.ts";
 import { createInteractionState, type InteractionState } from "./interaction-state.ts";
@@ -70,6 +71,8 @@ export interface PeopleOptions {
   hasSecondFactor(accountId: string): Promise<boolean>;
   /** For the audit of what happens by itself: an account was deleted when its time had come. */
   onDeleted(accountId: string): void;
+  /** Told of what is held up, and of mails. */
+  counts?: { throttled(kind: string): void; mail(outcome: "sent" | "failed" | "dropped"): void };
   /** Milliseconds since the epoch. */
   now?: () => number;
 }
@@ -88,9 +91,18 @@ export function createPeople(options: PeopleOptions): People {
   const passwords = createPasswords({ cost: passwordCost(config.password) });
   const passwordPolicy = createPasswordPolicy(config.password, config.brand.name, log);
   const accountPasswords = createAccountPasswords({ prisma, passwords, policy: passwordPolicy, hasSecondFactor: options.hasSecondFactor });
-  const throttle = createThrottle(redis === undefined ? { pool: database.pool } : { redis }, throttleKey as Buffer);
+  const { counts } = options;
+  const ownThrottle = createThrottle(redis === undefined ? { pool: database.pool } : { redis }, throttleKey as Buffer);
+  const throttle = counts === undefined ? ownThrottle : countedThrottle(ownThrottle, counts.throttled);
   const devices = createKnownDevices(deriveKeys(secrets, "grantor/known-devices"), now);
-  const mailer = createMailer({ smtpUrl: secrets.smtpUrl, from: config.mailFrom, dataDir: config.dataDir, loopback: config.loopback, log });
+  const mailer = createMailer({
+    smtpUrl: secrets.smtpUrl,
+    from: config.mailFrom,
+    dataDir: config.dataDir,
+    loopback: config.loopback,
+    log,
+    ...(counts !== undefined && { onOutcome: counts.mail }),
+  });
   const verification = createVerification({
     prisma,
     accounts,

@@ -1,8 +1,8 @@
 /** The command line: the program, and what its end means: 0 done, 1 it could not be done, 2 it was used wrongly. */
-import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { loadConfig, readEnvironment } from "../config.ts";
 import { createLogger } from "../observability/logger.ts";
+import { version } from "../observability/version.ts";
 import { loadSecrets } from "../secrets.ts";
 import { type Answer, type Run, UsageError } from "./commands.ts";
 import { createOperatorServices, type OperatorServices } from "./operator-services.ts";
@@ -126,11 +126,6 @@ function print({ json, text, notes = [] }: Answer, asJson: boolean): void {
 function sentence(error: unknown): string {
   const { error_description, message } = error as { error_description?: unknown; message?: unknown };
   return String(error_description ?? message ?? error);
-}
-
-function version(): string {
-  const { version: current } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as { version: string };
-  return current;
 }
 
 /** `… | head` has read enough. */

@@ -19,6 +19,7 @@ import { earlierKeys, publicJwks, signingJwks } from "../keys/jwks.ts";
 import { createTokenVerifier } from "../keys/key-set.ts";
 import type { Logger } from "../observability/logger.ts";
 import { tellApplications } from "../oidc/back-channel-logout.ts";
+import { countAnswers } from "../oidc/counted-answers.ts";
 import { provedKey } from "../oidc/dpop.ts";
 import { exactRoutes } from "../oidc/exact-routes.ts";
 import { publishedDocuments } from "../oidc/metadata.ts";
@@ -196,6 +197,7 @@ export function createEngine(config: Config, secrets: Secrets, services: Service
     },
   });
   const lists = statusListRoutes(statusLists, Date.now);
+  const counts = countAnswers(services.metrics);
   let engine = startEngine();
   keys.onChange(() => {
     engine = startEngine(); // requests under way finish on the one that they began with
@@ -221,6 +223,7 @@ export function createEngine(config: Config, secrets: Secrets, services: Service
     const updates = registrationUpdates({ withoutRepeatedSecret: clientAdapters.withoutRepeatedSecret });
     for (const middleware of [
       ...host.middleware,
+      counts,
       lists,
       exactRoutes,
       documents,
@@ -234,6 +237,7 @@ export function createEngine(config: Config, secrets: Secrets, services: Service
     ])
       provider.use(middleware as Parameters<Provider["use"]>[0]);
     provider.on("backchannel.error", (ctx, err, { clientId }) => ctx.state.log.warn({ err, clientId }, "back-channel logout failed"));
+    provider.on("authorization.error", (_ctx, { error }) => services.metrics.refused("authorization", error));
     provider.on("server_error", (ctx, err) => ctx.state.log.error({ err }, "unexpected error"));
     return { provider, handle: provider.callback() };
   }

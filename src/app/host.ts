@@ -46,7 +46,7 @@ export function createHost(config: Config, secrets: Secrets, services: Services,
   health.register("sessions", () => services.records.ping());
 
   const middleware = [
-    requestContext({ log, trustProxy: config.trustProxy }),
+    requestContext({ log, trustProxy: config.trustProxy, onAnswered: services.metrics.requestAnswered }),
     securityHeaders({ https }),
     handleErrors(render),
     keepLanguage(issuer),

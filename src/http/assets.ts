@@ -97,6 +97,7 @@ export function loadAssets(directories: readonly string[], logo?: string): Asset
       if (!ctx.path.startsWith("/assets/")) return next();
       const file = find(ctx.path.slice("/assets/".length));
       if (file === undefined) return next();
+      ctx.state.route = "/assets/:name";
       if (ctx.method !== "GET" && ctx.method !== "HEAD") {
         ctx.status = 405;
         ctx.set("Allow", "GET, HEAD");

@@ -18,7 +18,7 @@ declare module "koa" {
 class RequestState {
   readonly requestId: string;
   readonly client: Client;
-  /** The route's name or pattern, for the access log; a room that has a better one than the router's sets it. */
+  /** The route's pattern, for the access log and the metrics, where no router says it. */
   declare route?: string;
   /** The value of the page's script nonce, made when a page is rendered. */
   declare nonce?: string;
@@ -44,6 +44,8 @@ class RequestState {
 
 export interface RequestContextOptions {
   log: Logger;
+  /** Told when the answer is out, or its connection broken. */
+  onAnswered?: (request: { method: string; route: string | undefined; status: number; seconds: number }) => void;
   /** Addresses and ranges of proxies whose headers count. */
   trustProxy: readonly string[];
 }
@@ -73,7 +75,7 @@ const QUIET_PATHS = new Set(["/health/live", "/health/ready"]);
  * answer is out. An id that comes in counts only when a trusted proxy brings it. Comes first on both applications.
  */
 export function requestContext(options: RequestContextOptions): Middleware {
-  const { log } = options;
+  const { log, onAnswered } = options;
   const clientOf = clientResolver(options.trustProxy);
   return (ctx: Context, next: Next) => {
     const startedAt = performance.now();
@@ -83,12 +85,23 @@ export function requestContext(options: RequestContextOptions): Middleware {
     ctx.state = new RequestState(requestId, client, log) as Context["state"];
     ctx.res.setHeader("X-Request-Id", requestId);
     const { path } = ctx;
-    ctx.res.once("close", () => writeAccessLine(ctx, log, path, startedAt));
+    ctx.res.once("close", () => {
+      const ms = performance.now() - startedAt;
+      const route = routeOf(ctx);
+      onAnswered?.({ method: ctx.req.method ?? "", route, status: ctx.res.statusCode, seconds: ms / 1000 });
+      writeAccessLine(ctx, log, { path, route, ms });
+    });
     return next();
   };
 }
 
-function writeAccessLine(ctx: Context, log: Logger, path: string, startedAt: number): void {
+/** The pattern of the path; never the path itself. */
+function routeOf(ctx: Context): string | undefined {
+  const matched: unknown = (ctx.state as RequestState).route ?? ctx._matchedRoute;
+  return matched === undefined ? undefined : String(matched);
+}
+
+function writeAccessLine(ctx: Context, log: Logger, { path, route, ms }: { path: string; route: string | undefined; ms: number }): void {
   const level = QUIET_PATHS.has(path) ? "debug" : "info";
   if (!log.isLevelEnabled(level)) return;
   const state = ctx.state as RequestState;
@@ -96,9 +109,9 @@ function writeAccessLine(ctx: Context, log: Logger, path: string, startedAt: num
     requestId: state.requestId,
     method: ctx.req.method,
     path: path.length > MAX_LOGGED_PATH ? `${path.slice(0, MAX_LOGGED_PATH)}…` : path,
-    route: state.route ?? (ctx._matchedRoute as string | undefined) ?? (ctx.oidc as { route?: string } | undefined)?.route,
+    route,
     status: ctx.res.statusCode,
-    ms: Math.round((performance.now() - startedAt) * 10) / 10,
+    ms: Math.round(ms * 10) / 10,
     client: state.client.address,
     // The answer never went out completely: the client left first.
     ...(ctx.res.writableFinished ? {} : { aborted: true }),

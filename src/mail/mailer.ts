@@ -23,6 +23,8 @@ export interface Mailer {
   idle(): Promise<void>;
   /** Waits for what is on its way, but no longer than the milliseconds given. */
   close(patience?: number): Promise<void>;
+  /** Mails that were taken and have not gone yet. */
+  waiting(): number;
   /** The directory in which mail is left when there is no mail server. */
   readonly outbox: string | undefined;
 }
@@ -37,13 +39,15 @@ export interface MailerOptions {
   log: Logger;
   /** Milliseconds before each further try. */
   retryDelays?: readonly number[];
+  /** Told of each mail at its end: it went, it never will, or it was not even taken. */
+  onOutcome?: (outcome: "sent" | "failed" | "dropped") => void;
 }
 
 /** Delivers one mail or throws. */
 type Delivery = { deliver(message: Message): Promise<void>; close(): void };
 
 export function createMailer(options: MailerOptions): Mailer {
-  const { log, retryDelays = RETRY_DELAYS } = options;
+  const { log, retryDelays = RETRY_DELAYS, onOutcome = () => {} } = options;
   const outbox = options.smtpUrl === undefined ? join(options.dataDir, "outbox") : undefined;
   const delivery = outbox === undefined ? bySmtp(options.smtpUrl as string, options.from) : intoOutbox(outbox, options);
   const queue: Message[] = [];
@@ -54,11 +58,13 @@ export function createMailer(options: MailerOptions): Mailer {
     for (let attempt = 0; ; attempt += 1) {
       try {
         await delivery.deliver(message);
+        onOutcome("sent");
         return;
       } catch (error) {
         const delay = retryDelays[attempt];
         if (delay === undefined || isPermanent(error) || closing.signal.aborted) {
           log.error({ err: describe(error), subject: message.subject, tries: attempt + 1 }, "a mail could not be sent");
+          onOutcome("failed");
           return;
         }
         log.warn({ err: describe(error), subject: message.subject, retryInMs: delay }, "a mail could not be sent yet");
@@ -88,9 +94,11 @@ export function createMailer(options: MailerOptions): Mailer {
 
   return {
     outbox,
+    waiting: () => queue.length + underway.size,
     send(message) {
       if (queue.length >= MAX_QUEUED) {
         log.error({ subject: message.subject, waiting: queue.length }, "a mail was dropped: too many wait for the mail server");
+        onOutcome("dropped");
         return;
       }
       queue.push(message);

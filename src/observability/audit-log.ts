@@ -18,6 +18,8 @@ export interface AuditEvent {
 
 export interface AuditLog {
   record(event: AuditEvent): void;
+  /** Events that are not written yet. */
+  waiting(): number;
   /** Writes what is waiting. */
   close(): Promise<void>;
 }
@@ -26,7 +28,8 @@ const FLUSH_AFTER_MS = 200;
 /** Events kept while the database is away; older ones are then only in the log. */
 const MAX_WAITING = 10_000;
 
-export function createAuditLog(pool: pg.Pool, log: Logger): AuditLog {
+/** @param onRecord hears of each event; MUST not throw */
+export function createAuditLog(pool: pg.Pool, log: Logger, onRecord: (event: AuditEvent) => void = () => {}): AuditLog {
   let waiting: (AuditEvent & { at: Date })[] = [];
   let timer: NodeJS.Timeout | undefined;
   let writing: Promise<void> = Promise.resolve();
@@ -57,10 +60,12 @@ export function createAuditLog(pool: pg.Pool, log: Logger): AuditLog {
   return {
     record(event) {
       log.info({ audit: event }, event.event);
+      onRecord(event);
       waiting.push({ at: new Date(), ...event });
       if (waiting.length > MAX_WAITING) waiting.shift();
       timer ??= setTimeout(flush, FLUSH_AFTER_MS).unref();
     },
+    waiting: () => waiting.length,
     async close() {
       clearTimeout(timer);
       await flush();

@@ -98,6 +98,7 @@ export function healthRoutes(health: Health): (ctx: Context, next: Next) => Prom
   return async (ctx, next) => {
     const live = ctx.path === "/health/live";
     if (!live && ctx.path !== "/health/ready") return next();
+    ctx.state.route = ctx.path;
     if (ctx.method !== "GET" && ctx.method !== "HEAD") {
       ctx.status = 405;
       ctx.set("Allow", "GET, HEAD");

@@ -34,8 +34,10 @@ const BELOW: ReadonlyMap<string, readonly string[]> = new Map([
  * only one; and where it knows no method it says 404, where HTTP has a word of its own (RFC 9110 §15.5.6).
  */
 export const exactRoutes: Middleware = (ctx, next) => {
-  const allowed = METHODS.get(ctx.path) ?? below(ctx.path);
+  const exact = METHODS.get(ctx.path);
+  const allowed = exact ?? below(ctx.path);
   if (allowed === undefined) return undefined;
+  ctx.state.route = exact === undefined ? `${ctx.path.slice(0, ctx.path.lastIndexOf("/"))}/:id` : ctx.path;
   if (allowed.includes(ctx.method)) return next();
   ctx.set("Allow", allowed.join(", "));
   ctx.status = 405;

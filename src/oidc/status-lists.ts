@@ -15,6 +15,7 @@ export function statusListRoutes(lists: Pick<StatusLists, "find" | "uris">, now:
   const cors = openCors();
   return async (ctx, next) => {
     if (ctx.path !== STATUS_LISTS_PATH && !ctx.path.startsWith(`${STATUS_LISTS_PATH}/`)) return next();
+    ctx.state.route = ctx.path === STATUS_LISTS_PATH ? ctx.path : `${STATUS_LISTS_PATH}/:id`;
     await cors(ctx, async () => {
       if (ctx.method !== "GET" && ctx.method !== "HEAD") {
         ctx.set("Allow", METHODS);

@@ -13,6 +13,7 @@ import { type EmbeddedPostgres, startEmbeddedPostgres } from "./embedded-postgre
 import type { PrismaClient } from "./generated/client.ts";
 import { migrate } from "./migrations.ts";
 import { createPrisma } from "./prisma.ts";
+import { type StatementTook, timeStatements } from "./timed-statements.ts";
 
 /** Connections of one process; PostgreSQL's own default allows 100 in all. */
 const POOL_SIZE = 10;
@@ -80,7 +81,7 @@ async function waitForDatabase(url: string, patience: number, log: Logger): Prom
 }
 
 /** A pool that never ends the process: every connection that it holds, idle or lent, has somebody who hears of its loss. */
-function createPool(url: string, log: Logger): pg.Pool {
+function createPool(url: string, log: Logger, took: StatementTook | undefined): pg.Pool {
   const given = new URL(url).searchParams.get("options") ?? "";
   // @prisma/adapter-pg writes and reads times as UTC without saying so to the server.
   const pool = new pg.Pool({
@@ -97,6 +98,7 @@ function createPool(url: string, log: Logger): pg.Pool {
   pool.on("error", (error) => log.warn(describeLoss(error), "a database connection was lost"));
   pool.on("connect", (client) => {
     client.on("error", (error) => log.debug(describeLoss(error), "a database connection failed"));
+    if (took !== undefined) timeStatements(client, took);
   });
   return pool;
 }
@@ -131,12 +133,14 @@ async function closePool(pool: pg.Pool, log: Logger): Promise<void> {
 /**
  * Opens the database: starts or joins the embedded one, or waits for the one that DATABASE_URL names, then migrates it.
  * Later losses of the database end nothing: connections are made anew when it is back.
+ * @param took hears of every statement
  * @throws DatabaseError with the words that say what to do
  */
 export async function openDatabase(
   config: Pick<Config, "dataDir" | "embeddedDatabase">,
   secrets: Pick<Secrets, "databaseUrl">,
   log: Logger,
+  took?: StatementTook,
 ): Promise<Database> {
   let embedded: EmbeddedPostgres | undefined;
   if (config.embeddedDatabase || secrets.databaseUrl === undefined)
@@ -151,7 +155,7 @@ export async function openDatabase(
     await embedded?.stop();
     throw error;
   }
-  const pool = createPool(url, log);
+  const pool = createPool(url, log, took);
   const prisma = createPrisma(pool);
   let closed: Promise<void> | undefined;
   const close = async (): Promise<void> => {

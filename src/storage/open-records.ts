@@ -11,6 +11,7 @@ import { RedisRecords } from "./redis-records.ts";
 import { RevocationJournal } from "./revocation-journal.ts";
 import { createSealer, type Sealer } from "./seal.ts";
 import { StatusListRegistry } from "./status-list-registry.ts";
+import { type OperationTook, timedRecords } from "./timed-records.ts";
 
 /** A grant is renewed by this share of its life beyond the newest token, so that few tokens have to renew it. */
 const RENEWAL_SHARE = 1 / 16;
@@ -31,18 +32,23 @@ export interface OpenedRecords {
   close(): Promise<void>;
 }
 
-/** @throws {Error} with the words that say what to set or start */
+/**
+ * @param took hears of every operation
+ * @throws {Error} with the words that say what to set or start
+ */
 export async function openRecords(
   config: Pick<Config, "refreshTokenTtl" | "sessionTtl" | "redisEviction">,
   secrets: Secrets,
   { pool }: Pick<Database, "pool">,
   log: Logger,
+  took?: OperationTook,
 ): Promise<OpenedRecords> {
   const journal = new RevocationJournal(pool);
   const redis = secrets.redisUrl === undefined ? undefined : connectRedis(secrets.redisUrl, log);
   const longest = Math.max(config.refreshTokenTtl, config.sessionTtl);
   const renewal = Math.ceil(longest * RENEWAL_SHARE);
-  const records = redis === undefined ? new DatabaseRecords(pool) : new RedisRecords(redis, journal, renewal * 1000);
+  const store = redis === undefined ? new DatabaseRecords(pool) : new RedisRecords(redis, journal, renewal * 1000);
+  const records = took === undefined ? store : timedRecords(store, took);
   try {
     if (redis !== undefined) {
       await ready(redis);
