@@ -1,9 +1,11 @@
 /** `grantor registration-token …` */
 import type { Command } from "commander";
+import type { RegistrationLimits } from "../clients/registration-limits.ts";
 import type { ListedToken } from "../clients/registration-tokens.ts";
+import { splitScope } from "../clients/scopes.ts";
 import { COMMAND_LINE } from "../operations/operator.ts";
 import { createRegistrationTokenOperations, type RegistrationTokenOperations } from "../operations/registration-token-operations.ts";
-import { leaf, positiveInteger, type Run } from "./commands.ts";
+import { leaf, positiveInteger, type Run, repeatable } from "./commands.ts";
 import type { OperatorServices } from "./operator-services.ts";
 import { details, numericDate, table, time } from "./output.ts";
 
@@ -11,15 +13,28 @@ export function addRegistrationTokenCommands(registrationToken: Command, run: Ru
   leaf(registrationToken, "create", "make an initial access token, with which an application registers itself; shown this once")
     .option("--expires <seconds>", "good for so long; without it, for ever", positiveInteger)
     .option("--uses <n>", "good for so many registrations; without it, for any number", positiveInteger)
+    .addOption(
+      repeatable("--scope <scopes>", "who registers with it may have these scopes, space-separated; without it, all that there are"),
+    )
+    .addOption(
+      repeatable(
+        "--redirect-host <host>",
+        "redirect URIs lead to this host alone, such as app.example or *.app.example; without it, anywhere",
+      ),
+    )
     .action(
-      run(async (services, { expires, uses }: { expires?: number; uses?: number }) => {
+      run(async (services, { expires, uses, scope, redirectHost }: CreateOptions) => {
         const made = await (await operations(services)).create(COMMAND_LINE, {
           ...(expires !== undefined && { expires }),
           ...(uses !== undefined && { uses }),
+          ...(scope !== undefined && { scopes: splitScope(scope.join(" ")) }),
+          ...(redirectHost !== undefined && { redirectHosts: redirectHost }),
         });
         return {
           json: {
+            id: made.id,
             initial_access_token: made.token,
+            ...limitsToJson(made),
             ...(made.expiresAt !== undefined && { expires_at: numericDate(made.expiresAt) }),
             ...(made.uses !== undefined && { uses: made.uses }),
           },
@@ -27,6 +42,8 @@ export function addRegistrationTokenCommands(registrationToken: Command, run: Ru
             ["initial access token", made.token],
             ["expires", time(made.expiresAt) ?? "never"],
             ["uses", made.uses === undefined ? "any number" : `${made.uses}`],
+            ["scopes", made.scopes?.join(" ") ?? "all"],
+            ["redirect hosts", made.redirectHosts?.join(" ") ?? "any"],
           ]),
           ...(services.config.registration === "closed" && { notes: ["REGISTRATION is closed: set it to token, or nobody can use this."] }),
         };
@@ -41,6 +58,8 @@ export function addRegistrationTokenCommands(registrationToken: Command, run: Ru
         ["created", time(each.createdAt)] as const,
         ["expires", time(each.expiresAt) ?? "never"] as const,
         ["uses left", each.usesLeft === undefined ? "any number" : `${each.usesLeft}`] as const,
+        ["scopes", each.scopes?.join(" ") ?? "all"] as const,
+        ["redirect hosts", each.redirectHosts?.join(" ") ?? "any"] as const,
         ["state", each.usable ? "good" : "of no use"] as const,
       ]);
       return { json: { registration_tokens: tokens.map(toJson) }, text: table(rows, "There are no registration tokens.") };
@@ -59,9 +78,22 @@ async function operations(services: OperatorServices): Promise<RegistrationToken
   return createRegistrationTokenOperations({ tokens: await services.registrationTokens(), audit: await services.audit() });
 }
 
-function toJson({ id, createdAt, expiresAt, usesLeft, usable }: ListedToken): Record<string, unknown> {
+interface CreateOptions {
+  expires?: number;
+  uses?: number;
+  scope?: string[];
+  redirectHost?: string[];
+}
+
+const limitsToJson = ({ scopes, redirectHosts }: RegistrationLimits) => ({
+  ...(scopes !== undefined && { scopes }),
+  ...(redirectHosts !== undefined && { redirect_hosts: redirectHosts }),
+});
+
+function toJson({ id, createdAt, expiresAt, usesLeft, usable, ...limits }: ListedToken): Record<string, unknown> {
   return {
     id,
+    ...limitsToJson(limits),
     created_at: numericDate(createdAt),
     ...(expiresAt !== undefined && { expires_at: numericDate(expiresAt) }),
     ...(usesLeft !== undefined && { uses_left: usesLeft }),

@@ -1,4 +1,5 @@
 import type { ClientMetadata } from "./client-metadata.ts";
+import type { RegistrationLimits } from "./registration-limits.ts";
 import type { TokenExchangePolicy } from "./token-exchange-policy.ts";
 
 /** An application as it is stored: what it said of itself, and what only an operator says. */
@@ -32,6 +33,12 @@ export interface ClientRecord {
   readonly tokenExchange?: TokenExchangePolicy;
   /** `operator`, `initial_access_token`, `registration` (nobody vouched for it) or the id of the account that made it. */
   readonly createdBy: string;
+  /** Of one that registered itself: what its initial access token allowed, at every update too. */
+  readonly registrationLimits?: RegistrationLimits;
+  /** The software statement that it registered with (RFC 7591 §2.3), whose claims stand. */
+  readonly softwareStatement?: string;
+  /** When it last got tokens, to the day; absent: never. */
+  readonly lastUsedAt?: Date;
   readonly createdAt: Date;
   readonly updatedAt: Date;
 }

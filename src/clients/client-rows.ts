@@ -5,6 +5,7 @@ import { type ClientMetadata, needsSecret } from "./client-metadata.ts";
 import { type ClientRecord, isClientId } from "./client-record.ts";
 import { hashSecret } from "./client-secrets.ts";
 import type { OperatorSettings } from "./operator-settings.ts";
+import type { RegistrationLimits } from "./registration-limits.ts";
 import type { TokenExchangePolicy } from "./token-exchange-policy.ts";
 
 export const toJson = (metadata: ClientMetadata) => metadata as unknown as Prisma.InputJsonObject;
@@ -53,7 +54,8 @@ export function fromRow(row: Row | null): ClientRecord | undefined;
 export function fromRow(row: Row | null): ClientRecord | undefined {
   if (row === null) return undefined;
   const { id, metadata, secretHash, tokenExchange, suspendedAt, accessTokenTtl, refreshTokenTtl, refreshTokenMaxAge, ...others } = row;
-  const { branding, secretCreatedAt, previousSecretHash, previousSecretUntil, ...columns } = others;
+  const { branding, secretCreatedAt, previousSecretHash, previousSecretUntil, ...theirs } = others;
+  const { registrationLimits, softwareStatement, lastUsedAt, ...columns } = theirs;
   return {
     clientId: id,
     metadata: metadata as unknown as ClientMetadata,
@@ -63,6 +65,9 @@ export function fromRow(row: Row | null): ClientRecord | undefined {
     ...(tokenExchange !== null && { tokenExchange: tokenExchange as unknown as TokenExchangePolicy }),
     ...(branding !== null && { brandColor: (branding as { color: string }).color }),
     ...(suspendedAt !== null && { suspendedAt }),
+    ...(registrationLimits !== null && { registrationLimits: registrationLimits as RegistrationLimits }),
+    ...(softwareStatement !== null && { softwareStatement }),
+    ...(lastUsedAt !== null && { lastUsedAt }),
     ...(accessTokenTtl !== null && { accessTokenTtl }),
     ...(refreshTokenTtl !== null && { refreshTokenTtl }),
     ...(refreshTokenMaxAge !== null && { refreshTokenMaxAge }),

@@ -7,11 +7,13 @@ import { Prisma, type PrismaClient } from "../storage/generated/client.ts";
 import { createLookupCache } from "../storage/lookup-cache.ts";
 import { ClientError } from "./client-error.ts";
 import { type ClientMetadata, type ClientType, needsSecret, parseClientMetadata, TYPE_DEFAULTS } from "./client-metadata.ts";
+import { requireRoom } from "./client-owners.ts";
 import { type ClientRecord, isClientId } from "./client-record.ts";
 import { fromRow, NO_PREVIOUS_SECRET, newSecretColumns, readCursor, secretColumns, toColumns, toJson, writeCursor } from "./client-rows.ts";
 import { generateSecret, isSecretOf, newClientId } from "./client-secrets.ts";
 import { checkSettings, type OperatorSettings } from "./operator-settings.ts";
 import { refuseOwnChanges, STRANGER } from "./own-changes.ts";
+import { refuseBeyondLimits } from "./registration-limits.ts";
 import { takeInitialAccessToken } from "./registration-tokens.ts";
 
 /** The topic under which other processes hear of a change. */
@@ -35,7 +37,12 @@ export interface NewClient extends OperatorSettings {
   createdBy?: string;
   /** The account that looks after it from the beginning. */
   owner?: string;
+  /** How many applications that account may look after. */
+  mostOwned?: number;
 }
+
+/** Asked under the lock, about what there was and what it is to become. It refuses by throwing; what it returns is changed along. */
+export type JudgeOfUpdate = (before: ClientRecord, metadata: ClientMetadata) => OperatorSettings;
 
 /** A client with the secret that was just made for it, which is never shown again. */
 export interface ClientWithSecret {
@@ -59,7 +66,11 @@ export interface ClientStore {
   /** @throws {ClientError} `invalid_redirect_uri`, `invalid_client_metadata`, `conflict` when the id is taken */
   create(client: NewClient): Promise<ClientWithSecret>;
   /** Members given replace, `null` removes. A secret is made when the new authentication method needs one and there is none. @throws {ClientError} */
-  update(clientId: string, changes: OperatorSettings & { metadata?: Readonly<Record<string, unknown>> }): Promise<ClientWithSecret>;
+  update(
+    clientId: string,
+    changes: OperatorSettings & { metadata?: Readonly<Record<string, unknown>> },
+    judge?: JudgeOfUpdate,
+  ): Promise<ClientWithSecret>;
   /**
    * Until it is resumed it is as good as not registered. Listeners have ended its grants by then; when one fails, suspend again.
    * @throws {ClientError} `not_found`
@@ -156,22 +167,24 @@ export function createClientStore(
   return {
     find,
 
-    async create({ metadata: given, type, clientId = newClientId(), createdBy = "operator", owner, ...settings }) {
+    async create({ metadata: given, type, clientId = newClientId(), createdBy = "operator", owner, mostOwned, ...settings }) {
       if (!isClientId(clientId)) throw new ClientError("invalid_client_metadata", "client_id must be printable characters without spaces");
       const metadata = parseClientMetadata({ ...(type !== undefined && TYPE_DEFAULTS[type]), ...given });
       checkSettings(metadata, { requirePkce: true, ...settings });
       const secret = needsSecret(metadata) ? generateSecret() : undefined;
       try {
-        const row = await prisma.client.create({
-          data: {
-            id: clientId,
-            metadata: toJson(metadata),
-            createdBy,
-            createdAt: new Date(now()),
-            ...(owner !== undefined && { owners: { create: { accountId: owner, createdAt: new Date(now()) } } }),
-            ...toColumns(settings),
-            ...secretColumns(metadata, secret, new Date(now())),
-          },
+        const data = {
+          id: clientId,
+          metadata: toJson(metadata),
+          createdBy,
+          createdAt: new Date(now()),
+          ...(owner !== undefined && { owners: { create: { accountId: owner, createdAt: new Date(now()) } } }),
+          ...toColumns(settings),
+          ...secretColumns(metadata, secret, new Date(now())),
+        };
+        const row = await prisma.$transaction(async (tx) => {
+          if (owner !== undefined && mostOwned !== undefined) await requireRoom(tx, owner, mostOwned);
+          return tx.client.create({ data });
         });
         await changed(clientId);
         return { client: fromRow(row), ...(secret !== undefined && { secret }) };
@@ -182,9 +195,10 @@ export function createClientStore(
       }
     },
 
-    async update(clientId, { metadata: given, ...settings }) {
+    async update(clientId, { metadata: given, ...changes }, judge) {
       const { client, result: secret } = await change(clientId, (before) => {
         const metadata = given === undefined ? before.metadata : parseClientMetadata({ ...before.metadata, ...given });
+        const settings = { ...changes, ...judge?.(before, metadata) };
         checkSettings(metadata, { ...before, ...settings });
         const made = needsSecret(metadata) && before.secretHash === undefined ? generateSecret() : undefined;
         return {
@@ -269,11 +283,13 @@ export function createClientStore(
 
     async register({ clientId, metadata, secret, initialAccessToken }) {
       await prisma.$transaction(async (tx) => {
-        if (initialAccessToken !== undefined) await takeInitialAccessToken(tx, initialAccessToken, now());
+        const limits = initialAccessToken === undefined ? undefined : await takeInitialAccessToken(tx, initialAccessToken, now());
+        refuseBeyondLimits(metadata, limits);
         await tx.client.create({
           data: {
             id: clientId,
             metadata: toJson(metadata),
+            ...(limits && { registrationLimits: limits as Prisma.InputJsonObject }),
             createdBy: initialAccessToken === undefined ? STRANGER : "initial_access_token",
             createdAt: new Date(now()),
             ...secretColumns(metadata, secret, new Date(now())),
@@ -286,6 +302,7 @@ export function createClientStore(
     async replace({ clientId, metadata, secret }) {
       await change(clientId, (before) => {
         refuseOwnChanges(before, metadata);
+        refuseBeyondLimits(metadata, before.registrationLimits, before.metadata);
         return {
           // A public client has nothing but PKCE: what an operator allowed a confidential one ends with its secret.
           data: {

@@ -3,16 +3,22 @@
  * registration (RFC 7592 §1.3). Kept under their SHA-256; they have no place in Redis, since many of them never expire.
  */
 import type { Prisma, PrismaClient } from "../storage/generated/client.ts";
-import { ClientError } from "./client-error.ts";
+import { ClientError, refuseFaults } from "./client-error.ts";
 import { generateSecret, hashSecret } from "./client-secrets.ts";
+import { checkLimits, type RegistrationLimits } from "./registration-limits.ts";
 
 /** Whole characters of base64url, and far too many to meet twice. */
 const ID_BYTES = 12;
+/** Seconds: ten years. */
+const LONGEST_LIFE = 315_360_000;
+const MOST_USES = 1_000_000;
 const ID = /^[0-9a-f]{24}$/;
 
 export type RegistrationTokenKind = "RegistrationAccessToken" | "InitialAccessToken";
 
-export interface InitialAccessToken {
+export interface InitialAccessToken extends RegistrationLimits {
+  /** Names it from now on, and opens nothing. */
+  readonly id: string;
   /** Shown once. */
   readonly token: string;
   readonly expiresAt?: Date;
@@ -20,7 +26,7 @@ export interface InitialAccessToken {
 }
 
 /** An initial access token as it is listed: not the token, which is not kept. */
-export interface ListedToken {
+export interface ListedToken extends RegistrationLimits {
   /** The beginning of its hash, in hexadecimal: names it, and opens nothing. */
   readonly id: string;
   readonly createdAt: Date;
@@ -31,15 +37,25 @@ export interface ListedToken {
   readonly usable: boolean;
 }
 
+/** What is asked of a new one. */
+export interface InitialAccessTokenOrder extends RegistrationLimits {
+  /** Seconds from now; absent: it never expires. */
+  readonly expires?: number;
+  /** Registrations that it is good for; absent: any number. */
+  readonly uses?: number;
+}
+
 export interface StoredToken {
   readonly payload: Readonly<Record<string, unknown>>;
+  /** Of an initial access token. */
+  readonly limits?: RegistrationLimits;
   readonly clientId?: string;
   readonly expiresAt?: Date;
 }
 
 export interface RegistrationTokens {
-  /** @param options.expires seconds from now; absent: never  @param options.uses registrations that it is good for; absent: any number */
-  createInitial(options?: { expires?: number; uses?: number }): Promise<InitialAccessToken>;
+  /** @throws {ClientError} `invalid_client_metadata` naming every fault */
+  createInitial(order?: InitialAccessTokenOrder): Promise<InitialAccessToken>;
   /** Initial access tokens, the newest first. */
   listInitial(): Promise<ListedToken[]>;
   /** By the id that it is listed with. @returns whether there was one */
@@ -53,31 +69,38 @@ export interface RegistrationTokens {
 /** @param now milliseconds since the epoch */
 export function createRegistrationTokens(prisma: PrismaClient, now: () => number = Date.now): RegistrationTokens {
   return {
-    async createInitial({ expires, uses } = {}) {
-      for (const [name, value] of Object.entries({ expires, uses })) {
-        if (value !== undefined && !(Number.isSafeInteger(value) && value > 0))
-          throw new ClientError("invalid_client_metadata", `${name} must be a whole number above 0`);
-      }
+    async createInitial({ expires, uses, ...asked } = {}) {
+      refuseFaults(
+        Object.entries({ expires: [expires, LONGEST_LIFE], uses: [uses, MOST_USES] } as const).flatMap(([member, [value, most]]) =>
+          value === undefined || (Number.isSafeInteger(value) && value > 0 && value <= most)
+            ? []
+            : [{ member, message: `must be a whole number from 1 to ${most}` }],
+        ),
+      );
+      const limits = checkLimits(asked);
       const token = generateSecret();
+      const hash = hashSecret(token);
       const expiresAt = expires === undefined ? undefined : new Date(now() + expires * 1000);
       await prisma.registrationToken.create({
         data: {
-          hash: hashSecret(token),
+          hash,
           kind: "InitialAccessToken",
           payload: { iat: Math.floor(now() / 1000), kind: "InitialAccessToken" },
+          ...(Object.keys(limits).length > 0 && { limits: limits as Prisma.InputJsonObject }),
           createdAt: new Date(now()),
           ...(expiresAt !== undefined && { expiresAt }),
           ...(uses !== undefined && { usesRemaining: uses }),
         },
       });
-      return { token, ...(expiresAt !== undefined && { expiresAt }), ...(uses !== undefined && { uses }) };
+      return { id: idOf(hash), token, ...limits, ...(expiresAt !== undefined && { expiresAt }), ...(uses !== undefined && { uses }) };
     },
 
     async listInitial() {
       const rows = await prisma.registrationToken.findMany({ where: { kind: "InitialAccessToken" }, orderBy: { createdAt: "desc" } });
-      return rows.map(({ hash, createdAt, expiresAt, usesRemaining }) => ({
-        id: Buffer.from(hash, "base64url").subarray(0, ID_BYTES).toString("hex"),
+      return rows.map(({ hash, createdAt, expiresAt, usesRemaining, limits }) => ({
+        id: idOf(hash),
         createdAt,
+        ...(limits as RegistrationLimits | null),
         ...(expiresAt !== null && { expiresAt }),
         ...(usesRemaining !== null && { usesLeft: usesRemaining }),
         usable: (expiresAt === null || expiresAt.getTime() > now()) && usesRemaining !== 0,
@@ -104,6 +127,7 @@ export function createRegistrationTokens(prisma: PrismaClient, now: () => number
       if (row === null) return undefined;
       return {
         payload: row.payload as Record<string, unknown>,
+        ...(row.limits !== null && { limits: row.limits as RegistrationLimits }),
         ...(row.clientId !== null && { clientId: row.clientId }),
         ...(row.expiresAt !== null && { expiresAt: row.expiresAt }),
       };
@@ -115,17 +139,25 @@ export function createRegistrationTokens(prisma: PrismaClient, now: () => number
   };
 }
 
+const idOf = (hash: string): string => Buffer.from(hash, "base64url").subarray(0, ID_BYTES).toString("hex");
+
 /**
  * Takes one use, in the transaction that stores the registration: of parallel registrations no more succeed than there are uses,
  * and one that fails costs none.
+ * @returns what the token allows; undefined: what everybody may
  * @throws {ClientError} `invalid_token` when there is none left
  */
-export async function takeInitialAccessToken(tx: Prisma.TransactionClient, token: string, now: number): Promise<void> {
-  const { count } = await tx.registrationToken.updateMany({
+export async function takeInitialAccessToken(
+  tx: Prisma.TransactionClient,
+  token: string,
+  now: number,
+): Promise<RegistrationLimits | undefined> {
+  const [taken] = await tx.registrationToken.updateManyAndReturn({
     where: { hash: hashSecret(token), kind: "InitialAccessToken", ...usable(now) },
     data: { usesRemaining: { decrement: 1 } }, // null, for any number of uses, stays null
   });
-  if (count === 0) throw new ClientError("invalid_token", "the initial access token has been used up or has expired");
+  if (taken === undefined) throw new ClientError("invalid_token", "the initial access token has been used up or has expired");
+  return (taken.limits as RegistrationLimits | null) ?? undefined;
 }
 
 const usable = (now: number) => ({

@@ -1,12 +1,12 @@
 /** What an operator does with initial access tokens, which let an application register itself. */
 import { ClientError } from "../clients/client-error.ts";
-import type { InitialAccessToken, ListedToken, RegistrationTokens } from "../clients/registration-tokens.ts";
+import type { InitialAccessToken, InitialAccessTokenOrder, ListedToken, RegistrationTokens } from "../clients/registration-tokens.ts";
 import type { AuditLog } from "../observability/audit-log.ts";
 import type { Operator } from "./operator.ts";
 
 export interface RegistrationTokenOperations {
-  /** @param order.expires seconds from now; absent: never @throws {ClientError} */
-  create(by: Operator, order: { expires?: number; uses?: number }): Promise<InitialAccessToken>;
+  /** @throws {ClientError} naming every fault */
+  create(by: Operator, order: InitialAccessTokenOrder): Promise<InitialAccessToken>;
   /** The newest first. */
   list(): Promise<ListedToken[]>;
   /** Who registered with it stays registered. @throws {ClientError} `not_found` */
@@ -20,8 +20,16 @@ export function createRegistrationTokenOperations(options: {
   const { tokens, audit } = options;
   return {
     async create(by, order) {
+      const { scopes, redirectHosts, expires, uses } = order;
       const token = await tokens.createInitial(order);
-      audit.record({ event: "registration_token.created", outcome: "success", ...by, detail: { ...order } });
+      const detail = {
+        id: token.id,
+        ...(expires !== undefined && { expires }),
+        ...(uses !== undefined && { uses }),
+        ...(scopes && { scopes: scopes.join(" ") }),
+        ...(redirectHosts && { redirect_hosts: redirectHosts.join(" ") }),
+      };
+      audit.record({ event: "registration_token.created", outcome: "success", ...by, detail });
       return token;
     },
     list: () => tokens.listInitial(),

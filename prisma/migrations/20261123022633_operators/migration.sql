@@ -18,11 +18,20 @@ ADD COLUMN     "position" INTEGER,
 ADD COLUMN     "salt" BYTEA;
 
 -- AlterTable
-ALTER TABLE "client" ADD COLUMN     "previous_secret_hash" TEXT,
+ALTER TABLE "client" ADD COLUMN     "last_used_at" TIMESTAMPTZ(3),
+ADD COLUMN     "previous_secret_hash" TEXT,
 ADD COLUMN     "previous_secret_until" TIMESTAMPTZ(3),
+ADD COLUMN     "registration_limits" JSONB,
 ADD COLUMN     "search" tsvector
   GENERATED ALWAYS AS (array_to_tsvector(search_words("id" || ' ' || coalesce("metadata"->>'client_name', '')))) STORED,
-ADD COLUMN     "secret_created_at" TIMESTAMPTZ(3);
+ADD COLUMN     "secret_created_at" TIMESTAMPTZ(3),
+ADD COLUMN     "software_statement" TEXT;
+
+-- AlterTable
+ALTER TABLE "registration_token" ADD COLUMN     "limits" JSONB;
+
+-- Whether they are used is noted from now on alone: none of them is taken for one that nobody ever used.
+UPDATE "client" SET "last_used_at" = CURRENT_TIMESTAMP;
 
 -- CreateTable
 CREATE TABLE "client_owner" (
@@ -52,6 +61,7 @@ CREATE TABLE "audit_batch" (
     "count" INTEGER NOT NULL,
     "first_at" TIMESTAMPTZ(3) NOT NULL,
     "last_at" TIMESTAMPTZ(3) NOT NULL,
+    "events_hash" BYTEA NOT NULL,
     "hash" BYTEA NOT NULL,
     "sealed_at" TIMESTAMPTZ(3) NOT NULL,
     "checkpoint" TEXT,
@@ -103,10 +113,19 @@ CREATE INDEX "audit_event_actor_at_idx" ON "audit_event"("actor", "at");
 CREATE INDEX "audit_event_event_at_idx" ON "audit_event"("event", "at");
 
 -- CreateIndex
+CREATE INDEX "audit_event_address_at_idx" ON "audit_event"("address", "at");
+
+-- CreateIndex: what waits for its seal. The schema cannot say "where".
+CREATE INDEX "audit_event_unsealed_idx" ON "audit_event"("id") WHERE "batch" IS NULL;
+
+-- CreateIndex
 CREATE UNIQUE INDEX "audit_event_batch_position_key" ON "audit_event"("batch", "position");
 
 -- CreateIndex
 CREATE INDEX "client_created_at_id_idx" ON "client"("created_at", "id");
+
+-- CreateIndex
+CREATE INDEX "client_created_by_last_used_at_created_at_idx" ON "client"("created_by", "last_used_at", "created_at");
 
 -- CreateIndex
 CREATE INDEX "client_previous_secret_until_idx" ON "client"("previous_secret_until");
@@ -125,3 +144,58 @@ ALTER TABLE "client_failure" ADD CONSTRAINT "client_failure_client_id_fkey" FORE
 
 -- AddForeignKey
 ALTER TABLE "audit_event" ADD CONSTRAINT "audit_event_batch_fkey" FOREIGN KEY ("batch") REFERENCES "audit_batch"("number") ON DELETE RESTRICT ON UPDATE CASCADE;
+
+-- The audit log is append-only. What changes a row says so for its transaction (the setting grantor.audit), and each may change one thing alone:
+-- seal: an event gets its place in the chain; erase: its personal part goes; remove: a batch's events go when their time is over.
+CREATE FUNCTION "audit_event_guard"() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+  doing TEXT := coalesce(current_setting('grantor.audit', true), '');
+BEGIN
+  IF TG_OP = 'UPDATE' THEN
+    IF (NEW."id", NEW."at", NEW."event", NEW."outcome", NEW."actor", NEW."account_id", NEW."client_id", NEW."request_id")
+       IS NOT DISTINCT FROM (OLD."id", OLD."at", OLD."event", OLD."outcome", OLD."actor", OLD."account_id", OLD."client_id", OLD."request_id")
+    THEN
+      IF doing = 'seal' AND OLD."batch" IS NULL AND NEW."batch" IS NOT NULL
+         AND (NEW."address", NEW."detail", NEW."erased_at") IS NOT DISTINCT FROM (OLD."address", OLD."detail", OLD."erased_at")
+      THEN
+        RETURN NEW;
+      END IF;
+      IF doing = 'erase' AND OLD."erased_at" IS NULL AND NEW."erased_at" IS NOT NULL
+         AND NEW."address" IS NULL AND NEW."detail" = '{}' AND NEW."salt" IS NULL
+         AND (NEW."batch", NEW."position", NEW."personal_hash") IS NOT DISTINCT FROM (OLD."batch", OLD."position", OLD."personal_hash")
+      THEN
+        RETURN NEW;
+      END IF;
+    END IF;
+  ELSIF TG_OP = 'DELETE' THEN
+    IF doing = 'remove' AND EXISTS (SELECT 1 FROM "audit_batch" WHERE "number" = OLD."batch" AND "removed_at" IS NOT NULL) THEN
+      RETURN OLD;
+    END IF;
+  END IF;
+  RAISE EXCEPTION 'The audit log is append-only' USING ERRCODE = 'insufficient_privilege';
+END
+$$;
+CREATE TRIGGER "audit_event_guard" BEFORE UPDATE OR DELETE ON "audit_event" FOR EACH ROW EXECUTE FUNCTION "audit_event_guard"();
+CREATE TRIGGER "audit_event_keeps" BEFORE TRUNCATE ON "audit_event" FOR EACH STATEMENT EXECUTE FUNCTION "audit_event_guard"();
+
+CREATE FUNCTION "audit_batch_guard"() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+  doing TEXT := coalesce(current_setting('grantor.audit', true), '');
+BEGIN
+  IF TG_OP = 'UPDATE' THEN
+    IF (NEW."number", NEW."count", NEW."first_at", NEW."last_at", NEW."events_hash", NEW."hash", NEW."sealed_at")
+       IS NOT DISTINCT FROM (OLD."number", OLD."count", OLD."first_at", OLD."last_at", OLD."events_hash", OLD."hash", OLD."sealed_at")
+    THEN
+      IF doing = 'seal' AND OLD."checkpoint" IS NULL AND NEW."removed_at" IS NOT DISTINCT FROM OLD."removed_at" THEN
+        RETURN NEW;
+      END IF;
+      IF doing = 'remove' AND OLD."removed_at" IS NULL AND NEW."checkpoint" IS NOT DISTINCT FROM OLD."checkpoint" THEN
+        RETURN NEW;
+      END IF;
+    END IF;
+  END IF;
+  RAISE EXCEPTION 'The audit log is append-only' USING ERRCODE = 'insufficient_privilege';
+END
+$$;
+CREATE TRIGGER "audit_batch_guard" BEFORE UPDATE OR DELETE ON "audit_batch" FOR EACH ROW EXECUTE FUNCTION "audit_batch_guard"();
+CREATE TRIGGER "audit_batch_keeps" BEFORE TRUNCATE ON "audit_batch" FOR EACH STATEMENT EXECUTE FUNCTION "audit_batch_guard"();
