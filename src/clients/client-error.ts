@@ -16,6 +16,8 @@ export type ClientErrorCode =
   | "invalid_resource"
   | "not_found"
   | "conflict"
+  | "suspended"
+  | "too_many"
   | "last_owner"
   | "invalid_token";
 
@@ -25,6 +27,8 @@ const STATUS: Record<ClientErrorCode, number> = {
   invalid_resource: 400,
   not_found: 404,
   conflict: 409,
+  suspended: 409,
+  too_many: 409,
   last_owner: 409,
   invalid_token: 401,
 };

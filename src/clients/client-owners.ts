@@ -43,6 +43,16 @@ export interface ClientOwners {
 const lock = (tx: Prisma.TransactionClient, clientId: string) =>
   tx.$queryRaw<{ id: string }[]>`SELECT id FROM client WHERE id = ${clientId} FOR NO KEY UPDATE`;
 
+/**
+ * That an account has room for one more application, however many it registers at once.
+ * @param most how many it may look after  @throws {ClientError} `too_many`
+ */
+export async function requireRoom(tx: Prisma.TransactionClient, accountId: string, most: number): Promise<void> {
+  await tx.$queryRaw`SELECT id FROM account WHERE id = ${accountId} FOR NO KEY UPDATE`;
+  if ((await tx.clientOwner.count({ where: { accountId } })) >= most)
+    throw new ClientError("too_many", `one account looks after ${most} applications at most`);
+}
+
 /** @param now milliseconds since the epoch */
 export function createClientOwners(prisma: PrismaClient, now: () => number = Date.now): ClientOwners {
   return {

@@ -47,3 +47,19 @@ export function refuseOwnChanges(client: ClientRecord, metadata: ClientMetadata)
   if (client.createdBy === STRANGER && goesAlone && ofResources.length > 0) faults.push({ member: "scope", message: STRANGERS_SCOPES });
   refuseFaults(faults);
 }
+
+/** Members by which a person recognises an application. */
+const RECOGNISED_BY = ["client_name", "logo_uri", "client_uri", "policy_uri", "tos_uri"] as const;
+
+/** Whether it is not the application any more that an operator looked at: it calls itself something else, or sends people to another place. */
+export function outgrowsVerification(before: ClientMetadata, after: ClientMetadata): boolean {
+  if (RECOGNISED_BY.some((member) => before[member] !== after[member])) return true;
+  const known = new Set(before.redirect_uris.map(placeOf));
+  return !after.redirect_uris.every((uri) => known.has(placeOf(uri)));
+}
+
+/** Scheme and host. */
+function placeOf(uri: string): string {
+  const { protocol, hostname } = new URL(uri);
+  return `${protocol}//${hostname}`;
+}

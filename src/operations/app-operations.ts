@@ -2,7 +2,7 @@
 import { type Account, isUsable } from "../accounts/account.ts";
 import { ADMIN_ROLE } from "../accounts/roles.ts";
 import { ClientError } from "../clients/client-error.ts";
-import type { ClientOwner, ClientOwners } from "../clients/client-owners.ts";
+import type { ClientOwner, ClientOwners, OwnedClients } from "../clients/client-owners.ts";
 import { type ClientRecord, isClientId } from "../clients/client-record.ts";
 import type { ClientStore } from "../clients/client-store.ts";
 import type { Config } from "../config.ts";
@@ -10,20 +10,11 @@ import type { Config } from "../config.ts";
 /** Why an account may register no further application; it looks after those that it has all the same. */
 export type MayNotRegister = "nobody_may" | "not_a_developer" | "unconfirmed_address" | "too_many";
 
-export interface OwnedApps {
-  readonly clients: readonly ClientRecord[];
-  /** Of the following page. */
-  readonly next?: string;
-}
-
-/** Applications on a page of the list. */
-const PAGE = 50;
-
 export interface AppOperations {
   /** @returns why not; undefined: it may */
   refusalFor(account: Account): Promise<MayNotRegister | undefined>;
   /** The newest first. @param after `next` of the page before */
-  list(accountId: string, after?: string): Promise<OwnedApps>;
+  list(accountId: string, after?: string): Promise<OwnedClients>;
   /** @throws {ClientError} `not_found`, also when it is somebody else's */
   owned(accountId: string, clientId: string): Promise<ClientRecord>;
   /** The first one first. @throws {ClientError} as `owned` */
@@ -40,7 +31,7 @@ export function createAppOperations({ clients: store, owners, developers, appsPe
     developers === "everyone" || roles.includes(ADMIN_ROLE) || (typeof developers === "object" && roles.includes(developers.role));
 
   async function owned(accountId: string, clientId: string): Promise<ClientRecord> {
-    const mine = isClientId(clientId) && (await owners.owns(accountId, clientId));
+    const mine = isClientId(clientId) && (await owners.has(clientId, accountId));
     const client = mine ? await store.find(clientId) : undefined;
     if (client === undefined) throw new ClientError("not_found", "there is no such application among yours");
     return client;
@@ -53,17 +44,10 @@ export function createAppOperations({ clients: store, owners, developers, appsPe
       if (developers === "nobody") return "nobody_may";
       if (!isDeveloper(account) || !isUsable(account)) return "not_a_developer";
       if (!account.emailVerified) return "unconfirmed_address";
-      return (await owners.ownedBy(account.id)).length < appsPerPerson ? undefined : "too_many";
+      return (await owners.count(account.id)) < appsPerPerson ? undefined : "too_many";
     },
 
-    async list(accountId, after) {
-      const ids = (await owners.ownedBy(accountId)).reverse();
-      const from = after === undefined ? 0 : ids.indexOf(after) + 1;
-      const page = ids.slice(from, from + PAGE);
-      const clients = (await Promise.all(page.map((id) => store.find(id)))).filter((client) => client !== undefined);
-      const last = ids.length > from + PAGE ? page.at(-1) : undefined;
-      return { clients, ...(last !== undefined && { next: last }) };
-    },
+    list: (accountId, after) => owners.clientsOf(accountId, after),
 
     async owners(accountId, clientId) {
       return owners.of((await owned(accountId, clientId)).clientId);
