@@ -122,6 +122,9 @@ export const listing = <R extends z.ZodType, P extends Shape = NoParams, Q exten
   definition: ListingDefinition<P, Q, R>,
 ): Endpoint => ({ ...(definition as unknown as ListingDefinition<Shape, Shape, z.ZodType>), kind: "listing", method: "GET" });
 
+/** Whether the answer is the representation of what is at the path: what a POST answers, unless it made it, need not be what a GET would. */
+export const isTagged = ({ method, status }: Operation): boolean => method !== "DELETE" && (method !== "POST" || status === 201);
+
 /** A page of what is in memory as a whole, or is few: in the order of `keyOf`, which names each. */
 export function pageOf<T, R>(
   all: readonly T[],
