@@ -144,9 +144,19 @@ async function leading(page: Page, act: () => Promise<void>): Promise<void> {
   await Promise.all([page.waitForEvent("framenavigated", (frame) => frame === page.mainFrame()), act()]);
 }
 
-/** Moves the focus forward as far as needed; wherever it rests on the way, it must be seen. */
+/** Moves the focus forward as far as needed; wherever it rests on the way, it must be seen. Once for each target in each state of a page. */
 async function tabTo(page: Page, target: Locator): Promise<void> {
   await target.waitFor();
+  const way = `${await stateOf(page)}: ${target}`;
+  if (reached.has(way)) return target.focus();
+  await tabAllTheWay(page, target);
+  reached.add(way);
+}
+
+/** Targets that the keyboard has reached in this process, by the state of their page. */
+const reached = new Set<string>();
+
+async function tabAllTheWay(page: Page, target: Locator): Promise<void> {
   // Until the stylesheet is there and a frame was drawn, nothing has the page's own focus, nor a ring of ours.
   await page.waitForLoadState();
   await page.evaluate(() => new Promise((drawn) => requestAnimationFrame(drawn)));
@@ -172,10 +182,7 @@ const seen = new Set<string>();
 async function look(page: Page, manner: Manner): Promise<void> {
   const overflow = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
   expect(overflow, `${page.url()} is wider than the screen`).toBe(0);
-  const state = await page.evaluate(() => {
-    const alert = document.querySelector("[role=alert]") === null ? "" : " with an alert";
-    return `${document.querySelector("main")?.className.replace(/^.*card-/, "") ?? "bare"} ${document.querySelector("h1")?.textContent}${alert}`;
-  });
+  const state = await stateOf(page);
   const key = `${state} (${manner})`;
   if (seen.has(key)) return;
   seen.add(key);
@@ -187,6 +194,13 @@ async function look(page: Page, manner: Manner): Promise<void> {
   seen.add(state);
   expect(await violations(page)).toEqual([]);
 }
+
+/** Which page it is, and whether it complains. */
+const stateOf = (page: Page): Promise<string> =>
+  page.evaluate(() => {
+    const alert = document.querySelector("[role=alert]") === null ? "" : " with an alert";
+    return `${document.querySelector("main")?.className.replace(/^.*card-/, "") ?? "bare"} ${document.querySelector("h1")?.textContent}${alert}`;
+  });
 
 /** What axe has against a page, by all its rules or some. */
 export async function violations(page: Page, rules?: string[]): Promise<string[]> {
