@@ -8,14 +8,20 @@
 export interface Fault {
   readonly member: string;
   readonly message: string;
+  /** What `message` says, for pages that have words of their own for it. */
+  readonly reason?: string;
 }
 
 export type ClientErrorCode =
   | "invalid_redirect_uri"
   | "invalid_client_metadata"
+  | "invalid_software_statement"
+  | "unapproved_software_statement"
+  | "temporarily_unavailable"
   | "invalid_resource"
   | "not_found"
   | "conflict"
+  | "not_allowed"
   | "suspended"
   | "too_many"
   | "last_owner"
@@ -24,9 +30,13 @@ export type ClientErrorCode =
 const STATUS: Record<ClientErrorCode, number> = {
   invalid_redirect_uri: 400,
   invalid_client_metadata: 400,
+  invalid_software_statement: 400,
+  unapproved_software_statement: 400,
+  temporarily_unavailable: 503,
   invalid_resource: 400,
   not_found: 404,
   conflict: 409,
+  not_allowed: 403,
   suspended: 409,
   too_many: 409,
   last_owner: 409,

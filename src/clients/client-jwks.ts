@@ -6,6 +6,12 @@ const CURVES: Record<string, readonly string[]> = { EC: ["P-256", "P-384", "P-52
 const SMALLEST_RSA_BITS = 2048;
 const MOST_KEYS = 20;
 
+const isPrivate = (jwk: Record<string, unknown>): boolean => PRIVATE_MEMBERS.some((member) => jwk[member] !== undefined);
+
+/** Whether somebody gave away what they should have kept. */
+export const holdsPrivateKey = ({ keys }: { keys?: unknown }): boolean =>
+  Array.isArray(keys) && keys.some((key: unknown) => typeof key === "object" && key !== null && isPrivate(key as Record<string, unknown>));
+
 /** What is wrong with a client's own key set, or undefined. @see RFC 7517 §5, RFC 7591 §2 `jwks` */
 export function jwksFault(jwks: unknown): string | undefined {
   const keys = (jwks as { keys?: unknown } | null)?.keys;
@@ -23,7 +29,7 @@ export function jwkFault(key: unknown): string | undefined {
   if (typeof key !== "object" || key === null || Array.isArray(key)) return "is no JSON Web Key";
   const jwk = key as Record<string, unknown>;
   if (jwk.kty === "oct") return "is symmetric: only public keys may be registered";
-  if (PRIVATE_MEMBERS.some((member) => jwk[member] !== undefined)) return "is private: only public keys may be registered";
+  if (isPrivate(jwk)) return "is private: only public keys may be registered";
   if (["kid", "alg", "use"].some((member) => jwk[member] !== undefined && (typeof jwk[member] !== "string" || jwk[member] === "")))
     return "has a kid, alg or use that is no text";
   if (jwk.kty !== "RSA" && !(typeof jwk.kty === "string" && CURVES[jwk.kty]?.includes(String(jwk.crv))))

@@ -5,8 +5,8 @@
  */
 import { z } from "zod";
 import { type Fault, refuseFaults } from "./client-error.ts";
-import { jwksFault } from "./client-jwks.ts";
-import { redirectUriFault, webUriFault } from "./client-uris.ts";
+import { holdsPrivateKey, jwksFault } from "./client-jwks.ts";
+import { redirectUriFault, URI_FAULTS, webUriFault } from "./client-uris.ts";
 import { isOpenIdScope, isScopeToken, joinScope, splitScope } from "./scopes.ts";
 
 export const DEVICE_CODE_GRANT = "urn:ietf:params:oauth:grant-type:device_code";
@@ -24,11 +24,6 @@ const DECEPTIVE = /[\p{Cc}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}\u2800\uFF
 const SEEN = /\p{RGI_Emoji}|(?<=\p{Script=Arabic})\u200C(?=\p{Script=Arabic})/gv;
 const isReadable = (name: string): boolean => name.trim() !== "" && !DECEPTIVE.test(name.replace(SEEN, ""));
 
-const checked = (fault: (value: string) => string | undefined) =>
-  z.string("must be text").superRefine((value, ctx) => {
-    const message = fault(value);
-    if (message !== undefined) ctx.addIssue({ code: "custom", message });
-  });
 const choice = <const T extends readonly string[]>(values: T) => z.enum(values, `must be one of ${values.join(", ")}`);
 const list = <T extends z.ZodType>(item: T) =>
   z
@@ -37,7 +32,10 @@ const list = <T extends z.ZodType>(item: T) =>
     .transform((items) => [...new Set(items)]);
 const text = (longest: number) => z.string("must be text").max(longest, `must not be longer than ${longest} characters`);
 const flag = z.boolean("must be true or false");
-const webUri = checked(webUriFault);
+const webUri = z.string("must be text").superRefine((value, ctx) => {
+  const reason = webUriFault(value);
+  if (reason !== undefined) ctx.addIssue({ code: "custom", message: URI_FAULTS[reason], params: { reason } });
+});
 const email = z.email("must be an e-mail address");
 
 const members = {
@@ -58,7 +56,8 @@ const members = {
   introspection_signed_response_alg: choice(CLIENT_SIGNING_ALGS), // RFC 9701 §6
   jwks: z.record(z.string(), z.unknown(), "must be a JSON Web Key Set").superRefine((value, ctx) => {
     const message = jwksFault(value);
-    if (message !== undefined) ctx.addIssue({ code: "custom", message });
+    const reason = holdsPrivateKey(value) ? "private_key" : undefined;
+    if (message !== undefined) ctx.addIssue({ code: "custom", message, params: { reason } });
   }),
   jwks_uri: webUri,
   scope: text(4000).refine((scope) => splitScope(scope).every(isScopeToken), "must be scope names, separated by spaces"),
@@ -108,8 +107,12 @@ export function parseClientMetadata(input: Readonly<Record<string, unknown>>, ru
     if (isUnstorable(value)) faults.push({ member: name, message: "holds characters that are no text" });
     else if (parsed.success) given[name] = parsed.data;
     else
-      for (const { path, message } of parsed.error.issues)
-        faults.push({ member: name + path.map((part) => `[${String(part)}]`).join(""), message });
+      for (const issue of parsed.error.issues)
+        faults.push({
+          member: name + issue.path.map((part) => `[${String(part)}]`).join(""),
+          message: issue.message,
+          ...(issue.code === "custom" && typeof issue.params?.reason === "string" && { reason: issue.params.reason }),
+        });
   }
   const metadata = withDefaults(given as Members);
   refuseFaults([...faults, ...faultsBetween(metadata, new Set(faults.map(({ member }) => member.replace(/\[.*/, ""))), rules)]);
@@ -144,8 +147,8 @@ function faultsBetween(client: ClientMetadata, broken: ReadonlySet<string>, rule
 
   for (const member of ["redirect_uris", "post_logout_redirect_uris"] as const) {
     for (const [index, uri] of (client[member] ?? []).entries()) {
-      const message = redirectUriFault(uri, client.application_type);
-      if (message !== undefined) check(true, `${member}[${index}]`, message);
+      const reason = redirectUriFault(uri, client.application_type);
+      if (reason !== undefined && !broken.has(member)) faults.push({ member: `${member}[${index}]`, message: URI_FAULTS[reason], reason });
     }
   }
   const usesCode = client.response_types.includes("code");
