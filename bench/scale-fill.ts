@@ -10,8 +10,10 @@ export interface Filling {
 export const LATE_ACCOUNTS = 60_000;
 export const RARE_WORD = "quetzalcoatl";
 
-const FIRST = "ann bea carl dora emil fay gus hana ivo jana kai lena mia nils olga paul quinn rosa sami tara ulla vera wim xenia yara zoe".split(" ");
-const LAST = "adler bauer costa diaz evans fischer garcia haas ito jansen khan lopez meyer novak olsen perez rossi silva tanaka weber".split(" ");
+const FIRST =
+  "ann bea carl dora emil fay gus hana ivo jana kai lena mia nils olga paul quinn rosa sami tara ulla vera wim xenia yara zoe".split(" ");
+const LAST =
+  "adler bauer costa diaz evans fischer garcia haas ito jansen khan lopez meyer novak olsen perez rossi silva tanaka weber".split(" ");
 
 const words = (list: readonly string[]) => `(ARRAY['${list.join("','")}'])`;
 /** 128 bits that follow from a number, as ids look. */

@@ -19,6 +19,7 @@ export type AccountErrorCode =
   | "link_invalid"
   | "password_too_short"
   | "last_way_in"
+  | "last_administrator"
   | "sign_up_closed"
   | "too_many_attempts"
   | "busy"
@@ -33,6 +34,7 @@ const STATUS: Record<AccountErrorCode, number> = {
   link_invalid: 400,
   password_too_short: 409,
   last_way_in: 409,
+  last_administrator: 409,
   sign_up_closed: 403,
   too_many_attempts: 429,
   busy: 503,

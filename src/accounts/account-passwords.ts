@@ -4,7 +4,7 @@ import type { Prisma, PrismaClient } from "../storage/generated/client.ts";
 import type { Account } from "./account.ts";
 import { refuseFaults } from "./account-error.ts";
 import { lockAccount } from "./account-lock.ts";
-import { passwordLink } from "./account-store.ts";
+import { passwordLink } from "./account-rows.ts";
 import type { PasswordPolicy } from "./password-policy.ts";
 import type { Passwords } from "./passwords.ts";
 

@@ -1,20 +1,22 @@
 import { randomBytes } from "node:crypto";
 import { text } from "../i18n/messages.ts";
 import type { ChangeFeed } from "../storage/change-feed.ts";
-import { Prisma, type PrismaClient } from "../storage/generated/client.ts";
+import type { Expectation } from "../storage/expectation.ts";
+import type { Prisma, PrismaClient } from "../storage/generated/client.ts";
 import { createLookupCache } from "../storage/lookup-cache.ts";
 import type { Account } from "./account.ts";
 import { refusedClaims } from "./account-claims.ts";
 import { AccountError, type Fault, refuseFaults } from "./account-error.ts";
+import { type AccountPage, type AccountQuestion, listAccounts } from "./account-list.ts";
+import { lockAccount } from "./account-lock.ts";
+import { fromStored, passwordLink, roleLinks, translate, WITH_ROLES } from "./account-rows.ts";
 import { checkEmail, normalizeEmail } from "./email-address.ts";
-import { checkRoleName } from "./roles.ts";
+import { ADMIN_ROLE, checkRoleName, keepAnAdministrator } from "./roles.ts";
 
 /** A change made on another process shows at once through the feed; this is how long one can go unseen when the feed is broken. */
 const CACHE_MS = 60_000;
 const CACHED_ACCOUNTS = 10_000;
 export const MAX_NAME_LENGTH = 200;
-const PAGE = 50;
-const MAX_PAGE = 500;
 
 export type { Account } from "./account.ts";
 
@@ -61,17 +63,23 @@ export interface AccountStore {
   findForSignIn(email: string): Promise<SignInRecord | undefined>;
   /** @throws AccountError `invalid_input`, `email_taken` */
   create(account: NewAccount): Promise<Account>;
-  /** @throws AccountError `not_found`, `invalid_input`, `email_taken` */
-  update(id: string, changes: AccountChanges): Promise<Account>;
+  /** @throws AccountError `not_found`, `invalid_input`, `email_taken`, `last_administrator` */
+  update(id: string, changes: AccountChanges, expect?: Expectation<Account>): Promise<Account>;
   /** Puts a hash in place of another, unless that has been replaced meanwhile. */
   replacePasswordHash(id: string, old: string, fresh: string): Promise<void>;
-  /** In the order of addresses; `next` is the cursor of the following page. */
-  list(options?: { cursor?: string; limit?: number; search?: string }): Promise<{ accounts: Account[]; next?: string }>;
-  /** Keeps the account and everything of it, but nobody signs in. Ending its sessions is the caller's. @throws AccountError `not_found` */
-  disable(id: string): Promise<Account>;
+  /** In the order in which they were made. */
+  list(question?: AccountQuestion): Promise<AccountPage>;
+  /**
+   * Keeps the account and everything of it, but nobody signs in. Ending its sessions is the caller's.
+   * @throws AccountError `not_found`, `last_administrator`
+   */
+  disable(id: string, expect?: Expectation<Account>): Promise<Account>;
   /** @throws AccountError `not_found` */
-  enable(id: string): Promise<Account>;
-  /** With its password, roles, consents and links; its id is never given again. Ending its sessions is the caller's. @throws AccountError `not_found` */
+  enable(id: string, expect?: Expectation<Account>): Promise<Account>;
+  /**
+   * With its password, roles, consents and links; its id is never given again. Ending its sessions is the caller's.
+   * @throws AccountError `not_found`, `last_administrator`
+   */
   delete(id: string): Promise<void>;
   /** Whether somebody who can sign in holds the role. */
   holdsAnyone(role: string): Promise<boolean>;
@@ -79,9 +87,6 @@ export interface AccountStore {
   changed(id: string): Promise<void>;
   close(): void;
 }
-
-const WITH_ROLES = { roles: { include: { role: true } } } as const;
-type Stored = Prisma.AccountGetPayload<{ include: typeof WITH_ROLES }>;
 
 /**
  * 128 random bits: an id cannot be guessed, nor met a second time after its account was deleted. Never begins with a dash, which a command
@@ -125,10 +130,24 @@ export function createAccountStore(prisma: PrismaClient, feed: ChangeFeed, now: 
 
   const changed = (id: string) => feed.publish("account", id);
 
-  async function set(id: string, data: Prisma.AccountUpdateInput): Promise<Account> {
-    const stored = await prisma.account.update({ where: { id }, data, include: WITH_ROLES }).catch(translate);
+  /** Changes a row that is locked from the first look at it, so that of two changes at once each sees the other. */
+  async function change(
+    id: string,
+    { data, expect, administrates }: { data: Prisma.AccountUpdateInput; expect?: Expectation<Account> | undefined; administrates: boolean },
+  ): Promise<Account> {
+    const stored = await prisma
+      .$transaction(async (tx) => {
+        if (!administrates) await keepAnAdministrator(tx, id);
+        if (expect !== undefined) {
+          await lockAccount(tx, id);
+          const before = fromStored(await tx.account.findUnique({ where: { id }, include: WITH_ROLES }));
+          if (before !== undefined) expect(before);
+        }
+        return tx.account.update({ where: { id }, data, include: WITH_ROLES });
+      })
+      .catch(translate);
     await changed(id);
-    return fromStored(stored) as Account;
+    return fromStored(stored);
   }
 
   return {
@@ -185,43 +204,37 @@ export function createAccountStore(prisma: PrismaClient, feed: ChangeFeed, now: 
           include: WITH_ROLES,
         })
         .catch(translate);
-      return fromStored(stored) as Account;
+      return fromStored(stored);
     },
-    async update(id, changes) {
+    async update(id, changes, expect) {
       const email = changes.email === undefined ? undefined : normalizeEmail(changes.email);
       const name = changes.name === null ? null : tidyName(changes.name);
       refuseFaults([...(email === undefined ? [] : checkEmail(email)), ...checkDetails({ ...changes, name })]);
-      return set(id, {
+      const data = {
         ...(email === undefined ? {} : { email }),
         ...(name === undefined ? {} : { name }),
         ...(changes.emailVerified === undefined ? {} : { emailVerified: changes.emailVerified }),
         ...(changes.claims === undefined ? {} : { claims: changes.claims as Prisma.InputJsonObject }),
         ...(changes.roles === undefined ? {} : { roles: { deleteMany: {}, create: roleLinks(changes.roles) } }),
         ...(changes.passwordHash === undefined ? {} : { credentials: passwordLink(id, changes.passwordHash) }),
-      });
+      };
+      return change(id, { data, expect, administrates: changes.roles?.includes(ADMIN_ROLE) ?? true });
     },
     async replacePasswordHash(id, old, fresh) {
       // `updated_at` says when the password was chosen: it is the same one.
       await prisma.$executeRaw`
         UPDATE credential SET secret = ${fresh} WHERE account_id = ${id} AND kind = 'password' AND secret = ${old}`;
     },
-    async list({ cursor, limit = PAGE, search } = {}) {
-      const take = Math.min(Math.max(1, limit), MAX_PAGE);
-      const where: Prisma.AccountWhereInput = {
-        ...(cursor === undefined ? {} : { email: { gt: Buffer.from(cursor, "base64url").toString() } }),
-        ...(search === undefined
-          ? {}
-          : { OR: [{ email: { contains: normalizeEmail(search) } }, { name: { contains: search, mode: "insensitive" } }] }),
-      };
-      const rows = await prisma.account.findMany({ where, orderBy: { email: "asc" }, take: take + 1, include: WITH_ROLES });
-      const accounts = rows.slice(0, take).map((row) => fromStored(row) as Account);
-      const last = accounts.at(-1);
-      return rows.length > take && last ? { accounts, next: Buffer.from(last.email).toString("base64url") } : { accounts };
-    },
-    disable: (id) => set(id, { disabledAt: new Date(now()) }),
-    enable: (id) => set(id, { disabledAt: null }),
+    list: (question = {}) => listAccounts(prisma, question),
+    disable: (id, expect) => change(id, { data: { disabledAt: new Date(now()) }, expect, administrates: false }),
+    enable: (id, expect) => change(id, { data: { disabledAt: null }, expect, administrates: true }),
     async delete(id) {
-      await prisma.account.delete({ where: { id } }).catch(translate);
+      await prisma
+        .$transaction(async (tx) => {
+          await keepAnAdministrator(tx, id);
+          await tx.account.delete({ where: { id } });
+        })
+        .catch(translate);
       await changed(id);
     },
     async holdsAnyone(role) {
@@ -263,49 +276,4 @@ export function checkDetails(details: {
     })),
     ...(details.roles ?? []).flatMap(checkRoleName),
   ];
-}
-
-/**
- * Prisma's nested write that puts a password in place of whatever was there.
- * @param standsAlone long enough to be the only factor
- */
-export function passwordLink(accountId: string, secret: string, standsAlone = true): Prisma.CredentialUpdateManyWithoutAccountNestedInput {
-  return {
-    upsert: {
-      where: { accountId_kind: { accountId, kind: "password" } },
-      create: { kind: "password", secret, standsAlone },
-      update: { secret, standsAlone },
-    },
-  };
-}
-
-function roleLinks(names: readonly string[]): Prisma.AccountRoleCreateWithoutAccountInput[] {
-  return [...new Set(names)].map((name) => ({ role: { connectOrCreate: { where: { name }, create: { name } } } }));
-}
-
-function fromStored(stored: Stored | null): Account | undefined {
-  if (stored === null) return undefined;
-  const roles = stored.roles.map((link) => link.roleName).sort();
-  return Object.freeze({
-    id: stored.id,
-    email: stored.email,
-    emailVerified: stored.emailVerified,
-    ...(stored.name === null ? {} : { name: stored.name }),
-    claims: stored.claims as Record<string, unknown>,
-    ...(stored.disabledAt === null ? {} : { disabledAt: stored.disabledAt }),
-    ...(stored.deleteAt === null ? {} : { deleteAt: stored.deleteAt }),
-    createdAt: stored.createdAt,
-    updatedAt: stored.updatedAt,
-    roles,
-    requiresSecondFactor: stored.roles.some((link) => link.role.requiresSecondFactor),
-    permissions: [...new Set(stored.roles.flatMap((link) => link.role.permissions))].sort(),
-  });
-}
-
-function translate(error: unknown): never {
-  if (error instanceof Prisma.PrismaClientKnownRequestError) {
-    if (error.code === "P2002") throw new AccountError("email_taken", text("faults:email_taken"), { cause: error });
-    if (error.code === "P2025") throw new AccountError("not_found", "There is no such account.", { cause: error });
-  }
-  throw error;
 }

@@ -1,7 +1,8 @@
 import { text } from "../i18n/messages.ts";
 import type { PrismaClient } from "../storage/generated/client.ts";
 import { AccountError, refuseFaults } from "./account-error.ts";
-import { type Account, type AccountStore, checkDetails, newAccountId, passwordLink, tidyName } from "./account-store.ts";
+import { passwordLink } from "./account-rows.ts";
+import { type Account, type AccountStore, checkDetails, newAccountId, tidyName } from "./account-store.ts";
 import { checkEmail, normalizeEmail } from "./email-address.ts";
 import { verifyFirst } from "./first-verification.ts";
 import type { OneTimeTokens } from "./one-time-tokens.ts";

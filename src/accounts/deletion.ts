@@ -10,7 +10,7 @@ import type { Account } from "./account.ts";
 import { AccountError } from "./account-error.ts";
 import { deletedMail } from "./account-mails.ts";
 import type { AccountStore } from "./account-store.ts";
-import { ADMIN_ROLE } from "./roles.ts";
+import { keepAnAdministrator } from "./roles.ts";
 import { languageOfAccount, type Origin, type SecurityNotices } from "./security-notices.ts";
 
 /** Accounts that one pass deletes. */
@@ -20,7 +20,7 @@ export interface Deletion {
   /**
    * Ends every session, grant and token of the account; nobody signs in to it from then on but to call it off.
    * @returns the account with its `deleteAt`; `undefined`: there is no delay, and it is gone
-   * @throws AccountError `invalid_input` for the last administrator, `not_found`; the stores' own errors, and then nothing was changed
+   * @throws AccountError `last_administrator`, `not_found`; the stores' own errors, and then nothing was changed
    */
   request(account: Account, origin: Origin): Promise<Account | undefined>;
   /** Calls it off: the account is as it was, without its sessions. @throws AccountError `not_found` when it was carried out meanwhile */
@@ -47,16 +47,7 @@ export function createDeletion(options: {
 
   async function mark(id: string, deleteAt: Date): Promise<void> {
     await prisma.$transaction(async (tx) => {
-      // Of the last two administrators who leave at once, one stays.
-      await tx.$queryRaw`SELECT name FROM role WHERE name = ${ADMIN_ROLE} FOR NO KEY UPDATE`;
-      const admins = await tx.accountRole.findMany({
-        where: { roleName: ADMIN_ROLE, OR: [{ accountId: id }, { account: { disabledAt: null, deleteAt: null } }] },
-        select: { accountId: true },
-        take: 2,
-      });
-      if (admins.length === 1 && admins[0]?.accountId === id) {
-        throw new AccountError("invalid_input", text("deletion:last_administrator"));
-      }
+      await keepAnAdministrator(tx, id);
       const { count } = await tx.account.updateMany({ where: { id, deleteAt: null }, data: { deleteAt } });
       if (count === 0) throw new AccountError("not_found", text("deletion:gone"));
     });

@@ -1,6 +1,8 @@
+import { text } from "../i18n/messages.ts";
 import type { ChangeFeed } from "../storage/change-feed.ts";
 import { Prisma, type PrismaClient } from "../storage/generated/client.ts";
 import { AccountError, type Fault } from "./account-error.ts";
+import { lockAccount } from "./account-lock.ts";
 
 /** The role of those who operate the server. It exists from the start, and stays. */
 export const ADMIN_ROLE = "admin";
@@ -38,7 +40,7 @@ export interface Roles {
   remove(name: string): Promise<Role>;
   /** Beside the roles that the account has. @returns false: it has it already @throws AccountError `not_found` when there is no such role or account */
   give(accountId: string, name: string): Promise<boolean>;
-  /** @returns false: the account does not have it */
+  /** @returns false: the account does not have it @throws AccountError `last_administrator` */
   take(accountId: string, name: string): Promise<boolean>;
 }
 
@@ -117,11 +119,31 @@ export function createRoles(prisma: PrismaClient, feed: Pick<ChangeFeed, "publis
       return count > 0;
     },
     async take(accountId, name) {
-      const { count } = await prisma.accountRole.deleteMany({ where: { accountId, roleName: name } });
+      const { count } = await prisma.$transaction(async (tx) => {
+        if (name === ADMIN_ROLE) await keepAnAdministrator(tx, accountId);
+        await lockAccount(tx, accountId); // so that whoever changes the account sees its roles as they are
+        return tx.accountRole.deleteMany({ where: { accountId, roleName: name } });
+      });
       if (count > 0) await feed.publish("account", accountId);
       return count > 0;
     },
   };
+}
+
+/**
+ * For whoever takes the role of administrators from an account, or the account from its owner: of the last two who go at once one stays. It comes
+ * first in its transaction, before the account is locked, so that nobody waits for who waits for them.
+ * @throws {AccountError} `last_administrator`
+ */
+export async function keepAnAdministrator(tx: Prisma.TransactionClient, accountId: string): Promise<void> {
+  await tx.$queryRaw`SELECT name FROM role WHERE name = ${ADMIN_ROLE} FOR NO KEY UPDATE`;
+  const usable = await tx.accountRole.findMany({
+    where: { roleName: ADMIN_ROLE, account: { disabledAt: null, deleteAt: null } },
+    select: { accountId: true },
+    take: 2,
+  });
+  if (usable.length === 1 && usable[0]?.accountId === accountId)
+    throw new AccountError("last_administrator", text("deletion:last_administrator"));
 }
 
 function columns({ description, permissions, requiresSecondFactor }: RoleSettings) {

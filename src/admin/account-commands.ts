@@ -5,6 +5,7 @@ import type { AccountOperations, AccountOrder } from "../operations/account-oper
 import { COMMAND_LINE } from "../operations/operator.ts";
 import type { WayInOperations, WaysIn } from "../operations/way-in-operations.ts";
 import { type Answer, leaf, moreNote, type PageOptions, paged, type Run, repeatable, UsageError } from "./commands.ts";
+import { readCursor, writeCursor } from "./list-cursor.ts";
 import type { OperatorServices } from "./operator-services.ts";
 import { type Cells, details, numericDate, table, time, yesNo } from "./output.ts";
 import { askHidden, isInteractive, readInput } from "./prompt.ts";
@@ -29,6 +30,13 @@ interface UpdateOptions {
   admin?: boolean;
   unverified?: boolean;
   verified?: boolean;
+}
+
+interface ListOptions extends PageOptions {
+  search?: string;
+  role?: string;
+  disabled?: true;
+  unverified?: true;
 }
 
 export function addAccountCommands(account: Command, run: Run): void {
@@ -59,15 +67,22 @@ export function addAccountCommands(account: Command, run: Run): void {
       }),
     );
 
-  paged(leaf(account, "list", "list accounts by address"))
-    .option("--search <text>", "only those with this in their address or name")
+  paged(leaf(account, "list", "list accounts in the order in which they were made"))
+    .option("--search <text>", "only those with these words in their address or name; the last one may be only begun")
+    .option("--role <role>", "only those that have it")
+    .option("--disabled", "only those that nobody may sign in to")
+    .option("--unverified", "only those whose owner has not confirmed the address")
     .action(
-      run(async (services, { limit, cursor, search }: PageOptions & { search?: string }) => {
+      run(async (services, { limit, cursor, search, role, disabled, unverified }: ListOptions) => {
         const page = await (await services.accounts()).list({
           ...(limit !== undefined && { limit }),
-          ...(cursor !== undefined && { cursor }),
+          ...(cursor !== undefined && { after: readCursor(cursor) }),
           ...(search !== undefined && { search }),
+          ...(role !== undefined && { role }),
+          ...(disabled === true && { disabled }),
+          ...(unverified === true && { verified: false }),
         });
+        const next = page.next && writeCursor(page.next);
         const rows = page.accounts.map((each) => [
           ["email", each.email] as const,
           ["name", each.name] as const,
@@ -76,9 +91,9 @@ export function addAccountCommands(account: Command, run: Run): void {
           ["id", each.id] as const,
         ]);
         return {
-          json: { accounts: page.accounts.map(toJson), ...(page.next !== undefined && { next: page.next }) },
-          text: table(rows, "There are no accounts."),
-          ...moreNote(page.next),
+          json: { accounts: page.accounts.map(toJson), ...(next !== undefined && { next }) },
+          text: table(rows, next === undefined ? "There are no such accounts." : "None of them is on this page."),
+          ...moreNote(next),
         };
       }),
     );
