@@ -4,13 +4,16 @@ import type { Context, Middleware } from "koa";
 import type { Provider } from "oidc-provider";
 import { type Account, isUsable } from "../accounts/account.ts";
 import { claimsFor } from "../accounts/account-claims.ts";
+import { accountErrors } from "../accounts/account-errors-middleware.ts";
 import { ADMIN_ROLE } from "../accounts/roles.ts";
 import { type ClientExtras, clientExtras, createClientAdapters, isClientModel } from "../clients/engine-client-adapter.ts";
 import { registrationConfig } from "../clients/registration.ts";
+import { createRegistrationRequests } from "../clients/registration-requests.ts";
 import { resourceServerInfo } from "../clients/resource-server-info.ts";
 import { isManagementScope } from "../clients/scopes.ts";
+import { createSoftwareStatements } from "../clients/software-statements.ts";
 import type { Config } from "../config.ts";
-import { createGuardedFetch } from "../http/fetch-guard.ts";
+import { createFetchFrom, createGuardedFetch } from "../http/fetch-guard.ts";
 import { pinIssuer } from "../http/pin-issuer.ts";
 import { enginePages } from "../interactions/engine-pages.ts";
 import { ownClient } from "../interactions/own-pages.ts";
@@ -29,7 +32,7 @@ import { lostRace } from "../oidc/policies.ts";
 import type { AccessTokenRecord, EngineDependencies, TokenBearer } from "../oidc/ports.ts";
 import { postToGet } from "../oidc/post-to-get.ts";
 import { createProvider } from "../oidc/provider.ts";
-import { registrationUpdates } from "../oidc/registration-updates.ts";
+import { registrationRequests } from "../oidc/registration-requests.ts";
 import { statusListRoutes } from "../oidc/status-lists.ts";
 import { reportExchanges } from "../oidc/token-exchange.ts";
 import type { Services } from "../open-services.ts";
@@ -53,6 +56,8 @@ export interface Engine {
   readonly commit: Middleware;
   /** The scopes that a client may have at a resource, for somebody. */
   scopesAt(audience: string, client: ClientExtras, bearer: TokenBearer): Promise<ReturnType<typeof resourceServerInfo>>;
+  /** The record of a complete access token that is alive. */
+  openAccessToken(jwt: string): Promise<Readonly<Record<string, unknown>> | undefined>;
   /** Back-channel logout, to every application of a session that has ended. */
   tellOfEnd(ended: EndedSession): Promise<void>;
 }
@@ -197,6 +202,24 @@ export function createEngine(config: Config, secrets: Secrets, services: Service
     },
   });
   const lists = statusListRoutes(statusLists, Date.now);
+  const { issuers, required } = services.statementPolicy;
+  const registrationErrors = accountErrors();
+  const registrations = registrationRequests({
+    admit: (ctx) =>
+      registrationErrors(ctx, async () => {
+        if (config.registration === "open") await people.throttle.require("registration", { address: ctx.state.client.address });
+      }),
+    ...createRegistrationRequests({
+      clients,
+      tokens: config.registration === "token" ? services.registrationTokens : undefined,
+      statements: createSoftwareStatements({
+        issuers,
+        audiences: [issuer, `${issuer}${ENGINE_ROUTES.registration}`],
+        fetchFrom: createFetchFrom(config.fetchAllow),
+      }),
+      statementRequired: required,
+    }),
+  });
   const counts = countAnswers(services.metrics);
   let engine = startEngine();
   keys.onChange(() => {
@@ -220,7 +243,6 @@ export function createEngine(config: Config, secrets: Secrets, services: Service
     });
     const userCodes = userCodeThrottle({ path: ENGINE_ROUTES.code_verification, throttle: people.throttle });
     const exchanges = reportExchanges((ctx, event) => audit.record({ ...event, ...facts(ctx) }));
-    const updates = registrationUpdates({ withoutRepeatedSecret: clientAdapters.withoutRepeatedSecret });
     for (const middleware of [
       ...host.middleware,
       counts,
@@ -229,7 +251,7 @@ export function createEngine(config: Config, secrets: Secrets, services: Service
       documents,
       postToGet,
       userCodes,
-      updates,
+      registrations,
       exchanges,
       commit,
       tabs,
@@ -242,7 +264,14 @@ export function createEngine(config: Config, secrets: Secrets, services: Service
     return { provider, handle: provider.callback() };
   }
 
-  return { provider: () => engine.provider, handle: (request, response) => engine.handle(request, response), commit, scopesAt, tellOfEnd };
+  return {
+    provider: () => engine.provider,
+    handle: (request, response) => engine.handle(request, response),
+    commit,
+    scopesAt,
+    openAccessToken: (jwt) => accessTokens.openAccessToken(jwt),
+    tellOfEnd,
+  };
 }
 
 const engineClient = (ctx: Context) => (ctx.oidc as { client?: { clientId: string } } | undefined)?.client;

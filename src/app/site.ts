@@ -37,6 +37,7 @@ import type { Services } from "../open-services.ts";
 import type { Secrets } from "../secrets.ts";
 import type { Engine } from "./engine.ts";
 import type { Host } from "./host.ts";
+import { createManagement } from "./management.ts";
 import { createPortal } from "./portal.ts";
 
 /** Milliseconds for one request to a provider at which people sign in. */
@@ -250,8 +251,9 @@ export function createSite(
   });
   const inspector = inspectorPages({ render, keys: () => keys.list(), jwks: ENGINE_ROUTES.jwks });
   const portal = createPortal(config, secrets, services, host, ownSession);
+  const management = createManagement(config, secrets, services, host, engine);
   for (const middleware of host.middleware) site.use(middleware);
-  site.use(healthRoutes(host.health)).use(host.assets.serve).use(engine.commit);
+  site.use(healthRoutes(host.health)).use(host.assets.serve).use(management).use(engine.commit);
   for (const router of [interactions, secondSteps, deletionSteps, providers, passkeySteps, own, account, joining, reset, inspector, portal])
     site.use(router.routes()).use(router.allowedMethods());
   return site.callback();

@@ -13,6 +13,9 @@ const ANSWER_LIFE = 86_400;
 /** Seconds after which one who has a claim is taken for dead: longer than any request takes. */
 const CLAIM_LIFE = 120;
 
+/** Milliseconds. */
+const SWEEP_INTERVAL = 600_000;
+
 export interface RememberedAnswer {
   readonly status: number;
   /** JSON: headers and body. */
@@ -33,14 +36,24 @@ export interface IdempotentRequests {
    * @param asker who chose the key  @param request everything that makes it the same one
    */
   claim(asker: string, key: string, request: string): Promise<Claim>;
-  /** Removes what has expired. */
-  sweep(): Promise<void>;
 }
 
 /** @param now milliseconds since the epoch */
 export function createIdempotentRequests(prisma: PrismaClient, sealer: Sealer, now: () => number = Date.now): IdempotentRequests {
+  let sweptAt = 0;
+
+  /** What has expired goes, when somebody comes and it is time again. */
+  function sweep(): void {
+    if (now() < sweptAt + SWEEP_INTERVAL) return;
+    sweptAt = now();
+    prisma.idempotentRequest.deleteMany({ where: { expiresAt: { lte: new Date(now()) } } }).catch(() => {
+      sweptAt = 0; // the next one tries again
+    });
+  }
+
   return {
     async claim(asker, chosen, request) {
+      sweep();
       const key = hash("sha256", JSON.stringify([asker, chosen]), "base64url");
       const fingerprint = hash("sha256", request, "base64url");
       const until = new Date(now() + CLAIM_LIFE * 1000);
@@ -69,9 +82,6 @@ export function createIdempotentRequests(prisma: PrismaClient, sealer: Sealer, n
       if (found.status === null || found.answer === null) return { state: "running" };
       if (!sealer.isKnown(found.answer)) return { state: "other" }; // SECRET_KEY holds no more what sealed it: the answer cannot be given again
       return { state: "answered", status: found.status, answer: sealer.open(found.answer, context) };
-    },
-    async sweep() {
-      await prisma.idempotentRequest.deleteMany({ where: { expiresAt: { lte: new Date(now()) } } });
     },
   };
 }
