@@ -11,10 +11,18 @@ import { createSealer } from "../storage/seal.ts";
 import type { Host } from "./host.ts";
 
 export function createPortal(config: Config, secrets: Secrets, services: Services, host: Host, ownSession: ReadOwnSession): Router {
-  const { clients, clientOwners } = services;
-  const { https, developers, appsPerPerson, recentSignIn } = config;
+  const { clients, clientOwners, resources, audit } = services;
+  const { https, loopback, developers, appsPerPerson, recentSignIn } = config;
   const { seal, open } = createSealer(deriveKeys(secrets, "grantor/portal"));
-  const apps = createAppOperations({ clients, owners: clientOwners, developers, appsPerPerson });
+  const apps = createAppOperations({
+    clients,
+    owners: clientOwners,
+    resources: () => resources.all(),
+    audit,
+    developers,
+    appsPerPerson,
+    loopback,
+  });
   return appPages({
     frame: {
       render: host.render,

@@ -21,22 +21,8 @@ const MEANT: Partial<ClientMetadata> = { dpop_bound_access_tokens: false, intros
  */
 export function refuseOwnChanges(client: ClientRecord, metadata: ClientMetadata): void {
   const before = client.metadata;
-  if (client.firstParty || client.verified || client.managementScopes.length > 0 || client.tokenExchange !== undefined) {
-    const says = (client: ClientMetadata, member: keyof ClientMetadata) => client[member] ?? MEANT[member];
-    const changed = METADATA_MEMBERS.filter(
-      (member) => !HARMLESS.has(member) && !isDeepStrictEqual(says(before, member), says(metadata, member)),
-    );
-    const message = "is changed by an operator alone, who vouches for this application";
-    if (changed.length > 0) {
-      throw new ClientError(
-        "invalid_client_metadata",
-        `an operator vouches for this application, and alone changes ${changed.join(", ")}`,
-        {
-          faults: changed.map((member) => ({ member, message })),
-        },
-      );
-    }
-  }
+  if (client.verified) refuseChanged(before, metadata);
+  refuseOwnersChanges(client, metadata);
 
   const faults: Fault[] = [];
   const ofResources = splitScope(metadata.scope).filter((scope) => !isOpenIdScope(scope));
@@ -46,6 +32,27 @@ export function refuseOwnChanges(client: ClientRecord, metadata: ClientMetadata)
   const goesAlone = metadata.grant_types.includes("client_credentials") && !before.grant_types.includes("client_credentials");
   if (client.createdBy === STRANGER && goesAlone && ofResources.length > 0) faults.push({ member: "scope", message: STRANGERS_SCOPES });
   refuseFaults(faults);
+}
+
+/**
+ * Where an operator gave an application more than it can have by itself, it stays the application that they gave it to, whatever its owners say.
+ * @throws {ClientError} `invalid_client_metadata` naming every fault
+ */
+export function refuseOwnersChanges(client: ClientRecord, metadata: ClientMetadata): void {
+  const { firstParty, managementScopes, tokenExchange } = client;
+  if (firstParty || managementScopes.length > 0 || tokenExchange !== undefined) refuseChanged(client.metadata, metadata);
+}
+
+function refuseChanged(before: ClientMetadata, after: ClientMetadata): void {
+  const says = (client: ClientMetadata, member: keyof ClientMetadata) => client[member] ?? MEANT[member];
+  const changed = METADATA_MEMBERS.filter(
+    (member) => !HARMLESS.has(member) && !isDeepStrictEqual(says(before, member), says(after, member)),
+  );
+  if (changed.length === 0) return;
+  const message = "is changed by an operator alone, who vouches for this application";
+  throw new ClientError("invalid_client_metadata", `an operator vouches for this application, and alone changes ${changed.join(", ")}`, {
+    faults: changed.map((member) => ({ member, message, reason: "vouched_for" })),
+  });
 }
 
 /** Members by which a person recognises an application. */
