@@ -8,6 +8,7 @@ export type TokenPurpose =
   | "sign-up-notice"
   | "change-email"
   | "reset-password"
+  | "share-application"
   | "federation-request"
   | "federation-result";
 

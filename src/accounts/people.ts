@@ -8,6 +8,7 @@ import type { Database } from "../storage/database.ts";
 import { type AccountData, createAccountData } from "./account-data.ts";
 import { type AccountPasswords, createAccountPasswords } from "./account-passwords.ts";
 import { type AccountStore, createAccountStore } from "./account-store.ts";
+import { type ApplicationNotices, createApplicationNotices } from "./application-mails.ts";
 import { type Authentication, createAuthentication } from "./authentication.ts";
 import { type Bootstrap, createBootstrap } from "./bootstrap.ts";
 import { type ConsentStore, createConsentStore } from "./consent-store.ts";
@@ -17,6 +18,7 @@ import { createEmailChange, type EmailChange } from "./email-change.ts";
 import { createInteractionState, type InteractionState } from "./interaction-state.ts";
 import { createKnownDevices, type KnownDevices } from "./known-devices.ts";
 import { createOneTimeTokens } from "./one-time-tokens.ts";
+import { createOwnerInvitations, type OwnerInvitations } from "./owner-invitations.ts";
 import { createPasswordChange, type PasswordChange } from "./password-change.ts";
 import { createPasswordPolicy, type PasswordPolicy } from "./password-policy.ts";
 import { createPasswordReset, type PasswordReset } from "./password-reset.ts";
@@ -52,6 +54,8 @@ export interface People {
   readonly mailer: Mailer;
   readonly letterhead: Letterhead;
   readonly notices: SecurityNotices;
+  readonly applicationNotices: ApplicationNotices;
+  readonly ownerInvitations: OwnerInvitations;
   readonly throttle: Throttle;
   /** Waits a few seconds for mail that is on its way. Comes before the database is closed. */
   close(): Promise<void>;
@@ -173,6 +177,8 @@ export function createPeople(options: PeopleOptions): People {
     mailer,
     letterhead,
     notices,
+    applicationNotices: createApplicationNotices(mailer, letterhead, now),
+    ownerInvitations: createOwnerInvitations({ prisma, tokens, throttle, mailer, letterhead, now }),
     throttle,
     async close() {
       clearInterval(sweeper);

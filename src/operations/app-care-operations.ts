@@ -1,0 +1,178 @@
+/** What developers do with an application of theirs beyond its settings: its secret, who looks after it, its end. */
+import { type Account, isUsable } from "../accounts/account.ts";
+import { AccountError } from "../accounts/account-error.ts";
+import type { AccountStore } from "../accounts/account-store.ts";
+import type { ApplicationChange, ApplicationNotices } from "../accounts/application-mails.ts";
+import { deadInvitation, type OwnerInvitation, type OwnerInvitations } from "../accounts/owner-invitations.ts";
+import type { Origin } from "../accounts/security-notices.ts";
+import { ClientError } from "../clients/client-error.ts";
+import type { ClientOwners } from "../clients/client-owners.ts";
+import type { ClientRecord } from "../clients/client-record.ts";
+import type { ClientStore, ClientWithSecret } from "../clients/client-store.ts";
+import { text } from "../i18n/messages.ts";
+import type { AuditLog } from "../observability/audit-log.ts";
+import type { AppOperations } from "./app-operations.ts";
+import type { ClientOperations } from "./client-operations.ts";
+import type { Operator } from "./operator.ts";
+
+/** An owner who gives an order, and from where. */
+export interface Developer {
+  readonly account: Account;
+  readonly by: Operator;
+  readonly origin: Origin;
+}
+
+export interface OwnerView {
+  readonly accountId: string;
+  readonly email: string;
+  readonly name?: string;
+  readonly since: Date;
+}
+
+/** Each: @throws {ClientError} `not_found`, also for somebody else's application; `suspended`: an operator has suspended it, and it stays as it is */
+export interface AppCareOperations {
+  /** The old secret counts for `overlap` seconds more. The other owners hear of it. @throws {ClientError} as ClientOperations.rotateSecret */
+  rotateSecret(developer: Developer, clientId: string, overlap: number): Promise<Required<ClientWithSecret>>;
+  endPreviousSecret(developer: Developer, clientId: string): Promise<ClientRecord>;
+  /** The first one first. */
+  owners(account: Account, clientId: string): Promise<OwnerView[]>;
+  /** Those that wait for an answer. */
+  invitations(account: Account, clientId: string): Promise<OwnerInvitation[]>;
+  /** @throws AccountError `invalid_input`, `too_many_attempts` */
+  invite(developer: Developer, clientId: string, email: string): Promise<OwnerInvitation>;
+  withdraw(developer: Developer, clientId: string, invitation: string): Promise<void>;
+  /** @throws AccountError `link_invalid`: also when it is for another address, or who invited does not look after the application any more */
+  describeInvitation(account: Account, token: string): Promise<{ client: ClientRecord; by: string }>;
+  /** Uses the link up. @throws AccountError as `describeInvitation` */
+  accept(developer: Developer, token: string): Promise<ClientRecord>;
+  /** Takes an owner away: another one, or whoever gives the order. @throws {ClientError} `last_owner` */
+  removeOwner(developer: Developer, clientId: string, accountId: string): Promise<void>;
+  /** With its consents, grants and tokens. */
+  delete(developer: Developer, clientId: string): Promise<void>;
+}
+
+export interface AppCareOptions {
+  apps: Pick<AppOperations, "owned">;
+  operations: Pick<ClientOperations, "rotateSecret" | "endPreviousSecret" | "delete">;
+  clients: Pick<ClientStore, "find">;
+  owners: ClientOwners;
+  invitations: OwnerInvitations;
+  accounts: Pick<AccountStore, "find">;
+  notices: ApplicationNotices;
+  audit: Pick<AuditLog, "record">;
+}
+
+export function createAppCareOperations(options: AppCareOptions): AppCareOperations {
+  const { apps, operations, clients, owners, invitations, accounts, notices, audit } = options;
+
+  async function changeable(account: Account, clientId: string): Promise<ClientRecord> {
+    const client = await apps.owned(account.id, clientId);
+    if (client.suspendedAt !== undefined) throw new ClientError("suspended", "an operator has suspended this application");
+    return client;
+  }
+
+  async function accountsOf(clientId: string): Promise<Account[]> {
+    const found = await Promise.all((await owners.of(clientId)).map(({ accountId }) => accounts.find(accountId)));
+    return found.filter((account) => account !== undefined);
+  }
+
+  /** Everybody hears of it, whoever did it too: it may not have been them. */
+  function tell(all: readonly Account[], change: ApplicationChange, client: ClientRecord, { account, origin }: Developer, whom?: Account) {
+    const about = { name: nameOf(client), by: account.email, ...(whom && { whom: whom.email }) };
+    for (const each of all.filter(isUsable)) notices.tell(each, change, about, each.id === account.id ? origin : {});
+  }
+
+  const record = ({ by }: Developer, what: string, clientId: string, detail: Record<string, string> = {}) =>
+    audit.record({ event: `client.${what}`, outcome: "success", ...by, clientId, detail });
+
+  async function opened(account: Account, token: string): Promise<{ client: ClientRecord; by: string }> {
+    const invitation = await invitations.describe(token);
+    if (invitation === undefined) return deadInvitation();
+    if (invitation.email !== account.email || !account.emailVerified)
+      throw new AccountError("link_invalid", text("app-care:invitation.another", { email: account.email }));
+    const client = (await owners.has(invitation.clientId, invitation.by)) ? await clients.find(invitation.clientId) : undefined;
+    const inviter = await accounts.find(invitation.by);
+    if (client === undefined || client.suspendedAt !== undefined || inviter === undefined || !isUsable(inviter)) return deadInvitation();
+    return { client, by: inviter.email };
+  }
+
+  return {
+    async rotateSecret(developer, clientId, overlap) {
+      await changeable(developer.account, clientId);
+      const rotated = await operations.rotateSecret(developer.by, clientId, { overlap });
+      tell(await accountsOf(clientId), "secret_rotated", rotated.client, developer);
+      return rotated;
+    },
+
+    async endPreviousSecret(developer, clientId) {
+      await changeable(developer.account, clientId);
+      const client = await operations.endPreviousSecret(developer.by, clientId);
+      tell(await accountsOf(clientId), "previous_secret_ended", client, developer);
+      return client;
+    },
+
+    async owners(account, clientId) {
+      await apps.owned(account.id, clientId);
+      const all = await owners.of(clientId);
+      const views = all.map(async ({ accountId, since }): Promise<OwnerView | undefined> => {
+        const owner = await accounts.find(accountId);
+        return owner && { accountId, since, email: owner.email, ...(owner.name !== undefined && { name: owner.name }) };
+      });
+      return (await Promise.all(views)).filter((view) => view !== undefined);
+    },
+
+    async invitations(account, clientId) {
+      await apps.owned(account.id, clientId);
+      return invitations.pending(
+        clientId,
+        (await owners.of(clientId)).map(({ accountId }) => accountId),
+      );
+    },
+
+    async invite(developer, clientId, email) {
+      await changeable(developer.account, clientId);
+      const invitation = await invitations.send(developer.account, clientId, email, developer.origin);
+      record(developer, "owner_invited", clientId);
+      return invitation;
+    },
+
+    async withdraw(developer, clientId, invitation) {
+      await changeable(developer.account, clientId);
+      if (await invitations.withdraw(clientId, invitation)) record(developer, "owner_invitation_withdrawn", clientId);
+    },
+
+    describeInvitation: opened,
+
+    async accept(developer, token) {
+      const { client } = await opened(developer.account, token);
+      const { clientId } = client;
+      if ((await invitations.take(token)) === undefined) return deadInvitation();
+      if (await owners.add(clientId, developer.account.id)) {
+        record(developer, "owner_added", clientId, { owner: developer.account.id });
+        tell(await accountsOf(clientId), "owner_joined", client, developer, developer.account);
+      }
+      return client;
+    },
+
+    async removeOwner(developer, clientId, accountId) {
+      const client = await changeable(developer.account, clientId);
+      const before = await accountsOf(clientId);
+      if (!(await owners.remove(clientId, accountId))) return;
+      record(developer, "owner_removed", clientId, { owner: accountId });
+      const whom = before.find(({ id }) => id === accountId);
+      const others = before.filter(({ id }) => id !== accountId);
+      if (accountId === developer.account.id) return tell(before, "owner_left", client, developer, whom);
+      tell(others, "owner_removed", client, developer, whom);
+      if (whom !== undefined) tell([whom], "removed_you", client, developer, whom);
+    },
+
+    async delete(developer, clientId) {
+      const client = await changeable(developer.account, clientId);
+      const all = await accountsOf(clientId);
+      await operations.delete(developer.by, clientId);
+      tell(all, "deleted", client, developer);
+    },
+  };
+}
+
+const nameOf = ({ clientId, metadata }: ClientRecord): string => metadata.client_name ?? clientId;
