@@ -9,6 +9,7 @@ import { type ClientStore, createClientStore } from "./clients/client-store.ts";
 import { createRegistrationTokens, type RegistrationTokens } from "./clients/registration-tokens.ts";
 import { sealResourceSecretsAgain } from "./clients/resource-secrets.ts";
 import { openResourceStore, type ResourceStore } from "./clients/resource-store.ts";
+import { readStatementIssuers, type StatementPolicy } from "./clients/statement-issuers.ts";
 import type { Config } from "./config.ts";
 import { createChallenges } from "./factors/challenges.ts";
 import { hasSecondFactor } from "./factors/factors.ts";
@@ -55,6 +56,7 @@ export interface Services {
   readonly clients: ClientStore;
   readonly clientOwners: ClientOwners;
   readonly registrationTokens: RegistrationTokens;
+  readonly statementPolicy: StatementPolicy;
   readonly resources: ResourceStore;
   readonly audit: AuditLog;
   readonly metrics: Metrics;
@@ -71,6 +73,7 @@ export interface Services {
 export async function openServices(config: Config, secrets: Secrets, log: Logger, now: () => number = Date.now): Promise<Services> {
   if (config.viewsDir !== undefined) overrideTexts(config.viewsDir);
   const metrics = createMetrics({ version: version() });
+  const statementPolicy = readStatementIssuers(config.softwareStatementIssuersFile);
   const closers: (() => unknown)[] = [];
   const close = async (): Promise<void> => {
     for (const closer of closers.splice(0).reverse()) await closer();
@@ -90,7 +93,7 @@ export async function openServices(config: Config, secrets: Secrets, log: Logger
     );
     closers.push(() => opened.close());
 
-    const audit = createAuditLog(database.pool, log, metrics.eventRecorded);
+    const audit = createAuditLog(database.pool, log, { onRecord: metrics.eventRecorded });
     closers.push(() => audit.close());
     const keys = await openKeyStore({
       database,
@@ -191,6 +194,7 @@ export async function openServices(config: Config, secrets: Secrets, log: Logger
       clients,
       clientOwners: createClientOwners(database.prisma, now),
       registrationTokens: createRegistrationTokens(database.prisma, now),
+      statementPolicy,
       resources,
       audit,
       metrics,

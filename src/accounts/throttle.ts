@@ -48,6 +48,8 @@ const ALLOWANCES = {
   mailbox: { points: 20, window: HOUR },
   /** By address: wrong codes of devices. */
   "user-code": { points: 30, window: HOUR },
+  /** By address: applications that register themselves, where everybody may. Each is a row that stays for weeks. */
+  registration: { points: 100, window: HOUR },
   /** By address: refused passkeys. Nobody guesses one; this bounds what trying costs us. */
   passkey: { points: 60, window: 15 * MINUTE },
 } as const;

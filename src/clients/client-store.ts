@@ -3,13 +3,15 @@
  * elsewhere (client-metadata.ts, operator-settings.ts, own-changes.ts).
  */
 import type { ChangeFeed } from "../storage/change-feed.ts";
+import type { Expectation } from "../storage/expectation.ts";
 import { Prisma, type PrismaClient } from "../storage/generated/client.ts";
 import { createLookupCache } from "../storage/lookup-cache.ts";
 import { ClientError } from "./client-error.ts";
+import { type ClientPage, type ClientQuestion, listClients } from "./client-list.ts";
 import { type ClientMetadata, type ClientType, needsSecret, parseClientMetadata, TYPE_DEFAULTS } from "./client-metadata.ts";
 import { requireRoom } from "./client-owners.ts";
 import { type ClientRecord, isClientId } from "./client-record.ts";
-import { fromRow, NO_PREVIOUS_SECRET, newSecretColumns, readCursor, secretColumns, toColumns, toJson, writeCursor } from "./client-rows.ts";
+import { fromRow, NO_PREVIOUS_SECRET, newSecretColumns, secretColumns, toColumns, toJson } from "./client-rows.ts";
 import { generateSecret, isSecretOf, newClientId } from "./client-secrets.ts";
 import { checkSettings, type OperatorSettings } from "./operator-settings.ts";
 import { refuseOwnChanges, STRANGER } from "./own-changes.ts";
@@ -24,8 +26,6 @@ const FOUND_TTL = 60_000;
 /** Milliseconds. A client that somebody makes with an id of their choice may have been asked for before. */
 const ABSENT_TTL = 5_000;
 const CACHED_CLIENTS = 5_000;
-const PAGE = 50;
-const LARGEST_PAGE = 500;
 /** Seconds for which two secrets may count: long enough for every server of an application to get the new one. */
 const LONGEST_OVERLAP = 30 * 86_400;
 
@@ -56,6 +56,8 @@ export interface Registration {
   metadata: ClientMetadata;
   /** Absent: none is needed, or the one that there is stays. */
   secret?: string;
+  /** Verified: its claims are in the metadata. Absent: there is none. */
+  softwareStatement?: string;
   /** Loses one use together with the registration, or the registration fails. */
   initialAccessToken?: string;
 }
@@ -75,13 +77,13 @@ export interface ClientStore {
    * Until it is resumed it is as good as not registered. Listeners have ended its grants by then; when one fails, suspend again.
    * @throws {ClientError} `not_found`
    */
-  suspend(clientId: string): Promise<ClientRecord>;
+  suspend(clientId: string, expect?: Expectation<ClientRecord>): Promise<ClientRecord>;
   /** As it was, without the grants that it had. @throws {ClientError} `not_found` */
-  resume(clientId: string): Promise<ClientRecord>;
+  resume(clientId: string, expect?: Expectation<ClientRecord>): Promise<ClientRecord>;
   /** With its consents and registration tokens. @returns whether there was one. Listeners have ended its grants by then; when one fails, delete again. */
-  delete(clientId: string): Promise<boolean>;
-  /** In the order of creation. `next` is the cursor of the following page. */
-  list(options?: { cursor?: string; limit?: number; createdBy?: string }): Promise<{ clients: ClientRecord[]; next?: string }>;
+  delete(clientId: string, expect?: Expectation<ClientRecord>): Promise<boolean>;
+  /** In the order of registration. */
+  list(question?: ClientQuestion): Promise<ClientPage>;
   /**
    * The new secret counts at once, the one before for `overlap` seconds more (none without), and any that is older no more: never are there more
    * than two.
@@ -148,14 +150,18 @@ export function createClientStore(
     await told;
   }
 
+  async function lockRow(tx: Prisma.TransactionClient, clientId: string): Promise<ClientRecord | undefined> {
+    await tx.$queryRaw`SELECT id FROM client WHERE id = ${clientId} FOR UPDATE`;
+    return fromRow(await tx.client.findUnique({ where: { id: clientId } }));
+  }
+
   /** Reads, decides and writes under a lock on the row, so that parallel changes do not undo each other. */
   async function change<T>(
     clientId: string,
     decide: (client: ClientRecord) => { data: Prisma.ClientUpdateInput; result: T },
   ): Promise<{ client: ClientRecord; result: T }> {
     const done = await prisma.$transaction(async (tx) => {
-      await tx.$queryRaw`SELECT id FROM client WHERE id = ${clientId} FOR UPDATE`;
-      const before = fromRow(await tx.client.findUnique({ where: { id: clientId } }));
+      const before = await lockRow(tx, clientId);
       if (before === undefined) throw new ClientError("not_found", "there is no such client");
       const { data, result } = decide(before);
       return { client: fromRow(await tx.client.update({ where: { id: clientId }, data })), result };
@@ -209,23 +215,34 @@ export function createClientStore(
       return { client, ...(secret !== undefined && { secret }) };
     },
 
-    async suspend(clientId) {
-      const { client } = await change(clientId, ({ suspendedAt = new Date(now()) }) => ({ data: { suspendedAt }, result: undefined }));
+    async suspend(clientId, expect) {
+      const { client } = await change(clientId, (before) => {
+        expect?.(before);
+        return { data: { suspendedAt: before.suspendedAt ?? new Date(now()) }, result: undefined };
+      });
       await endGrants(clientId);
       return client;
     },
 
-    async resume(clientId) {
+    async resume(clientId, expect) {
       await endGrants(clientId); // what another process gave it before it heard of the suspension
-      return (await change(clientId, () => ({ data: { suspendedAt: null }, result: undefined }))).client;
+      const { client } = await change(clientId, (before) => {
+        expect?.(before);
+        return { data: { suspendedAt: null }, result: undefined };
+      });
+      return client;
     },
 
-    async delete(clientId) {
+    async delete(clientId, expect) {
+      const found = expect && fromRow(await prisma.client.findUnique({ where: { id: clientId } }));
+      if (found !== undefined) expect?.(found);
       await endGrants(clientId);
-      const [{ count }] = await prisma.$transaction([
-        prisma.client.deleteMany({ where: { id: clientId } }),
-        prisma.registrationToken.deleteMany({ where: { clientId } }),
-      ]);
+      const count = await prisma.$transaction(async (tx) => {
+        const before = expect && (await lockRow(tx, clientId));
+        if (before !== undefined) expect?.(before);
+        await tx.registrationToken.deleteMany({ where: { clientId } });
+        return (await tx.client.deleteMany({ where: { id: clientId } })).count;
+      });
       try {
         await changed(clientId);
       } finally {
@@ -234,21 +251,7 @@ export function createClientStore(
       return count > 0;
     },
 
-    async list({ cursor, limit = PAGE, createdBy } = {}) {
-      const take = Math.min(Math.max(1, limit), LARGEST_PAGE);
-      const after = cursor === undefined ? undefined : readCursor(cursor);
-      const rows = await prisma.client.findMany({
-        where: {
-          ...(createdBy !== undefined && { createdBy }),
-          ...(after !== undefined && { OR: [{ createdAt: { gt: after.at } }, { createdAt: after.at, id: { gt: after.id } }] }),
-        },
-        orderBy: [{ createdAt: "asc" }, { id: "asc" }],
-        take: take + 1,
-      });
-      const clients = rows.slice(0, take).map((row) => fromRow(row));
-      const last = rows.length > take ? clients.at(-1) : undefined;
-      return { clients, ...(last !== undefined && { next: writeCursor(last) }) };
-    },
+    list: (question = {}) => listClients(prisma, question),
 
     async rotateSecret(clientId, { overlap = 0 } = {}) {
       if (!Number.isInteger(overlap) || overlap < 0 || overlap > LONGEST_OVERLAP)
@@ -281,7 +284,7 @@ export function createClientStore(
         UPDATE client SET previous_secret_hash = NULL, previous_secret_until = NULL WHERE previous_secret_until <= ${new Date(now())}`;
     },
 
-    async register({ clientId, metadata, secret, initialAccessToken }) {
+    async register({ clientId, metadata, secret, softwareStatement, initialAccessToken }) {
       await prisma.$transaction(async (tx) => {
         const limits = initialAccessToken === undefined ? undefined : await takeInitialAccessToken(tx, initialAccessToken, now());
         refuseBeyondLimits(metadata, limits);
@@ -289,6 +292,7 @@ export function createClientStore(
           data: {
             id: clientId,
             metadata: toJson(metadata),
+            ...(softwareStatement !== undefined && { softwareStatement }),
             ...(limits && { registrationLimits: limits as Prisma.InputJsonObject }),
             createdBy: initialAccessToken === undefined ? STRANGER : "initial_access_token",
             createdAt: new Date(now()),
@@ -299,7 +303,7 @@ export function createClientStore(
       await changed(clientId);
     },
 
-    async replace({ clientId, metadata, secret }) {
+    async replace({ clientId, metadata, secret, softwareStatement }) {
       await change(clientId, (before) => {
         refuseOwnChanges(before, metadata);
         refuseBeyondLimits(metadata, before.registrationLimits, before.metadata);
@@ -307,6 +311,7 @@ export function createClientStore(
           // A public client has nothing but PKCE: what an operator allowed a confidential one ends with its secret.
           data: {
             metadata: toJson(metadata),
+            ...(softwareStatement !== undefined && { softwareStatement }),
             ...secretColumns(metadata, secret, new Date(now())),
             ...(metadata.token_endpoint_auth_method === "none" && { requirePkce: true }),
           },

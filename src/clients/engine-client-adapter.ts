@@ -62,7 +62,7 @@ export const OPERATOR_MEMBERS = [
 ] as const satisfies (keyof ClientExtras)[];
 const EXTRA_MEMBERS = ["grantor_scopes", ...OPERATOR_MEMBERS] as const;
 /** For `extraClientMetadata.properties`. */
-export const ENGINE_EXTRA_MEMBERS: readonly string[] = [...EXTRA_MEMBERS, "software_id", "software_version"];
+export const ENGINE_EXTRA_MEMBERS: readonly string[] = [...EXTRA_MEMBERS, "software_id", "software_version", "software_statement"];
 
 /** Our members of a client that the engine found. */
 export const clientExtras = (client: object): ClientExtras => client as ClientExtras;
@@ -92,11 +92,6 @@ export interface ClientAdapters {
   extend(provider: Provider): void;
   /** Called while the engine checks a registration, before it stores it. */
   expect(clientId: string, pending: Pending): void;
-  /**
-   * RFC 7592 §2.2 lets an update repeat the client's secret, which the engine cannot compare. Run it over the body before the engine sees it:
-   * a repeated secret that is right is left out, and a wrong one stays for the engine to refuse.
-   */
-  withoutRepeatedSecret(clientId: string, body: Readonly<Record<string, unknown>>): Promise<Readonly<Record<string, unknown>>>;
 }
 
 /** Seconds are enough between checking and storing, even with a `sector_identifier_uri` to fetch. */
@@ -134,7 +129,13 @@ export function createClientAdapters(clients: ClientStore, tokens: RegistrationT
         pending.delete(clientId);
         const metadata = pick(payload);
         const secret = needsSecret(metadata) && typeof payload.client_secret === "string" ? payload.client_secret : undefined;
-        const registration = { clientId, metadata, ...(secret !== undefined && { secret }) };
+        const { software_statement: statement } = payload as { software_statement?: string };
+        const registration = {
+          clientId,
+          metadata,
+          ...(secret !== undefined && { secret }),
+          ...(statement !== undefined && { softwareStatement: statement }),
+        };
         await asEngineError(() =>
           update
             ? clients.replace(registration)
@@ -162,11 +163,6 @@ export function createClientAdapters(clients: ClientStore, tokens: RegistrationT
     },
 
     expect: (clientId, registration) => void pending.set(clientId, registration),
-
-    async withoutRepeatedSecret(clientId, body) {
-      const { client_secret: secret, ...rest } = body;
-      return typeof secret === "string" && (await clients.checkSecret(clientId, secret)) ? rest : body;
-    },
   };
 }
 
@@ -218,6 +214,7 @@ export function toEngine({ clientId, metadata, createdAt, ...operator }: ClientR
     ...metadata,
     ...(needsSecret(metadata) && { client_secret: SECRET_PLACEHOLDER, client_secret_expires_at: 0 }),
     ...engineScopes(metadata.scope),
+    ...(operator.softwareStatement !== undefined && { software_statement: operator.softwareStatement }),
     require_pkce: operator.requirePkce,
     first_party: operator.firstParty,
     verified: operator.verified,
@@ -266,8 +263,14 @@ async function asEngineError(work: () => Promise<void>): Promise<void> {
   try {
     await work();
   } catch (error) {
-    if (!(error instanceof ClientError)) throw error;
-    if (error.code === "invalid_token" || error.code === "not_found") throw new errors.InvalidToken(error.message);
-    throw new errors.InvalidClientMetadata(error.message);
+    throw error instanceof ClientError ? engineError(error) : error;
   }
+}
+
+/** The same with the protocol's code, as the engine throws it. */
+export function engineError({ code, message }: ClientError): Error {
+  if (code === "invalid_token" || code === "not_found") return new errors.InvalidToken(message);
+  if (code === "invalid_software_statement" || code === "unapproved_software_statement")
+    return new errors.CustomOIDCProviderError(code, message);
+  return new errors.InvalidClientMetadata(message);
 }

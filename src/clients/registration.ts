@@ -1,5 +1,5 @@
 /** Dynamic client registration (RFC 7591) and its management (RFC 7592): what the engine is told, by the three policies of REGISTRATION. */
-import { type Configuration, type ClientMetadata as EngineMetadata, errors, type KoaContextWithOIDC } from "oidc-provider";
+import type { Configuration, ClientMetadata as EngineMetadata, KoaContextWithOIDC } from "oidc-provider";
 import type { Config } from "../config.ts";
 import { ClientError } from "./client-error.ts";
 import { type ClientMetadata, type MetadataRules, parseClientMetadata } from "./client-metadata.ts";
@@ -9,9 +9,11 @@ import {
   type ClientExtras,
   clientExtras,
   ENGINE_EXTRA_MEMBERS,
+  engineError,
   engineScopes,
   OPERATOR_MEMBERS,
 } from "./engine-client-adapter.ts";
+import type { PreparedRegistration } from "./registration-requests.ts";
 
 /** Set by the engine itself, before it asks. */
 const ENGINE_MEMBERS = ["client_id", "client_id_issued_at", "client_secret", "client_secret_expires_at"];
@@ -60,14 +62,16 @@ export function registrationConfig(
     },
   };
 
-  function applyRules({ oidc }: KoaContextWithOIDC, metadata: Record<string, unknown>): void {
+  function applyRules({ oidc, state }: KoaContextWithOIDC, metadata: Record<string, unknown>): void {
+    const { statement, refusal } = (state.registration ?? {}) as Partial<PreparedRegistration>;
+    if (refusal !== undefined) throw engineError(refusal);
     const given = (oidc.body ?? {}) as Record<string, unknown>;
     // Against the registration that there is, an update is checked where it is stored.
     const registered = parse(given, oidc.client === undefined ? { knownScopes: knownScopes(), stranger: registration === "open" } : {});
     for (const member of Object.keys(metadata)) if (!ENGINE_MEMBERS.includes(member)) delete metadata[member];
     const { scope, ...members } = registered;
     const operator = oidc.client === undefined ? NOTHING_FROM_AN_OPERATOR : clientExtras(oidc.client);
-    Object.assign(metadata, members, engineScopes(scope));
+    Object.assign(metadata, members, engineScopes(scope), statement !== undefined && { software_statement: statement });
     for (const member of OPERATOR_MEMBERS) metadata[member] = operator[member];
     adapters.expect(String(metadata.client_id), {
       update: oidc.client !== undefined,
@@ -79,8 +83,7 @@ export function registrationConfig(
     try {
       return parseClientMetadata(given, rules);
     } catch (error) {
-      if (error instanceof ClientError) throw new errors.InvalidClientMetadata(error.message);
-      throw error;
+      throw error instanceof ClientError ? engineError(error) : error;
     }
   }
 }
