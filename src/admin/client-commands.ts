@@ -20,6 +20,7 @@ import {
   UsageError,
   wholeNumber,
 } from "./commands.ts";
+import { readCursor, writeCursor } from "./list-cursor.ts";
 import type { OperatorServices } from "./operator-services.ts";
 import { details, numericDate, table, time, yesNo } from "./output.ts";
 
@@ -46,6 +47,12 @@ interface ClientOptions {
   refreshTokenMaxAge?: number | false;
 }
 
+interface ListOptions extends PageOptions {
+  search?: string;
+  owner?: string;
+  suspended?: true;
+}
+
 export function addClientCommands(client: Command, run: Run): void {
   const create = leaf(client, "create", "register an application; its secret, if it has one, is shown this once");
   describedBy(create)
@@ -63,27 +70,35 @@ export function addClientCommands(client: Command, run: Run): void {
       }),
     );
 
-  paged(leaf(client, "list", "list applications in the order of their registration")).action(
-    run(async (services, { limit, cursor }: PageOptions) => {
-      const page = await (await services.clients()).list({
-        ...(limit !== undefined && { limit }),
-        ...(cursor !== undefined && { cursor }),
-      });
-      const rows = page.clients.map((each) => [
-        ["client_id", each.clientId] as const,
-        ["name", each.metadata.client_name] as const,
-        ["type", clientType(each.metadata)] as const,
-        ["state", each.suspendedAt === undefined ? "active" : "suspended"] as const,
-        ["made by", each.createdBy] as const,
-        ["registered", time(each.createdAt)] as const,
-      ]);
-      return {
-        json: { clients: page.clients.map((each) => toJson({ client: each })), ...(page.next !== undefined && { next: page.next }) },
-        text: table(rows, "There are no applications."),
-        ...moreNote(page.next),
-      };
-    }),
-  );
+  paged(leaf(client, "list", "list applications in the order of their registration"))
+    .option("--search <text>", "only those with these words in their name or client_id; the last one may be only begun")
+    .option("--owner <account>", "only those that this account looks after, by e-mail address or id")
+    .option("--suspended", "only those that are suspended")
+    .action(
+      run(async (services, { limit, cursor, search, owner, suspended }: ListOptions) => {
+        const page = await (await services.clients()).list({
+          ...(limit !== undefined && { limit }),
+          ...(cursor !== undefined && { after: readCursor(cursor) }),
+          ...(search !== undefined && { search }),
+          ...(owner !== undefined && { owner: (await (await services.accounts()).get(owner)).id }),
+          ...(suspended === true && { suspended }),
+        });
+        const next = page.next && writeCursor(page.next);
+        const rows = page.clients.map((each) => [
+          ["client_id", each.clientId] as const,
+          ["name", each.metadata.client_name] as const,
+          ["type", clientType(each.metadata)] as const,
+          ["state", each.suspendedAt === undefined ? "active" : "suspended"] as const,
+          ["made by", each.createdBy] as const,
+          ["registered", time(each.createdAt)] as const,
+        ]);
+        return {
+          json: { clients: page.clients.map((each) => toJson({ client: each })), ...(next !== undefined && { next }) },
+          text: table(rows, next === undefined ? "There are no such applications." : "None of them is on this page."),
+          ...moreNote(next),
+        };
+      }),
+    );
 
   leaf(client, "show <client_id>", "show an application").action(
     run(async (services, clientId: string) => answer({ client: await (await operations(services)).get(clientId) })),

@@ -1,9 +1,12 @@
 import { pino } from "pino";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import type { ClientQuestion } from "../../src/clients/client-list.ts";
+import type { ClientRecord } from "../../src/clients/client-record.ts";
 import { type ClientStore, createClientStore, registrationResponse } from "../../src/clients/client-store.ts";
 import { createRegistrationTokens } from "../../src/clients/registration-tokens.ts";
 import { type ChangeFeed, openChangeFeed } from "../../src/storage/change-feed.ts";
 import type { Database } from "../../src/storage/database.ts";
+import type { Place } from "../../src/storage/listing.ts";
 import { testDatabase } from "../support/test-database.ts";
 import { waitFor } from "../support/wait-for.ts";
 
@@ -303,14 +306,54 @@ test("a list is in the order of creation, page by page, whole", async () => {
     made.push((await here.create({ ...WEB, ...(index === 4 && { createdBy: "account" }) })).client.clientId);
   }
   const seen: string[] = [];
-  let cursor: string | undefined;
+  let after: Place | undefined;
   do {
-    const page = await here.list({ limit: 2, ...(cursor !== undefined && { cursor }) });
+    const page = await here.list({ limit: 2, ...(after !== undefined && { after }) });
     seen.push(...page.clients.map(({ clientId }) => clientId));
-    cursor = page.next;
-  } while (cursor !== undefined);
+    after = page.next;
+  } while (after !== undefined);
   expect([...seen].sort()).toEqual([...made].sort());
   expect(seen[4]).toBe(made[4]);
   expect((await here.list({ createdBy: "account" })).clients.map(({ clientId }) => clientId)).toEqual([made[4]]);
-  await expect(here.list({ cursor: "!!!" })).rejects.toMatchObject({ code: "invalid_client_metadata" });
+});
+
+test("a list is of those that somebody looks for", async () => {
+  const person = await database.prisma.account.create({ data: { id: "person", email: "person@example.com" } });
+  const make = async (client_name: string, rest = {}) =>
+    (await here.create({ type: "web", metadata: { client_name, redirect_uris: ["https://app.example/cb"] }, ...rest })).client.clientId;
+  const shop = await make("Corner Shop", { verified: true });
+  const bakery = await make("Corner Bakery", { owner: person.id });
+  const { clientId: service } = (await here.create({ type: "service", metadata: { client_name: "Night shift" } })).client;
+  await here.suspend(bakery);
+  const found = async (question: ClientQuestion) => (await here.list(question)).clients.map(({ clientId }) => clientId);
+  expect((await found({ search: "corner" })).sort()).toEqual([shop, bakery].sort());
+  expect(await found({ search: "sho corn" })).toEqual([]);
+  expect(await found({ search: "corn sho" })).toEqual([]);
+  expect(await found({ search: "corner sho" })).toEqual([shop]);
+  expect(await found({ search: shop })).toEqual([shop]);
+  expect(await found({ search: shop, suspended: true })).toEqual([]);
+  expect(await found({ suspended: true })).toEqual([bakery]);
+  expect(await found({ verified: true })).toEqual([shop]);
+  expect(await found({ owner: person.id })).toEqual([bakery]);
+  expect(await found({ owner: person.id, search: "shop" })).toEqual([]);
+  expect(await found({ grantType: "client_credentials" })).toEqual([service]);
+  expect(await found({ search: "a\0b" })).toEqual([]);
+});
+
+test("what is to be as it was seen is changed only so, and of two changes at once by the same sight one counts", async () => {
+  const { client } = await here.create(WEB);
+  const seen = (before: ClientRecord) => {
+    if (before.updatedAt.getTime() !== client.updatedAt.getTime() || before.verified) throw new Error("changed meanwhile");
+  };
+  const changes = await Promise.allSettled([
+    here.suspend(client.clientId, seen),
+    there.update(client.clientId, { verified: true }, (before) => {
+      seen(before);
+      return {};
+    }),
+  ]);
+  expect(changes.filter(({ status }) => status === "fulfilled")).toHaveLength(1);
+  await expect(here.delete(client.clientId, seen)).rejects.toThrow("changed meanwhile");
+  expect(await here.find(client.clientId)).toBeDefined();
+  expect(await here.delete(client.clientId, () => {})).toBe(true);
 });
