@@ -6,7 +6,6 @@ import type { Frame } from "./frame.ts";
 
 /** The newest ones; years of signing in every day. */
 const MOST_EVENTS = 10_000;
-const EVER = new Date(0);
 
 export interface DataPagesOptions {
   data: AccountData;
@@ -24,9 +23,9 @@ export function addDataPages(router: Router, frame: Frame, { data, trail }: Data
     const session = await frame.recently(ctx, "data");
     if (session === undefined) return;
     const { account } = session;
-    const [stored, { events }] = await Promise.all([data.of(account), trail.ofAccount(account.id, { since: EVER, limit: MOST_EVENTS })]);
-    const security_events = events.map(({ id: _, clientId, actor, ...event }) => ({
-      ...event,
+    const [stored, { events }] = await Promise.all([data.of(account), trail.search({ accountId: account.id }, { limit: MOST_EVENTS })]);
+    const security_events = events.map(({ at, event, outcome, actor, clientId, address, detail }) => ({
+      ...{ at, event, outcome, address, detail },
       by: actor === account.id ? "you" : actor,
       client_id: clientId,
     }));

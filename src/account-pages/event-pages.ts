@@ -26,7 +26,7 @@ export function addEventPages(router: Router, frame: Frame, { trail, clients, pl
     const { before } = ctx.query;
     const cursor = typeof before === "string" ? before : undefined;
     const since = new Date(Date.now() - DAYS * DAY_MS);
-    const { events, next } = await trail.ofAccount(session.account.id, { since, events: SECURITY_EVENTS, limit: PAGE, cursor });
+    const { events, next } = await trail.search({ accountId: session.account.id, since, events: SECURITY_EVENTS }, { limit: PAGE, cursor });
     const language = languageOf(ctx);
     frame.render(ctx, "account/events", {
       ...frame.page(ctx, "events", session),

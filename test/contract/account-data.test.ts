@@ -63,20 +63,21 @@ describe("what is stored", () => {
     audit.record({ event: "sign_in", outcome: "failure", accountId: "somebody-else" });
     await audit.close();
     const trail = createAuditTrail(people.database.pool);
+    const accountId = account.id;
     const since = new Date(0);
     const seen: string[] = [];
     let cursor: string | undefined;
     do {
-      const page = await trail.ofAccount(account.id, { since, limit: 3, cursor });
+      const page = await trail.search({ accountId, since }, { limit: 3, cursor });
       expect(page.events.length).toBeLessThanOrEqual(3);
       seen.push(...page.events.map(({ id }) => id));
       cursor = page.next;
     } while (cursor !== undefined);
     expect(seen).toHaveLength(7);
     expect(new Set(seen).size).toBe(7);
-    expect((await trail.ofAccount(account.id, { since, events: ["consent"], limit: 10 })).events).toHaveLength(3);
-    expect((await trail.ofAccount(account.id, { since: new Date(Date.now() + DAY), limit: 10 })).events).toEqual([]);
+    expect((await trail.search({ accountId, since, events: ["consent"] }, { limit: 10 })).events).toHaveLength(3);
+    expect((await trail.search({ accountId, since: new Date(Date.now() + DAY) }, { limit: 10 })).events).toEqual([]);
     for (const junk of ["x", "1.2.3", "-1.1", "99999999999999999.1", "'; --"])
-      expect((await trail.ofAccount(account.id, { since, limit: 1, cursor: junk })).events).toHaveLength(1);
+      expect((await trail.search({ accountId, since }, { limit: 1, cursor: junk })).events).toHaveLength(1);
   });
 });
