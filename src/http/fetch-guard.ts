@@ -1,12 +1,12 @@
 /**
- * Fetches what strangers name: `jwks_uri`, `sector_identifier_uri`, `backchannel_logout_uri`. They must not make this server reach what only
+ * Fetches what strangers name: `jwks_uri`, `sector_identifier_uri`, `logo_uri`, `backchannel_logout_uri`. They must not make this server reach what only
  * it can reach (SSRF): loopback, private, link-local and other special addresses are refused before any connection is opened, whether they
  * are written as a number, behind a name, or in a redirect, which is never followed. FETCH_ALLOW makes exceptions.
  */
 import { lookup as resolve } from "node:dns";
 import { isIP, type LookupFunction } from "node:net";
 import ipaddr from "ipaddr.js";
-import { Agent, buildConnector, fetch as undiciFetch } from "undici";
+import { Agent, buildConnector, Response as UndiciResponse, fetch as undiciFetch } from "undici";
 import { parseHostAndPort } from "../redis-url.ts";
 import { withoutBrackets } from "../settings.ts";
 
@@ -26,7 +26,7 @@ class FetchRefusedError extends Error {
 export interface FetchGuardOptions {
   /** Milliseconds. */
   timeout?: number;
-  /** Bytes. */
+  /** Bytes, on the wire and unpacked alike. */
   maxBytes?: number;
   /** In place of the system's resolver. */
   resolve?: typeof resolve;
@@ -46,9 +46,27 @@ export function createGuardedFetch(allow: readonly string[], options: FetchGuard
     if (url.protocol !== "https:" && url.protocol !== "http:") throw new FetchRefusedError("only http and https are fetched");
     const limit = AbortSignal.timeout(timeout);
     const signal = init.signal ? AbortSignal.any([init.signal, limit]) : limit;
-    return undiciFetch(url.href, { ...init, dispatcher, redirect: "manual", signal } as Parameters<typeof undiciFetch>[1]);
+    return bounded(
+      await undiciFetch(url.href, { ...init, dispatcher, redirect: "manual", signal } as Parameters<typeof undiciFetch>[1]),
+      maxBytes,
+    );
   };
   return guarded as unknown as typeof fetch;
+}
+
+/** The agent counts what comes over the wire; a few packed bytes can be many unpacked ones. */
+function bounded(response: UndiciResponse, maxBytes: number): UndiciResponse {
+  if (response.body === null) return response;
+  let bytes = 0;
+  const counter = new TransformStream<Uint8Array, Uint8Array>({
+    transform(chunk, controller) {
+      bytes += chunk.byteLength;
+      if (bytes > maxBytes) throw new TypeError(`the answer is larger than ${maxBytes} bytes`);
+      controller.enqueue(chunk);
+    },
+  });
+  const { status, statusText, headers } = response;
+  return new UndiciResponse(response.body.pipeThrough(counter), { status, statusText, headers });
 }
 
 /**
@@ -125,10 +143,13 @@ function contains([network, bits]: Range, address: string): boolean {
 const IPV6_GLOBAL_MASK = 0xe000;
 const IPV6_GLOBAL = 0x2000;
 
+/** Of a cloud, for the machines in it alone, though the range is a public one: Azure's host. */
+const CLOUD_HOSTS = new Set(["168.63.129.16"]);
+
 /** Whether everybody could reach the address, and not only this server. IPv4 addresses inside IPv6 ones are judged as what they lead to. */
 export function isPublicAddress(address: string): boolean {
   if (isIP(address) === 0) return false;
   const parsed = ipaddr.process(address);
-  if (parsed.range() !== "unicast") return false;
+  if (parsed.range() !== "unicast" || CLOUD_HOSTS.has(parsed.toString())) return false;
   return parsed.kind() === "ipv4" || (((parsed as ipaddr.IPv6).parts[0] ?? 0) & IPV6_GLOBAL_MASK) === IPV6_GLOBAL;
 }

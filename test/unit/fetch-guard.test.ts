@@ -1,8 +1,11 @@
 import type { lookup } from "node:dns";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
+import { gzipSync } from "node:zlib";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { createGuardedFetch, type FetchGuardOptions, isPublicAddress } from "../../src/http/fetch-guard.ts";
+
+const TWICE_PACKED = gzipSync(gzipSync(Buffer.alloc(20_000_000)));
 
 let server: Server;
 let port: number;
@@ -17,6 +20,11 @@ beforeEach(async () => {
     if (request.url === "/redirect") return void response.writeHead(302, { location: `http://127.0.0.1:${port}/target` }).end();
     if (request.url === "/endless") return void feed();
     if (request.url === "/slow") return;
+    if (request.url?.startsWith("/bomb")) {
+      const [packed, encoding] = request.url === "/bomb" ? [gzipSync(Buffer.alloc(20_000_000)), "gzip"] : [TWICE_PACKED, "gzip, gzip"];
+      return void response.writeHead(200, { "content-encoding": encoding }).end(packed);
+    }
+    if (request.url === "/not-modified") return void response.writeHead(304).end();
     if (request.url === "/drip") return void response.write("x");
     response.end(`{"ok":true}`);
 
@@ -73,6 +81,22 @@ describe("an address of this machine or its network", () => {
       "localhost",
       "LOCALHOST",
       "127.0.0.1.",
+      "0",
+      "0x7f000001",
+      "017700000001",
+      "127.0.1",
+      "[0:0:0:0:0:0:0:1]",
+      "[::ffff:0:0]",
+      "[::ffff:0:127.0.0.1]",
+      "[64:ff9b::7f00:1]",
+      "[64:ff9b:1::7f00:1]",
+      "[2002:7f00:1::]",
+      "[fe80::1]",
+      "１２７.0.0.1",
+      "127。0。0。1",
+      "169.254.169.254",
+      "[fd00:ec2::254]",
+      "168.63.129.16",
     ];
     for (const host of hosts) expect([host, await refusal(`http://${host}:${port}/`)]).toEqual([host, "fetch_refused"]);
     expect(await refusal(`https://127.0.0.1:${port}/`)).toBe("fetch_refused");
@@ -82,6 +106,19 @@ describe("an address of this machine or its network", () => {
   test("is refused behind a name, also beside a public one", async () => {
     for (const addresses of [["127.0.0.1"], ["::1"], ["8.8.8.8", "127.0.0.1"], ["169.254.169.254"], []])
       expect(await refusal(`http://app.example:${port}/`, [], { resolve: resolvesTo(...addresses) })).toBe("fetch_refused");
+    expect(connections).toBe(0);
+  });
+
+  test("is not reached by a name whose answer changes: the address that was looked at is the one that is connected to", async () => {
+    let lookups = 0;
+    const changing = ((_name: string, _options: object, callback: (error: null, found: { address: string; family: number }[]) => void) => {
+      lookups += 1;
+      callback(null, [{ address: lookups === 1 ? "192.0.0.9" : "127.0.0.1", family: 4 }]);
+    }) as unknown as typeof lookup;
+    const guarded = createGuardedFetch(["192.0.0.9"], { resolve: changing, timeout: 200 });
+    await expect(guarded(`http://rebinds.example:${port}/`)).rejects.toThrow();
+    expect(lookups).toBe(1);
+    await expect(guarded(`http://rebinds.example:${port}/`)).rejects.toMatchObject({ cause: { code: "fetch_refused" } });
     expect(connections).toBe(0);
   });
 
@@ -140,6 +177,19 @@ describe("what is fetched", () => {
     await expect(response.arrayBuffer()).rejects.toThrow();
   });
 
+  test("is bounded in size when it is unpacked, too", async () => {
+    for (const path of ["/bomb", "/bomb-in-a-bomb"]) {
+      const response = await guarded()(`http://localhost:${port}${path}`);
+      expect(response.status).toBe(200);
+      await expect(response.arrayBuffer()).rejects.toThrow(/larger than/);
+    }
+  });
+
+  test("may have no body", async () => {
+    const response = await guarded()(`http://localhost:${port}/not-modified`);
+    expect([response.status, await response.text()]).toEqual([304, ""]);
+  });
+
   test("is bounded in time, to the end of the body", async () => {
     await expect(guarded({ timeout: 100 })(`http://localhost:${port}/slow`)).rejects.toThrow();
     await expect(guarded({ timeout: 100 })(`http://localhost:${port}/drip`).then((response) => response.text())).rejects.toThrow();
@@ -179,6 +229,14 @@ test("public addresses are those that everybody can reach", () => {
     "fd00::1",
     "ff02::1",
     "2001:db8::1",
+    "168.63.129.16",
+    "192.0.0.192",
+    "100.100.100.200",
+    "fd00:ec2::254",
+    "64:ff9b:1::1",
+    "3fff::1",
+    "100::1",
+    "::ffff:0:7f00:1",
     "not-an-address",
     "",
   ];
