@@ -25,6 +25,7 @@ COPY --from=build /app/node_modules ./node_modules
 COPY prisma/migrations ./prisma/migrations
 COPY views ./views
 COPY locales ./locales
+COPY examples/quick-starts ./examples/quick-starts
 COPY src ./src
 COPY --from=build /app/src/storage/generated ./src/storage/generated
 USER node

@@ -29,6 +29,33 @@ export interface AppPage extends PortalPage {
   sections: readonly { path: string; label: Words; current: boolean }[];
 }
 
+export interface LinkView {
+  path: string;
+  label: Words;
+}
+
+/** A program that is filled in with an application's values. */
+export interface QuickStartView {
+  heading: Words;
+  about: Words;
+  /** What somebody must see to first, and an operator's command for it. */
+  missing: readonly { words: Words; command?: string | undefined }[];
+  /** Where redirect URIs are registered, when one is missing. */
+  addresses?: string | undefined;
+  files: readonly { name: string; content: string; download: string }[];
+  /** Lines for a shell, with a place for each secret. */
+  secrets: readonly string[];
+  /** It is called by applications, and is none. */
+  isApi: boolean;
+  install?: string | undefined;
+  run: string;
+  /** Where it is opened. */
+  open?: string | undefined;
+  /** Where it is called. */
+  listens?: string | undefined;
+  back: string;
+}
+
 export interface AppPageModels {
   /** `mayNot`: why this person registers no further one. `create`: where one is registered, for who may. */
   "apps/list": PortalPage & {
@@ -38,4 +65,6 @@ export interface AppPageModels {
     older?: string | undefined;
     inspector: string;
   };
+  "apps/quick-starts": AppPage & { programs: readonly LinkView[]; apis: readonly LinkView[] };
+  "apps/quick-start": AppPage & QuickStartView;
 }
