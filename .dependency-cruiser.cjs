@@ -25,9 +25,23 @@ const mayImport = {
   "account-pages": ["observability", "http", "i18n", "clients", "accounts", "factors", "federation", "interactions"],
   // What an order means, whoever gives it; and its three faces: pages, API, command line.
   operations: ["observability", "storage", "http", "i18n", "keys", "clients", "accounts", "factors", "federation", "tokens"],
+  transfer: ["observability", "storage", "i18n", "clients", "accounts", "factors", "federation"],
   "app-pages": ["observability", "http", "i18n", "clients", "accounts", "interactions", "operations"],
   api: ["observability", "http", "i18n", "keys", "clients", "accounts", "federation", "operations", "resource-server"],
-  admin: ["observability", "storage", "http", "i18n", "keys", "clients", "accounts", "factors", "federation", "tokens", "operations"],
+  admin: [
+    "observability",
+    "storage",
+    "http",
+    "i18n",
+    "keys",
+    "clients",
+    "accounts",
+    "factors",
+    "federation",
+    "tokens",
+    "operations",
+    "transfer",
+  ],
   // For others, packed on its own.
   "resource-server": [],
   // From the program to the composition root, whose part below HTTP the command line shares.
@@ -90,7 +104,7 @@ module.exports = {
       comment: "account, client and key logic never sees a Koa context; that is what route files are for",
       severity: "error",
       from: {
-        path: "^src/(accounts|factors|federation|mail|i18n|clients|keys|operations|admin|storage|observability)/",
+        path: "^src/(accounts|factors|federation|mail|i18n|clients|keys|operations|transfer|admin|storage|observability)/",
         pathNot: routeFiles,
       },
       to: { path: [packageOf(["koa", "@koa/router", "@types/koa", "@types/koa__router"]), "^src/http/"] },

@@ -85,6 +85,7 @@ async function createProgram(args: readonly string[]): Promise<Command> {
     if (args.includes(name)) await add(command, run);
   }
   (await import("./migrate-command.ts")).addMigrate(program, run);
+  (await import("./transfer-commands.ts")).addTransferCommands(program, run);
   return program;
 }
 
@@ -118,7 +119,7 @@ async function withServices(work: (services: OperatorServices) => Promise<void>)
 }
 
 function print({ json, text, notes = [] }: Answer, asJson: boolean): void {
-  process.stdout.write(asJson ? `${JSON.stringify(json)}\n` : `${text}\n`);
+  if (asJson || text !== "") process.stdout.write(asJson ? `${JSON.stringify(json)}\n` : `${text}\n`);
   for (const note of notes) process.stderr.write(`${note}\n`);
 }
 

@@ -5,7 +5,7 @@ import type { OperatorServices } from "./operator-services.ts";
 export interface Answer {
   /** For `--json`: in the field's own names. */
   readonly json: Readonly<Record<string, unknown>>;
-  /** For people. */
+  /** For people; empty: standard output holds something else. */
   readonly text: string;
   /** What the reader should also know; goes to stderr. */
   readonly notes?: readonly string[];

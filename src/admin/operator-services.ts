@@ -23,6 +23,7 @@ import type { Secrets } from "../secrets.ts";
 import type { ChangeFeed } from "../storage/change-feed.ts";
 import type { Database } from "../storage/database.ts";
 import type { OpenedRecords } from "../storage/open-records.ts";
+import type { Transfer } from "../transfer/transfer.ts";
 
 /** Every method opens its part at the first call. They throw with the words that say what to set or start. */
 export interface OperatorServices {
@@ -45,6 +46,8 @@ export interface OperatorServices {
   keyRotation(): Promise<KeyRotation>;
   records(): Promise<OpenedRecords>;
   audit(): Promise<AuditLog>;
+  /** What goes into a file and comes out of one. */
+  transfer(): Promise<Transfer>;
   /** Waits for mail and audit records that are on their way, and closes everything in the opposite order. */
   close(): Promise<void>;
 }
@@ -193,6 +196,15 @@ export function createOperatorServices(config: Config, loadSecrets: () => Promis
       });
     }),
     audit,
+    transfer: part<Transfer>(async () =>
+      (await import("../transfer/transfer.ts")).createTransfer({
+        config,
+        secrets: await secrets(),
+        database: await database(),
+        feed: await feed(),
+        endings: async () => (await records()).endings,
+      }),
+    ),
     async close() {
       for (const closer of closers.splice(0).reverse()) {
         try {

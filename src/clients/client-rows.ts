@@ -47,7 +47,7 @@ export function secretColumns(metadata: ClientMetadata, secret: string | undefin
   return secret === undefined ? {} : newSecretColumns(secret, at);
 }
 
-type Row = Prisma.ClientGetPayload<object>;
+export type Row = Prisma.ClientGetPayload<object>;
 
 export function fromRow(row: Row): ClientRecord;
 export function fromRow(row: Row | null): ClientRecord | undefined;

@@ -97,8 +97,8 @@ export function createTotp({ prisma, sealer, issuer, factors, now }: TotpOptions
         const before = await tx.credential.findUnique({ where: { accountId_kind: { accountId, kind: "totp" } } });
         if (first && before !== null) return false;
         // The same form sent twice: the code was used by then.
-        if (before !== null && openStored(accountId, before.secret) === secret && (before.usedStep ?? 0n) >= step) return false;
-        const stored = { secret: sealer.seal(secret, context(accountId)), usedStep: step, lastUsedAt: new Date(now()) };
+        if (before !== null && openTotpSecret(sealer, accountId, before.secret) === secret && (before.usedStep ?? 0n) >= step) return false;
+        const stored = { secret: sealTotpSecret(sealer, accountId, secret), usedStep: step, lastUsedAt: new Date(now()) };
         await tx.credential.upsert({
           where: { accountId_kind: { accountId, kind: "totp" } },
           create: { accountId, kind: "totp", ...stored },
@@ -110,7 +110,7 @@ export function createTotp({ prisma, sealer, issuer, factors, now }: TotpOptions
     async use(accountId, code) {
       const row = await prisma.credential.findUnique({ where: { accountId_kind: { accountId, kind: "totp" } } });
       if (row === null) return false;
-      const secret = openStored(accountId, row.secret);
+      const secret = openTotpSecret(sealer, accountId, row.secret);
       if (secret === undefined) throw new AccountError("unavailable", text("factors:secret_lost"));
       const step = stepOf(secret, code);
       if (step === undefined) return false;
@@ -127,20 +127,23 @@ export function createTotp({ prisma, sealer, issuer, factors, now }: TotpOptions
         SELECT id, account_id, secret FROM credential WHERE kind = 'totp' AND secret NOT LIKE ${current}`;
       let lost = 0;
       for (const { id, account_id, secret: sealed } of rows) {
-        const secret = openStored(account_id, sealed);
+        const secret = openTotpSecret(sealer, account_id, sealed);
         if (secret === undefined) lost += 1;
         // Compare and set: whoever set up another app meanwhile wins.
         else
-          await prisma.credential.updateMany({ where: { id, secret: sealed }, data: { secret: sealer.seal(secret, context(account_id)) } });
+          await prisma.credential.updateMany({ where: { id, secret: sealed }, data: { secret: sealTotpSecret(sealer, account_id, secret) } });
       }
       return lost;
     },
   };
-
-  function openStored(accountId: string, sealed: string): string | undefined {
-    return sealer.isKnown(sealed) ? sealer.open(sealed, context(accountId)) : undefined;
-  }
 }
+
+/** As it is stored. */
+export const sealTotpSecret = (sealer: Sealer, accountId: string, secret: string): string => sealer.seal(secret, context(accountId));
+
+/** @returns undefined: no key opens it */
+export const openTotpSecret = (sealer: Sealer, accountId: string, sealed: string): string | undefined =>
+  sealer.isKnown(sealed) ? sealer.open(sealed, context(accountId)) : undefined;
 
 const context = (accountId: string): string => `totp:${accountId}`;
 const setUpContext = (accountId: string): string => `totp-set-up:${accountId}`;

@@ -113,10 +113,10 @@ export function createProviderStore({ prisma, feed, sealer, configured }: Provid
 export async function sealProviderSecretsAgain(prisma: PrismaClient, sealer: Sealer): Promise<void> {
   const rows = await prisma.identityProvider.findMany({ where: { clientSecret: { not: null } }, select: { id: true, clientSecret: true } });
   for (const { id, clientSecret } of rows) {
-    const secret = openSecret(id, clientSecret, sealer);
+    const secret = openProviderSecret(id, clientSecret, sealer);
     if (clientSecret === null || secret === undefined || sealer.isCurrent(clientSecret)) continue;
     // Compare and set: whoever set another secret meanwhile wins.
-    await prisma.identityProvider.updateMany({ where: { id, clientSecret }, data: { clientSecret: sealer.seal(secret, contextOf(id)) } });
+    await prisma.identityProvider.updateMany({ where: { id, clientSecret }, data: { clientSecret: sealProviderSecret(id, secret, sealer) } });
   }
 }
 
@@ -133,14 +133,14 @@ function columnsOf(input: ProviderInput, sealer: Sealer): Omit<Prisma.IdentityPr
     name,
     issuer: issuer ?? null,
     clientId: client_id,
-    clientSecret: client_secret === undefined ? null : sealer.seal(client_secret, contextOf(id)),
+    clientSecret: client_secret === undefined ? null : sealProviderSecret(id, client_secret, sealer),
     disabledAt: disabled ? new Date() : null,
     options,
   };
 }
 
 function inputOf(row: Row, sealer: Sealer): Record<string, unknown> {
-  const client_secret = openSecret(row.id, row.clientSecret, sealer);
+  const client_secret = openProviderSecret(row.id, row.clientSecret, sealer);
   return {
     ...(row.options as object),
     id: row.id,
@@ -156,7 +156,8 @@ function inputOf(row: Row, sealer: Sealer): Record<string, unknown> {
 const toProvider = (row: Row, sealer: Sealer): IdentityProvider =>
   providerOf(inputOf(row, sealer) as ProviderInput, "database", row.updatedAt.toISOString());
 
-function openSecret(id: string, sealed: string | null, sealer: Sealer): string | undefined {
+/** @throws {Error} with the words that say what to do */
+export function openProviderSecret(id: string, sealed: string | null, sealer: Sealer): string | undefined {
   if (sealed === null) return undefined;
   try {
     return sealer.open(sealed, contextOf(id));
@@ -167,6 +168,8 @@ function openSecret(id: string, sealed: string | null, sealer: Sealer): string |
     );
   }
 }
+
+export const sealProviderSecret = (id: string, secret: string, sealer: Sealer): string => sealer.seal(secret, contextOf(id));
 
 const contextOf = (id: string): string => `identity-provider:${id}`;
 const notFound = (id: string): FederationError => new FederationError("not_found", `There is no provider "${id.slice(0, 64)}".`);

@@ -1,0 +1,89 @@
+import { z } from "zod";
+import { parseClientMetadata } from "../clients/client-metadata.ts";
+import { isClientId } from "../clients/client-record.ts";
+import { fromRow, type Row as StoredClient } from "../clients/client-rows.ts";
+import { checkSettings } from "../clients/operator-settings.ts";
+import type { ChangeFeed } from "../storage/change-feed.ts";
+import { Prisma } from "../storage/generated/client.ts";
+import { id, json, moment, NO_SECRETS, type Noun, query, selectOf, sha256, words } from "./noun.ts";
+import { isSame } from "./same.ts";
+
+const seconds = () => z.int().positive().nullable();
+const shape = {
+  id: id(),
+  metadata: json(),
+  secretHash: sha256().nullable(),
+  secretCreatedAt: moment().nullable(),
+  previousSecretHash: sha256().nullable(),
+  previousSecretUntil: moment().nullable(),
+  requirePkce: z.boolean(),
+  firstParty: z.boolean(),
+  verified: z.boolean(),
+  suspendedAt: moment().nullable(),
+  accessTokenTtl: seconds(),
+  refreshTokenTtl: seconds(),
+  refreshTokenMaxAge: seconds(),
+  requiresSecondFactor: z.boolean(),
+  branding: z.strictObject({ color: z.string() }).nullable(),
+  tokenExchange: json().nullable(),
+  managementScopes: z.array(z.string()).max(1_000),
+  createdBy: words(255),
+  registrationLimits: json().nullable(),
+  softwareStatement: words(100_000).nullable(),
+  lastUsedAt: moment().nullable(),
+  createdAt: moment(),
+  updatedAt: moment(),
+};
+const schema = z.strictObject(shape);
+export type ClientRow = z.infer<typeof schema>;
+
+/** Hashes are all that there is of a client's secrets. Its owners come with their accounts. */
+export function clientNoun(feed: Pick<ChangeFeed, "publish">, endClient: (clientId: string) => Promise<void>): Noun<ClientRow> {
+  return {
+    name: "client",
+    schema,
+    idOf: (row) => row.id,
+    read: (db, which) => db.client.findMany({ ...query("id", which), select: selectOf(shape) }) as unknown as Promise<ClientRow[]>,
+    takeSecrets: (row) => ({ row, secrets: NO_SECRETS }),
+    putSecrets: (row) => row,
+    faults,
+    claims: () => [],
+    holders: async () => new Map(),
+    async write(tx, rows, before) {
+      const stored = rows.map(toColumns);
+      await tx.client.createMany({ data: stored.filter((row) => !before.has(row.id)) });
+      for (const { id: own, ...data } of stored) if (before.has(own)) await tx.client.update({ where: { id: own }, data });
+      return {};
+    },
+    async written(rows, before) {
+      for (const row of rows) {
+        if (!before.has(row.id)) continue;
+        await feed.publish("client", row.id);
+        if (row.suspendedAt !== null) await endClient(row.id);
+      }
+    },
+  };
+}
+
+function faults(row: ClientRow): string[] {
+  if (!isClientId(row.id)) return ["id: is no client id"];
+  try {
+    const metadata = parseClientMetadata(row.metadata as Record<string, unknown>);
+    if (!isSame(metadata, row.metadata)) return ["metadata: holds what is no metadata of a client, or leaves out what is always there"];
+    checkSettings(metadata, fromRow(row as unknown as StoredClient));
+    return [];
+  } catch (error) {
+    return [String((error as { error_description?: string }).error_description ?? (error as Error).message)];
+  }
+}
+
+function toColumns({ metadata, branding, tokenExchange, registrationLimits, ...columns }: ClientRow) {
+  const orNull = (value: unknown) => (value === null ? Prisma.DbNull : (value as Prisma.InputJsonObject));
+  return {
+    ...columns,
+    metadata: metadata as Prisma.InputJsonObject,
+    branding: orNull(branding),
+    tokenExchange: orNull(tokenExchange),
+    registrationLimits: orNull(registrationLimits),
+  };
+}
