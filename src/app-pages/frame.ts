@@ -40,7 +40,16 @@ const SECTIONS = {
 export type AppSection = keyof typeof SECTIONS;
 
 /** What a page may say was done on the one before; the words are `apps:done.<name>`. */
-const DONE = ["saved", "saved_unverified"] as const;
+const DONE = [
+  "saved",
+  "saved_unverified",
+  "previous_secret_ended",
+  "invitation_withdrawn",
+  "owner_removed",
+  "joined",
+  "left",
+  "deleted",
+] as const;
 export type Done = (typeof DONE)[number];
 
 /** An application, and which of its owners has come. */

@@ -5,13 +5,15 @@ import { createShownOnce } from "../app-pages/shown-once.ts";
 import type { Config } from "../config.ts";
 import type { ReadOwnSession } from "../interactions/own-session.ts";
 import type { Services } from "../open-services.ts";
+import { createAppCareOperations } from "../operations/app-care-operations.ts";
 import { createAppOperations } from "../operations/app-operations.ts";
+import { createClientOperations } from "../operations/client-operations.ts";
 import { deriveKeys, type Secrets } from "../secrets.ts";
 import { createSealer } from "../storage/seal.ts";
 import type { Host } from "./host.ts";
 
 export function createPortal(config: Config, secrets: Secrets, services: Services, host: Host, ownSession: ReadOwnSession): Router {
-  const { clients, clientOwners, resources, audit } = services;
+  const { people, clients, clientOwners, resources, audit } = services;
   const { https, loopback, developers, appsPerPerson, recentSignIn } = config;
   const { seal, open } = createSealer(deriveKeys(secrets, "grantor/portal"));
   const apps = createAppOperations({
@@ -23,7 +25,20 @@ export function createPortal(config: Config, secrets: Secrets, services: Service
     appsPerPerson,
     loopback,
   });
+  const care = createAppCareOperations({
+    apps,
+    operations: createClientOperations({ clients, audit, knownScopes: async () => resources.knownScopes() }),
+    clients,
+    owners: clientOwners,
+    invitations: people.ownerInvitations,
+    accounts: people.accounts,
+    notices: people.applicationNotices,
+    audit,
+  });
   return appPages({
+    owners: { https, care, outbox: loopback ? people.mailer.outbox : undefined },
+    secret: { care },
+    delete: { care },
     frame: {
       render: host.render,
       verifyForm: host.forms.verifyForm,
@@ -33,5 +48,6 @@ export function createPortal(config: Config, secrets: Secrets, services: Service
       recentSignIn,
       facts: host.facts,
     },
+    quickStarts: { issuer: config.issuer, resources: services.resources },
   });
 }

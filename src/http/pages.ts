@@ -5,6 +5,7 @@
 import type { Context } from "koa";
 import type { Words } from "../i18n/messages.ts";
 import type { ApiPageModels } from "./api-page-models.ts";
+import type { AppCareModels } from "./app-care-models.ts";
 import type { AppPageModels } from "./app-page-models.ts";
 import type { ClientView, FormErrors, FormView, PersonView, ScopeGroup } from "./page-parts.ts";
 
@@ -107,7 +108,7 @@ export interface PasskeyRequest {
   action: string;
 }
 
-export interface PageModels extends AppPageModels, ApiPageModels {
+export interface PageModels extends AppPageModels, AppCareModels, ApiPageModels {
   home: {
     signIn: string;
     signUp?: string | undefined;

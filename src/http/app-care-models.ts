@@ -1,0 +1,29 @@
+/** What the portal's pages about an application's secret, owners, end, trial runs and failed requests need to know. */
+import type { AppPage, PortalPage } from "./app-page-models.ts";
+import type { FormView } from "./page-parts.ts";
+
+export interface AppCareModels {
+  /** `secret`: the one that was made just now, shown this once. `since`: of the present one; `previousUntil`: of the one before, while it works. */
+  "apps/secret": AppPage &
+    FormView & {
+      secret?: string | undefined;
+      since?: Date | undefined;
+      previousUntil?: Date | undefined;
+      end: string;
+      /** Seconds, as the form sends them. */
+      overlaps: readonly string[];
+      overlap?: string | undefined;
+    };
+  "apps/owners": AppPage &
+    FormView & {
+      owners: readonly { id: string; email: string; name?: string | undefined; since: Date; you: boolean }[];
+      invitations: readonly { id: string; email: string; until: Date }[];
+      remove: string;
+      withdraw: string;
+      typed?: string | undefined;
+      sentTo?: string | undefined;
+      outbox?: string | undefined;
+    };
+  "apps/invitation": PortalPage & FormView & { name: string; by: string };
+  "apps/delete": AppPage & FormView & { typed?: string | undefined };
+}
