@@ -50,7 +50,7 @@ export function storedChain(pool: pg.Pool, { since, until }: ExportRange = {}): 
       for (let after = "0"; ; ) {
         const { rows } = await pool.query<StoredEvent>(
           `SELECT ${EVENT_COLUMNS} FROM audit_event WHERE batch IS NULL AND id > $1
-             AND ($2::timestamptz IS NULL OR at >= $2) AND ($3::timestamptz IS NULL OR at < $3) ORDER BY id LIMIT $4`,
+             AND ($2::timestamptz IS NULL OR at >= $2) AND ($3::timestamptz IS NULL OR at < $3) ORDER BY audit_event.id LIMIT $4`,
           [after, since ?? null, until ?? null, UNSEALED_PAGE],
         );
         yield* rows;

@@ -43,7 +43,7 @@ export function createAuditSealer(options: SealerOptions): AuditSealer {
 
   async function sealBatch(client: pg.PoolClient, now: Date, newest: Batch | undefined, signedAt: Date | null): Promise<Batch | undefined> {
     const { rows: events } = await client.query<StoredEvent>(
-      `SELECT ${EVENT_COLUMNS} FROM audit_event WHERE batch IS NULL ORDER BY id LIMIT $1 FOR UPDATE`,
+      `SELECT ${EVENT_COLUMNS} FROM audit_event WHERE batch IS NULL ORDER BY audit_event.id LIMIT $1 FOR UPDATE`,
       [most],
     );
     if (events.length === 0) return undefined;

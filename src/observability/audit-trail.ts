@@ -95,7 +95,7 @@ export function createAuditTrail(pool: pg.Pool): AuditTrail {
       where(before, (p) => `(at, id) < (${p}, $${values.push(beforeId)}::bigint)`);
       const { rows } = await pool.query<Row>(
         `SELECT ${COLUMNS} FROM audit_event ${conditions.length > 0 ? `WHERE ${conditions.join(" AND ")}` : ""}
-         ORDER BY at DESC, id DESC LIMIT $${values.push(limit + 1)}`,
+         ORDER BY at DESC, audit_event.id DESC LIMIT $${values.push(limit + 1)}`,
         values,
       );
       const page = rows.slice(0, limit).map(toEvent);
