@@ -8,6 +8,8 @@ import { createPasswordResetRoutes } from "../accounts/password-reset-routes.ts"
 import type { PlaceOf } from "../accounts/places.ts";
 import { type ClientExtras, toEngine } from "../clients/engine-client-adapter.ts";
 import { inspectorPages } from "../clients/inspector-pages.ts";
+import { logoRoutes } from "../clients/logo-routes.ts";
+import { createLogos, LARGEST_LOGO } from "../clients/logos.ts";
 import { isOpenIdScope } from "../clients/scopes.ts";
 import type { Config } from "../config.ts";
 import { reaches, TWO_FACTOR_ACR } from "../factors/assurance.ts";
@@ -15,7 +17,7 @@ import { rpIdOf } from "../factors/second-factors.ts";
 import { createFederation } from "../federation/federation.ts";
 import { createLinking } from "../federation/linking.ts";
 import { createUpstream } from "../federation/upstream.ts";
-import { createFetchFrom } from "../http/fetch-guard.ts";
+import { createFetchFrom, createGuardedFetch } from "../http/fetch-guard.ts";
 import { pinIssuer } from "../http/pin-issuer.ts";
 import { clientOfInteraction } from "../interactions/client-view.ts";
 import { createConsents } from "../interactions/consent.ts";
@@ -252,9 +254,23 @@ export function createSite(
   const inspector = inspectorPages({ render, keys: () => keys.list(), jwks: ENGINE_ROUTES.jwks });
   const portal = createPortal(config, secrets, services, host, ownSession);
   const management = createManagement(config, secrets, services, host, engine);
+  const logos = logoRoutes({ clients, logos: createLogos(createGuardedFetch(config.fetchAllow, { maxBytes: LARGEST_LOGO })) });
   for (const middleware of host.middleware) site.use(middleware);
   site.use(healthRoutes(host.health)).use(host.assets.serve).use(management).use(engine.commit);
-  for (const router of [interactions, secondSteps, deletionSteps, providers, passkeySteps, own, account, joining, reset, inspector, portal])
+  for (const router of [
+    interactions,
+    secondSteps,
+    deletionSteps,
+    providers,
+    passkeySteps,
+    own,
+    account,
+    joining,
+    reset,
+    inspector,
+    portal,
+    logos,
+  ])
     site.use(router.routes()).use(router.allowedMethods());
   return site.callback();
 }

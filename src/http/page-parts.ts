@@ -4,14 +4,12 @@ import type { Words } from "../i18n/messages.ts";
 /** An application that asks for something. */
 export interface ClientView {
   name: string;
-  /** Shown only when https. */
-  logoUri?: string | undefined;
+  /** A path of this server, which hands logos out itself. Absent: it has none, or none that may be shown. */
+  logo?: string | undefined;
   /** The application's home page; its host is shown. */
   clientUri?: string | undefined;
   /** Whether an operator has checked who runs it. */
   verified: boolean;
-  /** It registered itself, and nobody vouched for it. */
-  stranger?: boolean;
   /** The colour that an operator has given it: `#rrggbb`, in lower case. */
   color?: string | undefined;
   policyUri?: string | undefined;

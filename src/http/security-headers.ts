@@ -55,7 +55,7 @@ export function setPagePolicy(ctx: Context, policy: PagePolicy): void {
   const connect = policy.fetches ? "; connect-src 'self'" : "";
   ctx.set(
     "Content-Security-Policy",
-    `default-src 'none'; style-src 'self'; img-src 'self' https: data:; script-src 'nonce-${pageNonce(ctx)}'; base-uri 'none'; frame-ancestors 'none'${formAction}${connect}`,
+    `default-src 'none'; style-src 'self'; img-src 'self' data:; script-src 'nonce-${pageNonce(ctx)}'; base-uri 'none'; frame-ancestors 'none'${formAction}${connect}`,
   );
   ctx.set("X-Frame-Options", "DENY");
   ctx.set("Permissions-Policy", PERMISSIONS_POLICY);

@@ -1,4 +1,6 @@
 import type { Provider } from "oidc-provider";
+import { clientExtras } from "../clients/engine-client-adapter.ts";
+import { logoPath } from "../clients/logos.ts";
 import type { ClientView } from "../http/page-parts.ts";
 import { OWN_CLIENT_ID } from "./own-pages.ts";
 
@@ -28,10 +30,9 @@ export async function clientOfInteraction(provider: Provider, uid: string): Prom
 export const clientView = (client: NamedClient): ClientView => ({
   name: client.clientName ?? client.clientId,
   clientUri: client.clientUri,
-  logoUri: client.logoUri,
+  logo: logoPath(client.clientId, client.logoUri, clientExtras(client)),
   policyUri: client.policyUri,
   tosUri: client.tosUri,
   verified: client.verified === true || client.first_party === true,
-  stranger: client.stranger === true,
   color: client.brand_color as string | undefined,
 });

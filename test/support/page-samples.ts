@@ -16,7 +16,7 @@ const verified: ClientView = {
   name: "Harbour Mail",
   clientUri: "https://mail.harbour.example",
   verified: true,
-  logoUri: "https://logo.invalid/logo.png",
+  logo: "/assets/icon.svg",
   color: "#0b6e4f",
 };
 const long: ClientView = {
@@ -69,10 +69,6 @@ export const samples: Record<string, Sample> = {
     model: { action: "/interaction/x/login", client, signUp: "/sign-up", resetPassword: "/reset-password", cancel: "/interaction/x/abort" },
   },
   "login-branded": { view: "login", model: { action: "/interaction/x", client: verified } },
-  "login-stranger": {
-    view: "login",
-    model: { action: "/interaction/x", client: { ...client, stranger: true, logoUri: "https://logo.invalid/logo.png" } },
-  },
   "login-plain": { view: "login", model: { action: "/login", notice: "Your address is confirmed. You can sign in now." } },
   "login-wrong": {
     view: "login",

@@ -64,7 +64,7 @@ describe("pages", () => {
     expect(first).toMatchObject({
       "default-src": "'none'",
       "style-src": "'self'",
-      "img-src": "'self' https: data:",
+      "img-src": "'self' data:",
       "base-uri": "'none'",
       "frame-ancestors": "'none'",
       "form-action": "'self'",

@@ -75,7 +75,7 @@ describe("a software statement", () => {
   });
 
   test("is not approved when nobody here trusts who signed it", async () => {
-    for (const iss of ["https://else.example", "https://issuer.example/", undefined])
+    for (const iss of ["https://else.example", "https://issuer.example/", ""])
       expect((await refusal(await sign({ iss })))?.code).toBe("unapproved_software_statement");
     const nobody = createSoftwareStatements({ issuers: [], audiences: [], fetchFrom: NO_FETCH });
     expect((await refusal(await sign(), nobody))?.code).toBe("unapproved_software_statement");
