@@ -1,5 +1,6 @@
 import { text } from "../i18n/messages.ts";
 import type { ChangeFeed } from "../storage/change-feed.ts";
+import type { Expectation } from "../storage/expectation.ts";
 import { Prisma, type PrismaClient } from "../storage/generated/client.ts";
 import { AccountError, type Fault } from "./account-error.ts";
 import { lockAccount } from "./account-lock.ts";
@@ -24,6 +25,12 @@ export interface Role extends Required<RoleSettings> {
   readonly holders: number;
 }
 
+/** An account that has a role. */
+export interface RoleHolder {
+  readonly accountId: string;
+  readonly since: Date;
+}
+
 /** Every change shows at once in every process, in what the holders' next tokens may hold. */
 export interface Roles {
   /** Makes the built-in role; safe in any number of processes at once. */
@@ -34,10 +41,12 @@ export interface Roles {
   get(name: string): Promise<Role>;
   /** @throws AccountError `invalid_input`, `role_exists` */
   create(name: string, settings?: RoleSettings): Promise<Role>;
-  /** @throws AccountError `not_found` */
-  update(name: string, settings: RoleSettings): Promise<Role>;
-  /** Takes it from everybody who has it. @returns it as it was @throws AccountError `not_found`, or `invalid_input` for the built-in role */
-  remove(name: string): Promise<Role>;
+  /** @throws AccountError `not_found`, and what `expect` throws */
+  update(name: string, settings: RoleSettings, expect?: Expectation<Role>): Promise<Role>;
+  /** Takes it from everybody who has it. @returns it as it was @throws AccountError `not_found`, or `invalid_input` for the built-in role, and what `expect` throws */
+  remove(name: string, expect?: Expectation<Role>): Promise<Role>;
+  /** Who has it, in the order of account ids. @param page.after the last id of the page before @throws AccountError `not_found` */
+  holders(name: string, page: { after?: string | undefined; limit: number }): Promise<RoleHolder[]>;
   /** Beside the roles that the account has. @returns false: it has it already @throws AccountError `not_found` when there is no such role or account */
   give(accountId: string, name: string): Promise<boolean>;
   /** @returns false: the account does not have it @throws AccountError `last_administrator` */
@@ -66,6 +75,14 @@ export function createRoles(prisma: PrismaClient, feed: Pick<ChangeFeed, "publis
     return fromStored(stored);
   }
 
+  /** Nobody gets it or changes it until the transaction ends. */
+  async function locked(tx: Prisma.TransactionClient, name: string): Promise<Stored> {
+    await tx.$queryRaw`SELECT name FROM role WHERE name = ${name} FOR UPDATE`;
+    const stored = await tx.role.findUnique({ where: { name }, include: WITH_HOLDERS });
+    if (stored === null) throw absent(name);
+    return stored;
+  }
+
   return {
     async ensureBuiltIn() {
       await prisma.$executeRaw`
@@ -90,23 +107,30 @@ export function createRoles(prisma: PrismaClient, feed: Pick<ChangeFeed, "publis
         }),
       );
     },
-    async update(name, settings) {
-      const made = prisma.role.update({ where: { name }, data: columns(settings), include: WITH_HOLDERS });
-      return changed(
-        await made.catch((cause: unknown) => {
-          throw isError(cause, "P2025") ? absent(name, cause) : cause;
-        }),
-      );
+    async update(name, settings, expect) {
+      const stored = await prisma.$transaction(async (tx) => {
+        expect?.(fromStored(await locked(tx, name)));
+        return tx.role.update({ where: { name }, data: columns(settings), include: WITH_HOLDERS });
+      });
+      return changed(stored);
     },
-    async remove(name) {
+    async remove(name, expect) {
       if (name === ADMIN_ROLE) throw new AccountError("invalid_input", `The role "${ADMIN_ROLE}" is built in and stays.`);
       // In one transaction, so that the holders that are told of are those that it was taken from.
       const stored = await prisma.$transaction(async (tx) => {
-        const [locked] = await tx.$queryRaw<object[]>`SELECT name FROM role WHERE name = ${name} FOR UPDATE`;
-        return locked && (await tx.role.delete({ where: { name }, include: WITH_HOLDERS }));
+        expect?.(fromStored(await locked(tx, name)));
+        return tx.role.delete({ where: { name }, include: WITH_HOLDERS });
       });
-      if (stored === undefined) throw absent(name);
       return changed(stored);
+    },
+    async holders(name, { after, limit }) {
+      const rows = await prisma.accountRole.findMany({
+        where: { roleName: name, ...(after !== undefined && { accountId: { gt: after } }) },
+        orderBy: { accountId: "asc" },
+        take: limit,
+      });
+      if (rows.length === 0 && (await prisma.role.findUnique({ where: { name } })) === null) throw absent(name);
+      return rows.map(({ accountId, grantedAt }) => ({ accountId, since: grantedAt }));
     },
     async give(accountId, name) {
       const given = prisma.accountRole.createMany({ data: [{ accountId, roleName: name }], skipDuplicates: true });

@@ -24,20 +24,24 @@ export function addRoleCommands(role: Command, run: Run): void {
 
   leaf(role, "list", "list roles by name").action(
     run(async (services) => {
-      const roles = await (await roleOperations(services)).list();
+      const does = await roleOperations(services);
+      const roles = await does.list();
       const rows = roles.map((each) => [
         ["name", each.name] as const,
         ["accounts", `${each.holders}`] as const,
         ["second factor", each.requiresSecondFactor ? "required" : ""] as const,
-        ["permissions", each.permissions.join(" ")] as const,
+        ["permissions", does.permits(each).join(" ")] as const,
         ["description", each.description] as const,
       ]);
-      return { json: { roles: roles.map(toJson) }, text: table(rows, "There are no roles.") };
+      return { json: { roles: roles.map((each) => toJson(each, does.permits(each))) }, text: table(rows, "There are no roles.") };
     }),
   );
 
   leaf(role, "show <name>", "show what a role permits, and how many accounts have it").action(
-    run(async (services, name: string) => answer(await (await roleOperations(services)).get(name))),
+    run(async (services, name: string) => {
+      const does = await roleOperations(services);
+      return answer(does, await does.get(name));
+    }),
   );
 
   describedBy(leaf(role, "update <name>", "change what is given, and leave the rest; permissions are replaced"))
@@ -89,21 +93,25 @@ function settingsOf({ description, permission, requireSecondFactor }: RoleOption
 
 async function withNotes(does: RoleOperations, role: Role): Promise<Answer> {
   const unknown = await does.permissionsWithoutResource(role);
-  if (unknown.length === 0) return answer(role);
-  return { ...answer(role), notes: [`No resource has the scope ${unknown.join(" ")}: until one has, the role permits nothing by it.`] };
+  if (unknown.length === 0) return answer(does, role);
+  return {
+    ...answer(does, role),
+    notes: [`No resource has the scope ${unknown.join(" ")}: until one has, the role permits nothing by it.`],
+  };
 }
 
-function toJson({ name, description, permissions, requiresSecondFactor, holders }: Role): Record<string, unknown> {
+function toJson({ name, description, requiresSecondFactor, holders }: Role, permissions: readonly string[]): Record<string, unknown> {
   return { name, description, permissions, require_second_factor: requiresSecondFactor, accounts: holders };
 }
 
-function answer(role: Role): Answer {
+function answer(does: RoleOperations, role: Role): Answer {
+  const permissions = does.permits(role);
   return {
-    json: toJson(role),
+    json: toJson(role, permissions),
     text: details([
       ["name", role.name],
       ["description", role.description],
-      ...role.permissions.map((scope) => ["permits", scope] as const),
+      ...permissions.map((scope) => ["permits", scope] as const),
       ["second factor", role.requiresSecondFactor ? "required" : "not required"],
       ["accounts", `${role.holders}`],
     ]),

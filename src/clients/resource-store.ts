@@ -1,6 +1,7 @@
 /** Resources: made, found, changed and deleted, with what this process last heard of them at hand. */
 import type { KeyObject } from "node:crypto";
 import type { ChangeFeed } from "../storage/change-feed.ts";
+import type { Expectation } from "../storage/expectation.ts";
 import { Prisma, type PrismaClient } from "../storage/generated/client.ts";
 import { createLookupCache } from "../storage/lookup-cache.ts";
 import type { Sealer } from "../storage/seal.ts";
@@ -32,16 +33,16 @@ export interface ResourceStore {
   knownScopes(): ReadonlySet<string>;
   /** @throws {ClientError} `invalid_resource` naming every fault, `conflict` */
   create(audience: string, resource: ResourceInput): Promise<ResourceWithSecret>;
-  /** What is given replaces. @throws {ClientError} `invalid_resource`, `not_found` */
-  update(audience: string, changes: ResourceInput): Promise<ResourceWithSecret>;
+  /** What is given replaces. @throws {ClientError} `invalid_resource`, `not_found`, and what `expect` throws */
+  update(audience: string, changes: ResourceInput, expect?: Expectation<Resource>): Promise<ResourceWithSecret>;
   /** Tokens under the old secret are none any more. @throws {ClientError} `not_found`, or its tokens are not signed with a secret */
   rotateSecret(audience: string): Promise<ResourceWithSecret>;
   /** What signs the tokens of a resource with HS256; undefined: one of our key pairs does. */
   hmacKey(resource: Resource): KeyObject | undefined;
   /** The same for what is looked for by the `aud` of a token, as of the last change that this process heard of. */
   hmacKeyFor(audience: string): KeyObject | undefined;
-  /** @returns whether there was one */
-  delete(audience: string): Promise<boolean>;
+  /** @returns whether there was one @throws what `expect` throws */
+  delete(audience: string, expect?: Expectation<Resource>): Promise<boolean>;
   /** Straight from the database, in the order of audiences. `next` is the cursor of the following page. */
   list(options?: { cursor?: string; limit?: number }): Promise<{ resources: Resource[]; next?: string }>;
   close(): void;
@@ -93,6 +94,13 @@ export async function openResourceStore({
     known = new Set([...OPENID_SCOPES, ...everything.flatMap(({ scopes }) => scopes.map(({ name }) => name))]);
   }
 
+  /** Does the work while nobody else changes a resource. */
+  const change = <T>(work: (tx: Prisma.TransactionClient) => Promise<T>): Promise<T> =>
+    prisma.$transaction(async (tx) => {
+      await tx.$executeRaw`SELECT pg_advisory_xact_lock(hashtext('grantor/resources'))`;
+      return work(tx);
+    });
+
   /**
    * Makes a change while no other one is made, if none of its scopes is another resource's: a client is registered for names alone, and must
    * not get at one resource what it was registered for at another. Names that two resources share from earlier on they keep.
@@ -102,8 +110,7 @@ export async function openResourceStore({
     { scopes = [] }: ResourceColumns,
     work: (tx: Prisma.TransactionClient) => Promise<Row>,
   ): Promise<Row> {
-    return prisma.$transaction(async (tx) => {
-      await tx.$executeRaw`SELECT pg_advisory_xact_lock(hashtext('grantor/resources'))`;
+    return change(async (tx) => {
       const rows = scopes.length === 0 ? [] : await tx.resource.findMany({ include: WITH_INTROSPECTORS });
       const namesOf = (own: boolean) =>
         new Set(rows.filter((row) => (row.audience === audience) === own).flatMap((row) => fromRow(row).scopes.map(({ name }) => name)));
@@ -177,12 +184,13 @@ export async function openResourceStore({
       return { ...fromRow(row), ...(secret !== undefined && { secret }) };
     },
 
-    async update(audience, changes) {
+    async update(audience, changes, expect) {
       const { introspectors, encryption, ...data } = parseResource(changes);
       let made: string | undefined;
       const row = await asClientError(
         write(audience, data, async (tx) => {
           const before = fromRow(await tx.resource.findUnique({ where: { audience }, include: WITH_INTROSPECTORS }));
+          if (before !== undefined) expect?.(before);
           const { secret, ...sealed } = secretColumn(audience, data.signingAlg, before);
           made = secret;
           return tx.resource.update({
@@ -222,10 +230,14 @@ export async function openResourceStore({
       return resource && hmacKey(resource);
     },
 
-    async delete(audience) {
-      const { count } = await prisma.resource.deleteMany({ where: { audience } });
+    async delete(audience, expect) {
+      const there = await change(async (tx) => {
+        const before = fromRow(await tx.resource.findUnique({ where: { audience }, include: WITH_INTROSPECTORS }));
+        if (before !== undefined) expect?.(before);
+        return (await tx.resource.deleteMany({ where: { audience } })).count > 0;
+      });
       await changed(audience);
-      return count > 0;
+      return there;
     },
 
     async list({ cursor, limit = PAGE } = {}) {

@@ -1,5 +1,6 @@
 /** The providers that there are: those of the configuration, and those that operators have made in the database. */
 import type { ChangeFeed } from "../storage/change-feed.ts";
+import type { Expectation } from "../storage/expectation.ts";
 import type { Prisma, PrismaClient, IdentityProvider as Row } from "../storage/generated/client.ts";
 import { createLookupCache } from "../storage/lookup-cache.ts";
 import type { Sealer } from "../storage/seal.ts";
@@ -24,9 +25,9 @@ export interface ProviderStore {
   /** @throws {FederationError} `invalid_provider` naming every fault, `provider_exists` */
   create(input: unknown): Promise<IdentityProvider>;
   /** @throws {FederationError} `not_found`, `invalid_provider`, `in_configuration` */
-  update(id: string, changes: ProviderChanges): Promise<IdentityProvider>;
+  update(id: string, changes: ProviderChanges, expect?: Expectation<IdentityProvider>): Promise<IdentityProvider>;
   /** Nobody signs in with it any more. Who had connected it stays connected, should it come back. @throws {FederationError} `not_found`, `in_configuration` */
-  delete(id: string): Promise<IdentityProvider>;
+  delete(id: string, expect?: Expectation<IdentityProvider>): Promise<IdentityProvider>;
   close(): void;
 }
 
@@ -88,20 +89,24 @@ export function createProviderStore({ prisma, feed, sealer, configured }: Provid
       if (count === 0) throw exists;
       return saved(input.id);
     },
-    async update(id, changes) {
+    async update(id, changes, expect) {
       const row = await rowOf(id);
+      expect?.(toProvider(row, sealer));
       // A secret that is replaced need not be opened: it may be sealed under one that is gone.
       const known = inputOf(changes.client_secret === undefined ? row : { ...row, clientSecret: null }, sealer);
       const merged = Object.entries({ ...known, ...changes }).filter(([, value]) => value !== null);
       const { id: _same, ...columns } = { id, ...columnsOf(check(Object.fromEntries(merged)), sealer) };
       // Compare and set: of two operators at once the second is told, not lost.
       const { count } = await prisma.identityProvider.updateMany({ where: { id, updatedAt: row.updatedAt }, data: columns });
-      if (count === 0) throw new FederationError("changed_meanwhile", `The provider "${id}" was changed meanwhile. Give the order again.`);
+      if (count === 0) throw changedMeanwhile(id);
       return saved(id);
     },
-    async delete(id) {
-      const provider = toProvider(await rowOf(id), sealer);
-      await prisma.identityProvider.deleteMany({ where: { id } });
+    async delete(id, expect) {
+      const row = await rowOf(id);
+      const provider = toProvider(row, sealer);
+      expect?.(provider);
+      const { count } = await prisma.identityProvider.deleteMany({ where: { id, ...(expect && { updatedAt: row.updatedAt }) } });
+      if (expect && count === 0) throw changedMeanwhile(id);
       await feed.publish(TOPIC, id);
       return provider;
     },
@@ -116,7 +121,10 @@ export async function sealProviderSecretsAgain(prisma: PrismaClient, sealer: Sea
     const secret = openProviderSecret(id, clientSecret, sealer);
     if (clientSecret === null || secret === undefined || sealer.isCurrent(clientSecret)) continue;
     // Compare and set: whoever set another secret meanwhile wins.
-    await prisma.identityProvider.updateMany({ where: { id, clientSecret }, data: { clientSecret: sealProviderSecret(id, secret, sealer) } });
+    await prisma.identityProvider.updateMany({
+      where: { id, clientSecret },
+      data: { clientSecret: sealProviderSecret(id, secret, sealer) },
+    });
   }
 }
 
@@ -172,4 +180,6 @@ export function openProviderSecret(id: string, sealed: string | null, sealer: Se
 export const sealProviderSecret = (id: string, secret: string, sealer: Sealer): string => sealer.seal(secret, contextOf(id));
 
 const contextOf = (id: string): string => `identity-provider:${id}`;
+const changedMeanwhile = (id: string): FederationError =>
+  new FederationError("changed_meanwhile", `The provider "${id}" was changed meanwhile. Give the order again.`);
 const notFound = (id: string): FederationError => new FederationError("not_found", `There is no provider "${id.slice(0, 64)}".`);

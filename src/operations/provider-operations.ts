@@ -2,15 +2,20 @@
 import type { IdentityProvider } from "../federation/provider.ts";
 import type { ProviderChanges, ProviderStore } from "../federation/provider-store.ts";
 import type { AuditLog } from "../observability/audit-log.ts";
+import type { Expectation } from "../storage/expectation.ts";
 import type { Operator } from "./operator.ts";
 
 export interface ProviderOperations {
   /** @throws {FederationError} `invalid_provider` naming every fault, `provider_exists` */
   create(by: Operator, input: Readonly<Record<string, unknown>>): Promise<IdentityProvider>;
   /** What is given replaces, at once. @throws {FederationError} `not_found`, `invalid_provider`, `in_configuration`, `changed_meanwhile` */
-  update(by: Operator, id: string, changes: ProviderChanges): Promise<IdentityProvider>;
+  update(by: Operator, id: string, changes: ProviderChanges, expect?: Expectation<IdentityProvider>): Promise<IdentityProvider>;
   /** Nobody signs in with it any more; who is signed in stays so. @throws {FederationError} `not_found`, `in_configuration` */
-  delete(by: Operator, id: string): Promise<IdentityProvider>;
+  delete(by: Operator, id: string, expect?: Expectation<IdentityProvider>): Promise<IdentityProvider>;
+  /** Configuration first, then by id. */
+  list(): Promise<readonly IdentityProvider[]>;
+  /** @throws {FederationError} `not_found` */
+  get(id: string): Promise<IdentityProvider>;
 }
 
 export interface ProviderOperationsOptions {
@@ -28,13 +33,15 @@ export function createProviderOperations({ providers, audit }: ProviderOperation
       recorded(by, "created", provider);
       return provider;
     },
-    async update(by, id, changes) {
-      const provider = await providers.update(id, changes);
+    list: () => providers.list(),
+    get: (id) => providers.get(id),
+    async update(by, id, changes, expect) {
+      const provider = await providers.update(id, changes, expect);
       recorded(by, "updated", provider, Object.keys(changes).join(" "));
       return provider;
     },
-    async delete(by, id) {
-      const provider = await providers.delete(id);
+    async delete(by, id, expect) {
+      const provider = await providers.delete(id, expect);
       recorded(by, "deleted", provider);
       return provider;
     },

@@ -4,6 +4,7 @@ import type { Resource } from "../clients/resource.ts";
 import type { ResourceInput } from "../clients/resource-input.ts";
 import type { ResourceStore, ResourceWithSecret } from "../clients/resource-store.ts";
 import type { AuditLog } from "../observability/audit-log.ts";
+import type { Expectation } from "../storage/expectation.ts";
 import type { Operator } from "./operator.ts";
 
 export interface ResourceOperations {
@@ -12,11 +13,13 @@ export interface ResourceOperations {
   /** @throws {ClientError} `invalid_resource` naming every fault, `conflict` */
   create(by: Operator, audience: string, input: ResourceInput): Promise<ResourceWithSecret>;
   /** What is given replaces. @throws {ClientError} `not_found`, `invalid_resource` */
-  update(by: Operator, audience: string, changes: ResourceInput): Promise<ResourceWithSecret>;
+  update(by: Operator, audience: string, changes: ResourceInput, expect?: Expectation<Resource>): Promise<ResourceWithSecret>;
   /** Tokens under the old secret are none any more. @throws {ClientError} `not_found`, or its tokens are not signed with a secret */
   rotateSecret(by: Operator, audience: string): Promise<ResourceWithSecret>;
   /** @throws {ClientError} `not_found` */
-  delete(by: Operator, audience: string): Promise<void>;
+  delete(by: Operator, audience: string, expect?: Expectation<Resource>): Promise<void>;
+  /** In the order of audiences. `next` is the cursor of the following page. */
+  list(page: { cursor?: string; limit?: number }): Promise<{ resources: Resource[]; next?: string }>;
 }
 
 export interface ResourceOperationsOptions {
@@ -43,8 +46,10 @@ export function createResourceOperations({ resources, audit }: ResourceOperation
       return resource;
     },
 
-    async update(by, audience, changes) {
-      const resource = await resources.update(audience, changes);
+    list: (page) => resources.list(page),
+
+    async update(by, audience, changes, expect) {
+      const resource = await resources.update(audience, changes, expect);
       record(by, "updated", audience);
       return resource;
     },
@@ -55,8 +60,8 @@ export function createResourceOperations({ resources, audit }: ResourceOperation
       return resource;
     },
 
-    async delete(by, audience) {
-      if (!(await resources.delete(audience))) throw notFound(audience);
+    async delete(by, audience, expect) {
+      if (!(await resources.delete(audience, expect))) throw notFound(audience);
       record(by, "deleted", audience);
     },
   };

@@ -2,9 +2,10 @@
 import type { Account } from "../accounts/account.ts";
 import { AccountError } from "../accounts/account-error.ts";
 import type { AccountStore } from "../accounts/account-store.ts";
-import { ADMIN_ROLE, type Role, type RoleSettings, type Roles } from "../accounts/roles.ts";
+import { ADMIN_ROLE, type Role, type RoleHolder, type RoleSettings, type Roles } from "../accounts/roles.ts";
 import { isManagementScope, isOpenIdScope, isScopeToken } from "../clients/scopes.ts";
 import type { AuditLog } from "../observability/audit-log.ts";
+import type { Expectation } from "../storage/expectation.ts";
 import { MANAGEMENT_SCOPES } from "./management-scopes.ts";
 import type { Operator } from "./operator.ts";
 
@@ -19,13 +20,17 @@ export interface RoleOperations {
   /** @throws {AccountError} `invalid_input`, `role_exists` */
   create(by: Operator, name: string, settings: RoleSettings): Promise<Role>;
   /** What is given replaces, and counts for its holders' next tokens. @throws {AccountError} `not_found`, `invalid_input` */
-  update(by: Operator, name: string, settings: RoleSettings): Promise<Role>;
+  update(by: Operator, name: string, settings: RoleSettings, expect?: Expectation<Role>): Promise<Role>;
   /** Takes it from everybody who has it. @returns it as it was @throws {AccountError} `not_found`, or `invalid_input` for the built-in role */
-  delete(by: Operator, name: string): Promise<Role>;
+  delete(by: Operator, name: string, expect?: Expectation<Role>): Promise<Role>;
+  /** Who has it, in the order of account ids, from the one after `after`. @throws {AccountError} `not_found` */
+  holders(name: string, page: { after?: string | undefined; limit: number }): Promise<RoleHolder[]>;
   /** Gives an account a role beside those that it has. @throws {AccountError} `not_found` when there is no such account or role */
   grant(by: Operator, idOrEmail: string, name: string): Promise<Account>;
   /** @throws {AccountError} `not_found` when there is no such account, or it does not have the role */
   revoke(by: Operator, idOrEmail: string, name: string): Promise<Account>;
+  /** What its holders may do by it: its permissions, and for the role of administrators all scopes of the management API. */
+  permits(role: Role): readonly string[];
   /** Those of its permissions that nothing knows: they open nothing until a resource has them. */
   permissionsWithoutResource(role: Role): Promise<string[]>;
 }
@@ -53,16 +58,18 @@ export function createRoleOperations({ roles, accounts, knownScopes, audit }: Ro
       return role;
     },
 
-    async update(by, name, settings) {
+    holders: (name, page) => roles.holders(name, page),
+
+    async update(by, name, settings, expect) {
       checkSettings(settings);
       if (name === ADMIN_ROLE) await roles.ensureBuiltIn();
-      const role = await roles.update(name, settings);
+      const role = await roles.update(name, settings, expect);
       record(by, "role.updated", { role: name, changed: Object.keys(settings).join(" "), permissions: role.permissions.join(" ") });
       return role;
     },
 
-    async delete(by, name) {
-      const role = await roles.remove(name);
+    async delete(by, name, expect) {
+      const role = await roles.remove(name, expect);
       record(by, "role.deleted", { role: name, holders: role.holders });
       return role;
     },
@@ -83,6 +90,8 @@ export function createRoleOperations({ roles, accounts, knownScopes, audit }: Ro
       record(by, "account.role_revoked", { role: name }, id);
       return accounts.get(id);
     },
+
+    permits: ({ name, permissions }) => (name === ADMIN_ROLE ? [...new Set([...MANAGEMENT_SCOPES, ...permissions])] : permissions),
 
     async permissionsWithoutResource({ permissions }) {
       const ofResources = permissions.filter((scope) => !isManagementScope(scope));

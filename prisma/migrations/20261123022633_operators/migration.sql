@@ -1,6 +1,12 @@
 -- DropIndex
 DROP INDEX "audit_event_at_idx";
 
+-- DropIndex
+DROP INDEX "consent_client_id_idx";
+
+-- DropIndex
+DROP INDEX "account_role_role_name_idx";
+
 -- CreateFunction
 -- What is searched and the question are cut into words in the same way, whatever the locale: at ASCII's spaces, signs and control characters.
 CREATE FUNCTION "search_words"("said" TEXT) RETURNS TEXT[] LANGUAGE sql IMMUTABLE PARALLEL SAFE AS
@@ -83,6 +89,9 @@ CREATE TABLE "idempotent_request" (
 );
 
 -- CreateIndex
+CREATE INDEX "account_role_role_name_account_id_idx" ON "account_role"("role_name", "account_id");
+
+-- CreateIndex
 CREATE INDEX "client_owner_account_id_idx" ON "client_owner"("account_id");
 
 -- CreateIndex
@@ -129,6 +138,9 @@ CREATE INDEX "client_created_by_last_used_at_created_at_idx" ON "client"("create
 
 -- CreateIndex
 CREATE INDEX "client_previous_secret_until_idx" ON "client"("previous_secret_until");
+
+-- CreateIndex
+CREATE INDEX "consent_client_id_account_id_idx" ON "consent"("client_id", "account_id");
 
 -- CreateIndex
 CREATE INDEX "client_search_idx" ON "client" USING GIN ("search");
