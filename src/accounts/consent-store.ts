@@ -24,11 +24,27 @@ export interface Consent extends ConsentScopes {
   readonly lastUsedAt: Date | undefined;
 }
 
+/** A consent, with whose it is. */
+export interface GivenConsent extends Consent {
+  readonly accountId: string;
+}
+
+/** What is absent does not matter. */
+export interface ConsentQuestion {
+  readonly accountId?: string | undefined;
+  readonly clientId?: string | undefined;
+  /** The last one of the page before. */
+  readonly after?: { readonly accountId: string; readonly clientId: string } | undefined;
+  readonly limit: number;
+}
+
 /** Remembered consent, beside the grants that come and go. */
 export interface ConsentStore {
   find(accountId: string, clientId: string): Promise<Consent | undefined>;
   /** Everything that a person allowed, newest first. */
   list(accountId: string): Promise<Consent[]>;
+  /** In the order of accounts and clients, at a cost that does not depend on how many there are. `more`: others follow. */
+  page(question: ConsentQuestion): Promise<{ consents: GivenConsent[]; more: boolean }>;
   /** Adds to what was allowed before; two at once both count. @throws AccountError `unknown_client` when either side is gone */
   remember(accountId: string, clientId: string, scopes: ConsentScopes): Promise<Consent>;
   /** Notes that a client has got tokens for a person, behind the answer; most of the time this does nothing. */
@@ -63,6 +79,22 @@ export function createConsentStore(prisma: PrismaClient, feed: ChangeFeed, now: 
     async list(accountId) {
       const rows = await prisma.consent.findMany({ where: { accountId }, orderBy: { updatedAt: "desc" } });
       return rows.map(fromStored);
+    },
+    async page({ accountId, clientId, after, limit }) {
+      const rows = await prisma.consent.findMany({
+        where: {
+          ...(accountId !== undefined && { accountId }),
+          ...(clientId !== undefined && { clientId }),
+          ...(after !== undefined && {
+            accountId: { gte: after.accountId, ...(accountId !== undefined && { equals: accountId }) },
+            NOT: { accountId: after.accountId, clientId: { lte: after.clientId } },
+          }),
+        },
+        orderBy: [{ accountId: "asc" }, { clientId: "asc" }],
+        take: limit + 1,
+      });
+      const consents = rows.slice(0, limit).map((row) => ({ ...fromStored(row), accountId: row.accountId }));
+      return { consents, more: rows.length > limit };
     },
     async remember(accountId, clientId, scopes) {
       const at = new Date(now());

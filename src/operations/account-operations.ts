@@ -10,6 +10,7 @@ import type { Passwords } from "../accounts/passwords.ts";
 import { ADMIN_ROLE, type Roles } from "../accounts/roles.ts";
 import type { SignUp } from "../accounts/sign-up.ts";
 import type { AuditLog } from "../observability/audit-log.ts";
+import type { Expectation } from "../storage/expectation.ts";
 import { finishing, type Operator } from "./operator.ts";
 
 /** 144 bits: nobody guesses it, and it is short enough to be typed once. */
@@ -23,6 +24,8 @@ export interface NewAccountOrder {
   /** Absent: one is made and returned. */
   password?: string;
   name?: string;
+  /** Further OpenID Connect standard claims. */
+  claims?: Readonly<Record<string, unknown>>;
   roles?: readonly string[];
   /** The address counts as verified; otherwise its owner gets a mail with a link. */
   verified: boolean;
@@ -34,6 +37,8 @@ export interface AccountOrder {
   password?: string;
   /** Empty: removed. */
   name?: string;
+  /** Further OpenID Connect standard claims: what is given replaces, `null` removes. */
+  claims?: Readonly<Record<string, unknown>>;
   /** In place of all that there are. */
   roles?: readonly string[];
   /** Gives or takes the role of administrators; the others stay. */
@@ -47,17 +52,17 @@ export interface AccountOperations {
   /**
    * A new password or an address that no longer counts as verified ends every session and token of the account.
    * Links that were mailed before end with a change of the address, of the password and of what counts as verified.
-   * @throws {AccountError} `not_found`, `invalid_input`, `email_taken`
+   * @throws {AccountError} `not_found`, `invalid_input`, `email_taken`, `last_administrator`
    */
-  update(by: Operator, idOrEmail: string, order: AccountOrder): Promise<Account>;
-  /** Nobody signs in to it any more, and every session and token of it ends. @throws {AccountError} `not_found` */
+  update(by: Operator, idOrEmail: string, order: AccountOrder, expect?: Expectation<Account>): Promise<Account>;
+  /** Nobody signs in to it any more, and every session and token of it ends. @throws {AccountError} `not_found`, `last_administrator` */
   disable(by: Operator, idOrEmail: string): Promise<Account>;
   /** Everywhere: every session, grant and token of it ends, and its owner may sign in again. @throws {AccountError} `not_found` */
   signOut(by: Operator, idOrEmail: string): Promise<Account>;
   /** @throws {AccountError} `not_found` */
   enable(by: Operator, idOrEmail: string): Promise<Account>;
-  /** With everything of it; its sessions and tokens end first. @throws {AccountError} `not_found` */
-  delete(by: Operator, idOrEmail: string): Promise<Account>;
+  /** With everything of it; its sessions and tokens end first. @throws {AccountError} `not_found`, `last_administrator` */
+  delete(by: Operator, idOrEmail: string, expect?: Expectation<Account>): Promise<Account>;
   /** Mails a link with which the owner of the address opens an account. @throws {AccountError} `invalid_input`, `email_taken`, `sign_up_closed` */
   invite(by: Operator, email: string): Promise<{ email: string; link: string; expiresAt: Date }>;
 }
@@ -90,16 +95,17 @@ export function createAccountOperations(options: AccountOperationsOptions): Acco
 
   return {
     async create(by, order) {
-      const { password = generatePassword(), name, roles: names, verified } = order;
+      const { password = generatePassword(), name, claims, roles: names, verified } = order;
       const email = normalizeEmail(order.email);
       const faults = order.password === undefined ? [] : await checkPassword(password, [email, name]);
-      refuseFaults([...checkEmail(email), ...faults, ...checkDetails({ name, ...(names && { roles: names }) })]);
+      refuseFaults([...checkEmail(email), ...faults, ...checkDetails({ name, ...(claims && { claims }), ...(names && { roles: names }) })]);
       if (names?.includes(ADMIN_ROLE)) await roles.ensureBuiltIn();
       const account = await accounts.create({
         email,
         emailVerified: verified,
         passwordHash: await passwords.hash(password),
         ...(name !== undefined && { name }),
+        ...(claims !== undefined && { claims }),
         ...(names !== undefined && { roles: names }),
       });
       record(by, "created", account.id, { verified, ...(names && { roles: names.join(" ") }) });
@@ -107,23 +113,26 @@ export function createAccountOperations(options: AccountOperationsOptions): Acco
       return { account, ...(order.password === undefined && { generatedPassword: password }) };
     },
 
-    async update(by, idOrEmail, order) {
+    async update(by, idOrEmail, order, expect) {
       const before = await accounts.get(idOrEmail);
       const { email, password, name, verified } = order;
       const names = wantedRoles(before.roles, order);
+      const claims = order.claims && merged(before.claims, order.claims);
       refuseFaults([
         ...(email === undefined ? [] : checkEmail(normalizeEmail(email))),
         ...(password === undefined ? [] : await checkPassword(password, [email ?? before.email, name ?? before.name])),
-        ...checkDetails({ name, ...(names && { roles: names }) }),
+        ...checkDetails({ name, ...(claims && { claims }), ...(names && { roles: names }) }),
       ]);
       if (names?.includes(ADMIN_ROLE)) await roles.ensureBuiltIn();
-      const account = await accounts.update(before.id, {
+      const changes = {
         ...(email !== undefined && { email }),
         ...(name !== undefined && { name: name.trim() === "" ? null : name }),
+        ...(claims !== undefined && { claims }),
         ...(names !== undefined && { roles: names }),
         ...(verified !== undefined && { emailVerified: verified }),
         ...(password !== undefined && { passwordHash: await passwords.hash(password) }),
-      });
+      };
+      const account = await accounts.update(before.id, changes, expect);
       // A link of before would put another password in place of this one, or prove another address than this one.
       if (email !== undefined || password !== undefined || verified !== undefined)
         for (const purpose of LINKS) await links.spendAll(purpose, account.id);
@@ -154,10 +163,10 @@ export function createAccountOperations(options: AccountOperationsOptions): Acco
       return account;
     },
 
-    async delete(by, idOrEmail) {
+    async delete(by, idOrEmail, expect) {
       const account = await accounts.get(idOrEmail);
       // Disabled first: nobody signs in between the ending and the removal, and an order that failed half-way can be given again.
-      await accounts.disable(account.id);
+      await accounts.disable(account.id, expect);
       await endAll(account.id, "The account is disabled and not deleted");
       await accounts.delete(account.id);
       record(by, "deleted", account.id);
@@ -182,6 +191,11 @@ function wantedRoles(before: readonly string[], { roles, admin }: AccountOrder):
   if (admin === true) wanted.add(ADMIN_ROLE);
   if (admin === false) wanted.delete(ADMIN_ROLE);
   return [...wanted];
+}
+
+/** RFC 7396, of one level: `null` removes. */
+function merged(before: Readonly<Record<string, unknown>>, changes: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries({ ...before, ...changes }).filter(([, value]) => value !== null));
 }
 
 function generatePassword(): string {
