@@ -15,7 +15,7 @@ let roles: RoleOperations;
 let audited: AuditEvent[] = [];
 
 beforeAll(async () => {
-  stores = await arrangements[0].open();
+  stores = await arrangements[0].open({ empty: true });
   here = await openPeople(stores);
   there = await openPeople(stores);
   roles = createRoleOperations({

@@ -12,8 +12,8 @@ const socketOf = (url: string) => url.slice("unix://".length);
 
 describe.each(stores)("$name", ({ open, redis }) => {
   test("each suite has an empty database of its own", async () => {
-    await using one = await open();
-    await using other = await open();
+    await using one = await open({ empty: true });
+    await using other = await open({ empty: true });
     expect(one.databaseUrl).not.toBe(other.databaseUrl);
     expect(one.redisUrl !== undefined).toBe(redis);
     const client = new pg.Client({ connectionString: one.databaseUrl });

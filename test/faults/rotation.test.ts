@@ -71,7 +71,7 @@ function withOurVerifier(issuer: string): Promise<ResourceServer> {
 }
 
 test("two rotations under load", async () => {
-  await using backing = await stores[1].open();
+  await using backing = await stores[1].open({ empty: true });
   await using grantor = await startGrantor(backing, {
     WORKERS: "2",
     JWKS_MAX_AGE: `${JWKS_MAX_AGE}`,

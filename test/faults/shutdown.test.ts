@@ -19,7 +19,7 @@ const USERS = 24;
 const WARM_UP = 1_000;
 /** Milliseconds in which the program must have ended. */
 const LIMIT = 30_000;
-const SERVERS = 5;
+const SERVERS = 4;
 
 interface Load {
   readonly answered: Map<number, number>;
@@ -80,7 +80,7 @@ async function serviceOf(backing: Stores): Promise<SeededClient> {
 
 describe.each(stores)("SIGTERM under load, on $name", ({ open }) => {
   test.each([{ workers: "1" }, { workers: "2" }])("answers all that was sent, with $workers worker(s)", async ({ workers }) => {
-    await using backing = await open();
+    await using backing = await open({ empty: true });
     const client = await serviceOf(backing);
     await using server = await startServer({ env: { ...backing.env, WORKERS: workers } });
     const load = startLoad(server.url, client);

@@ -20,7 +20,7 @@ function commandsUnder(heading: string): string {
 test("registering applications, as the README says", async () => {
   findProgram(["curl"], "curl");
   await using home = tempDir("readme");
-  await using backing = await stores[1].open();
+  await using backing = await stores[1].open({ empty: true });
   await using server = await startServer({ env: backing.env });
   const script = commandsUnder("Register an application").replaceAll("http://localhost:3000", server.url);
   const { stdout } = await promisify(execFile)("sh", ["-euc", script], {

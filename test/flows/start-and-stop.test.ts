@@ -35,7 +35,7 @@ test("a killed server starts again on what it had", async () => {
 });
 
 test.each(stores)("two servers on one set of stores sign with the same keys: $name", async ({ open }) => {
-  await using opened = await open();
+  await using opened = await open({ empty: true });
   await using one = await startServer({ env: opened.env });
   await using other = await startServer({ env: opened.env });
   expect(await kids(other.url)).toEqual(await kids(one.url));

@@ -52,7 +52,7 @@ export function describeFlows(name: string, tests: (flow: Flow) => void, { env =
       setClock(0);
       const settings = typeof env === "function" ? await env() : env;
       // Keys are as old as the test run: with times of their own they begin with the suite.
-      flow.stores = await open({ prepared: !Object.keys(settings).some((name) => name.startsWith("KEY_")) });
+      flow.stores = await open({ empty: Object.keys(settings).some((name) => name.startsWith("KEY_")) });
       // At this level everything that could be logged is.
       const own = { LOG_LEVEL: "trace", MOVED_CLOCK: join(dir.path, "clock") };
       flow.grantor = await startGrantor(flow.stores, { ...own, ...settings }, ["--import", CLOCK]);

@@ -19,13 +19,13 @@ export interface Stores {
 }
 
 export interface OpenOptions {
-  /** A server has been started on the database already, with the SECRET_KEY of tests; otherwise it is empty. */
-  prepared?: boolean;
+  /** Nothing has been started on the database: every table is missing. Otherwise a server has been there, with the SECRET_KEY of tests. */
+  empty?: boolean;
 }
 
-async function open(withRedis: boolean, { prepared = false }: OpenOptions = {}): Promise<Stores> {
+async function open(withRedis: boolean, { empty = false }: OpenOptions = {}): Promise<Stores> {
   const databases = databasesOn(inject("postgresUrl"));
-  const databaseUrl = await databases.fresh(prepared ? inject("preparedDatabase") : undefined);
+  const databaseUrl = await databases.fresh(empty ? undefined : inject("preparedDatabase"));
   const redis = withRedis && !process.env.REDIS_URL ? await startRedis() : undefined;
   const redisUrl = withRedis ? (redis?.url ?? process.env.REDIS_URL) : undefined;
   const close = async () => {
