@@ -19,6 +19,8 @@ const isOf =
   (types: readonly ClientType[]) =>
   ({ metadata }: ClientRecord): boolean =>
     types.includes(clientType(metadata));
+/** People sign in to it, and are asked. */
+export const hasPeople = ({ metadata }: ClientRecord): boolean => clientType(metadata) !== "service";
 const always = (): boolean => true;
 
 /** The pages of an application in the order in which they are offered, and which applications have them. The label is `apps:sections.<name>`. */

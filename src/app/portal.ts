@@ -14,7 +14,7 @@ import type { Host } from "./host.ts";
 
 export function createPortal(config: Config, secrets: Secrets, services: Services, host: Host, ownSession: ReadOwnSession): Router {
   const { people, clients, clientOwners, resources, audit } = services;
-  const { https, loopback, developers, appsPerPerson, recentSignIn } = config;
+  const { issuer, https, loopback, developers, appsPerPerson, recentSignIn, accessTokenTtl, refreshTokenTtl } = config;
   const { seal, open } = createSealer(deriveKeys(secrets, "grantor/portal"));
   const apps = createAppOperations({
     clients,
@@ -36,8 +36,12 @@ export function createPortal(config: Config, secrets: Secrets, services: Service
     audit,
   });
   return appPages({
+    wizard: { seal, open },
+    overview: { issuer, accounts: people.accounts },
+    lifetimes: { accessTokenTtl, refreshTokenTtl },
     owners: { https, care, outbox: loopback ? people.mailer.outbox : undefined },
     secret: { care },
+    failures: { failures: services.clientFailures },
     delete: { care },
     frame: {
       render: host.render,
@@ -48,6 +52,6 @@ export function createPortal(config: Config, secrets: Secrets, services: Service
       recentSignIn,
       facts: host.facts,
     },
-    quickStarts: { issuer: config.issuer, resources: services.resources },
+    quickStarts: { issuer, resources },
   });
 }

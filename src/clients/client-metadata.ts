@@ -18,6 +18,8 @@ const CLIENT_SIGNING_ALGS = ["RS256", "PS256", "ES256", "EdDSA"] as const;
 /** Longest text that a consent page can show. */
 const LONGEST_NAME = 100;
 const MOST_URIS = 50;
+/** Seconds. */
+const LONGEST_LIFETIME = 315_360_000;
 /** What nobody sees, and what turns the direction of a text: a name is shown to a person who decides by it. */
 const DECEPTIVE = /[\p{Cc}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}\u2800\uFFF9-\uFFFB]/u;
 /** Where invisible characters belong to what is seen: within an emoji, and between the letters of a Persian word. */
@@ -32,6 +34,11 @@ const list = <T extends z.ZodType>(item: T) =>
     .transform((items) => [...new Set(items)]);
 const text = (longest: number) => z.string("must be text").max(longest, `must not be longer than ${longest} characters`);
 const flag = z.boolean("must be true or false");
+/** Seconds that its tokens live at most, where the server would let them live for longer: a member of ours. */
+const lifetime = z
+  .int("must be a whole number of seconds")
+  .min(60, "must be 60 seconds or more")
+  .max(LONGEST_LIFETIME, "must not be longer than ten years");
 const webUri = z.string("must be text").superRefine((value, ctx) => {
   const reason = webUriFault(value);
   if (reason !== undefined) ctx.addIssue({ code: "custom", message: URI_FAULTS[reason], params: { reason } });
@@ -69,6 +76,8 @@ const members = {
   initiate_login_uri: webUri.refine((uri) => uri.startsWith("https:"), "must use https"),
   backchannel_logout_uri: webUri,
   backchannel_logout_session_required: flag,
+  access_token_max_ttl: lifetime,
+  refresh_token_max_ttl: lifetime,
   software_id: text(200),
   software_version: text(200),
 };

@@ -62,7 +62,14 @@ export const OPERATOR_MEMBERS = [
 ] as const satisfies (keyof ClientExtras)[];
 const EXTRA_MEMBERS = ["grantor_scopes", ...OPERATOR_MEMBERS] as const;
 /** For `extraClientMetadata.properties`. */
-export const ENGINE_EXTRA_MEMBERS: readonly string[] = [...EXTRA_MEMBERS, "software_id", "software_version", "software_statement"];
+export const ENGINE_EXTRA_MEMBERS: readonly string[] = [
+  ...EXTRA_MEMBERS,
+  "access_token_max_ttl",
+  "refresh_token_max_ttl",
+  "software_id",
+  "software_version",
+  "software_statement",
+];
 
 /** Our members of a client that the engine found. */
 export const clientExtras = (client: object): ClientExtras => client as ClientExtras;

@@ -1,6 +1,6 @@
 /** What the pages of the developers' portal need to know. */
 import type { Words } from "../i18n/messages.ts";
-import type { PersonView } from "./page-parts.ts";
+import type { FormView, PersonView } from "./page-parts.ts";
 
 /** What every page below `/apps` knows. */
 export interface PortalPage {
@@ -56,6 +56,36 @@ export interface QuickStartView {
   back: string;
 }
 
+/** An address that somebody typed, and what there is to say about it. */
+export interface CheckedUri {
+  uri: string;
+  fault?: Words | undefined;
+  note?: Words | undefined;
+}
+
+/** By the name of the field. */
+export type CheckedLists = Readonly<Record<string, readonly CheckedUri[]>>;
+
+/** The scopes of one resource; without it of the person's own data, or (`other`) those that an operator gave. */
+export interface ScopeChoice {
+  resource?: { name: string; audience: string };
+  other?: boolean;
+  scopes: readonly { field: string; scope: string; description: Words; chosen: boolean }[];
+}
+
+/** A form of one of an application's pages; `typed`: what is in the fields, by their names. */
+export interface AppForm extends AppPage, FormView {
+  typed: Readonly<Record<string, string>>;
+}
+
+/** How fields with redirect URIs are checked while somebody types. */
+export type UriKind = "redirect_web" | "redirect_native";
+
+export interface Choice {
+  value: string;
+  label: Words;
+}
+
 export interface AppPageModels {
   /** `mayNot`: why this person registers no further one. `create`: where one is registered, for who may. */
   "apps/list": PortalPage & {
@@ -67,4 +97,33 @@ export interface AppPageModels {
   };
   "apps/quick-starts": AppPage & { programs: readonly LinkView[]; apis: readonly LinkView[] };
   "apps/quick-start": AppPage & QuickStartView;
+  "apps/new": PortalPage & { kinds: readonly string[] };
+  /** `scopes`: for an application that goes alone. */
+  "apps/new-app": PortalPage &
+    FormView & {
+      kind: string;
+      typed: Readonly<Record<string, string>>;
+      hasAddresses: boolean;
+      uriKind: UriKind;
+      lines: CheckedLists;
+      scopes?: readonly ScopeChoice[] | undefined;
+    };
+  /** `secret`: shown this once; `newSecret` is where another one is made. */
+  "apps/created": PortalPage & {
+    app: AppView;
+    hasSecret: boolean;
+    secret?: string | undefined;
+    quickStarts: string;
+    tryIt: string;
+    newSecret: string;
+  };
+  /** `asksPeople`: they are told whether it is verified. */
+  "apps/overview": AppPage & { owners: readonly string[]; since: Date; asksPeople: boolean; issuer: string };
+  "apps/addresses": AppForm & { uriKind: UriKind; lines: CheckedLists };
+  /** `asksPeople`: people see more of it than its name. */
+  "apps/look": AppForm & { asksPeople: boolean };
+  "apps/scopes": AppForm & { choices: readonly ScopeChoice[]; asksPeople: boolean };
+  "apps/keys": AppForm & { methods: readonly Choice[] };
+  "apps/lifetimes": AppForm & { access: readonly Choice[]; refresh?: readonly Choice[] | undefined };
+  "apps/protection": AppForm & { pushed: boolean };
 }

@@ -58,6 +58,10 @@ const POLICIES: Partial<Record<View, PagePolicy>> = {
   error: { formMayLeave: false, popup: true },
   inspector: { ...OWN_PAGE, fetches: true },
   "account/passkeys": { ...OWN_PAGE, fetches: true },
+  "apps/new-app": { ...OWN_PAGE, fetches: true },
+  "apps/addresses": { ...OWN_PAGE, fetches: true },
+  "apps/look": { ...OWN_PAGE, fetches: true },
+  "apps/keys": { ...OWN_PAGE, fetches: true },
   // Its form ends at another provider.
   "account/providers": { formMayLeave: true, popup: false },
 };

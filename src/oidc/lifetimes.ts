@@ -22,8 +22,10 @@ export interface Lifetimes {
   readonly grant: number;
 }
 
-/** What an operator says of one client, on the engine's Client. Absent: the setting's. */
+/** What an operator says of one client, on the engine's Client. Absent: the setting's. `…_max_ttl` is what it says of itself: never longer. */
 export interface ClientLifetimes {
+  readonly access_token_max_ttl?: number | undefined;
+  readonly refresh_token_max_ttl?: number | undefined;
   readonly access_token_ttl?: number | undefined;
   readonly refresh_token_ttl?: number | undefined;
   readonly refresh_token_max_age?: number | undefined;
@@ -52,7 +54,8 @@ export function sessionLife(
  * @throws `invalid_grant` when the family has been at its end before this token: an operator has lowered the limit meanwhile
  */
 export function refreshTokenLife(lifetimes: Lifetimes, client: ClientLifetimes, startedAt: number, now: number): number {
-  const life = Math.min(client.refresh_token_ttl ?? lifetimes.refreshToken, startedAt + familyLife(lifetimes, client) - now);
+  const idle = Math.min(client.refresh_token_ttl ?? lifetimes.refreshToken, client.refresh_token_max_ttl ?? Number.POSITIVE_INFINITY);
+  const life = Math.min(idle, startedAt + familyLife(lifetimes, client) - now);
   if (life < 1) throw new errors.InvalidGrant("refresh token is expired");
   return life;
 }
@@ -71,7 +74,7 @@ export async function accessTokenLife(
 ): Promise<number> {
   const client = oidc.client as (ClientLifetimes & { grantTypeAllowed(type: string): boolean }) | undefined;
   const own = Math.min(client?.access_token_ttl ?? Number.POSITIVE_INFINITY, resourceTtl ?? Number.POSITIVE_INFINITY);
-  const life = Number.isFinite(own) ? own : lifetimes.accessToken;
+  const life = Math.min(Number.isFinite(own) ? own : lifetimes.accessToken, client?.access_token_max_ttl ?? Number.POSITIVE_INFINITY);
   const { RefreshToken, AuthorizationCode, DeviceCode } = oidc.entities;
   const source = RefreshToken ?? AuthorizationCode ?? DeviceCode;
   if (source === undefined || client === undefined) return life;

@@ -27,7 +27,6 @@ const OWNERS_MEMBERS = [
   "contacts",
   "redirect_uris",
   "post_logout_redirect_uris",
-  "initiate_login_uri",
   "backchannel_logout_uri",
   "scope",
   "token_endpoint_auth_method",
@@ -35,6 +34,8 @@ const OWNERS_MEMBERS = [
   "jwks_uri",
   "require_pushed_authorization_requests",
   "dpop_bound_access_tokens",
+  "access_token_max_ttl",
+  "refresh_token_max_ttl",
 ] as const satisfies (keyof ClientMetadata)[];
 export type OwnersMember = (typeof OWNERS_MEMBERS)[number];
 
@@ -152,7 +153,7 @@ export function createAppOperations(options: AppOperationsOptions): AppOperation
       const refusal = await refusalFor(account);
       if (refusal === "too_many") throw new ClientError("too_many", `one account looks after ${appsPerPerson} applications at most`);
       if (refusal !== undefined) throw new ClientError("not_allowed", `this account may not register applications: ${refusal}`);
-      const metadata = ownersMembers(given);
+      const metadata = ownersMembers({ client_name: "", ...given });
       refuseScopes(account, parseClientMetadata({ ...TYPE_DEFAULTS[type], ...metadata }), []);
       const made = await clients.create({
         type,
@@ -186,5 +187,10 @@ export function createAppOperations(options: AppOperationsOptions): AppOperation
   };
 }
 
-const ownersMembers = (given: OwnersChange): Record<string, unknown> =>
-  Object.fromEntries(OWNERS_MEMBERS.filter((member) => given[member] !== undefined).map((member) => [member, given[member]]));
+/** @throws {ClientError} where its name is taken away: people decide by it */
+function ownersMembers(given: OwnersChange): Record<string, unknown> {
+  const { client_name: name } = given;
+  if (name !== undefined && (typeof name !== "string" || name.trim() === ""))
+    refuseFaults([{ member: "client_name", message: "is needed" }]);
+  return Object.fromEntries(OWNERS_MEMBERS.filter((member) => given[member] !== undefined).map((member) => [member, given[member]]));
+}

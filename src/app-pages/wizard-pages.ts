@@ -1,0 +1,139 @@
+/**
+ * `/apps/new`: an application in two steps. Its id is made with the form, so that a form which is sent twice makes one application; its secret
+ * goes to the page after it (shown-once.ts) and no further.
+ */
+import type Router from "@koa/router";
+import type { Context } from "koa";
+import { ClientError } from "../clients/client-error.ts";
+import { CLIENT_TYPES, type ClientType } from "../clients/client-metadata.ts";
+import { newClientId } from "../clients/client-secrets.ts";
+import type { FormErrors } from "../http/page-parts.ts";
+import type { OwnSession } from "../interactions/own-session.ts";
+import type { OwnersChange } from "../operations/app-operations.ts";
+import { checkedLists, linesOf, showBesideFields } from "./fault-words.ts";
+import { appPath, appView, type Frame, seeOther } from "./frame.ts";
+import { chosenScope, scopeChoices, usualScopes } from "./scope-choice.ts";
+
+export interface WizardPagesOptions {
+  /** Binds the id of an application that is being made to whoever makes it. */
+  seal(plaintext: string, context: string): string;
+  open(sealed: string, context: string): string;
+}
+
+/** Where the quick starts run, and where a native application listens on the person's own machine: any port will do. */
+const USUAL_ADDRESSES: Partial<Record<ClientType, { redirect_uris: string; post_logout_redirect_uris: string }>> = {
+  web: { redirect_uris: "http://localhost:4000/callback", post_logout_redirect_uris: "http://localhost:4000/" },
+  spa: { redirect_uris: "http://localhost:4000/callback", post_logout_redirect_uris: "http://localhost:4000/" },
+  native: { redirect_uris: "http://127.0.0.1/callback", post_logout_redirect_uris: "" },
+};
+const FIELDS = ["client_name", "redirect_uris", "post_logout_redirect_uris", "scope"];
+
+export function addWizardPages(router: Router, frame: Frame, { seal, open }: WizardPagesOptions): void {
+  router.get("/apps/new", async (ctx) => {
+    const session = await developer(ctx, "/apps/new");
+    if (session !== undefined) frame.render(ctx, "apps/new", { ...frame.page(ctx, session), kinds: CLIENT_TYPES });
+  });
+
+  router.get("/apps/new/:kind", async (ctx, next) => {
+    const kind = kindOf(ctx);
+    if (kind === undefined) return next();
+    const session = await developer(ctx, `/apps/new/${kind}`);
+    if (session !== undefined) await show(ctx, session, kind, { client_name: "", ...USUAL_ADDRESSES[kind] }, newClientId());
+  });
+
+  router.post("/apps/new/:kind", frame.verifyForm, async (ctx, next) => {
+    const kind = kindOf(ctx);
+    if (kind === undefined) return next();
+    const session = await developer(ctx, `/apps/new/${kind}`);
+    if (session === undefined) return;
+    const { account } = session;
+    const form: Record<string, string> = ctx.state.form ?? {};
+    const clientId = opened(form.application ?? "", account.id) ?? newClientId();
+    try {
+      const { secret } = await frame.apps.create(frame.by(ctx, session), account, {
+        type: kind,
+        clientId,
+        metadata: metadataOf(kind, form),
+      });
+      if (secret !== undefined) frame.shownOnce.keep(ctx, account.id, clientId, secret);
+    } catch (error) {
+      if (error instanceof ClientError && (error.code === "too_many" || error.code === "not_allowed")) return seeOther(ctx, "/apps");
+      const isSentAgain = error instanceof ClientError && error.code === "conflict";
+      if (!isSentAgain) return show(ctx, session, kind, form, clientId, showBesideFields(ctx, error, FIELDS));
+      await frame.apps.owned(account.id, clientId);
+    }
+    seeOther(ctx, `${appPath(clientId, "overview")}/created`);
+  });
+
+  router.get("/apps/:client_id/created", async (ctx) => {
+    const visit = await frame.visit(ctx, "overview", "/created");
+    if (visit === undefined) return;
+    const { session, client } = visit;
+    frame.render(ctx, "apps/created", {
+      ...frame.page(ctx, session),
+      app: appView(client),
+      hasSecret: client.secretHash !== undefined,
+      secret: frame.shownOnce.take(ctx, session.account.id, client.clientId),
+      quickStarts: appPath(client.clientId, "quick_starts"),
+      tryIt: appPath(client.clientId, "try"),
+      newSecret: appPath(client.clientId, "secret"),
+    });
+  });
+
+  /** Who may register an application; everybody else is told why not at `/apps`. */
+  async function developer(ctx: Context, path: string): Promise<OwnSession | undefined> {
+    const session = await frame.signedIn(ctx, path);
+    if (session === undefined || (await frame.apps.refusalFor(session.account)) === undefined) return session;
+    seeOther(ctx, "/apps");
+    return undefined;
+  }
+
+  async function show(
+    ctx: Context,
+    session: OwnSession,
+    kind: ClientType,
+    typed: Readonly<Record<string, string>>,
+    clientId: string,
+    errors?: FormErrors,
+  ): Promise<void> {
+    const { account } = session;
+    const offered = kind === "service" ? frame.apps.offeredScopes(account, kind) : undefined;
+    frame.render(ctx, "apps/new-app", {
+      ...frame.page(ctx, session),
+      kind,
+      action: `/apps/new/${kind}`,
+      hidden: { application: seal(clientId, contextOf(account.id)) },
+      hasAddresses: USUAL_ADDRESSES[kind] !== undefined,
+      uriKind: kind === "native" ? "redirect_native" : "redirect_web",
+      typed,
+      lines: checkedLists(typed, kind === "native" ? "redirect_native" : "redirect_web"),
+      scopes: offered && (await scopeChoices(offered, chosenScope(typed).split(" "))),
+      errors,
+    });
+  }
+
+  function opened(application: string, accountId: string): string | undefined {
+    try {
+      return open(application, contextOf(accountId));
+    } catch {
+      return undefined; // not one of ours, or another person's: a new one does no harm
+    }
+  }
+}
+
+const contextOf = (accountId: string): string => `new application ${accountId}`;
+
+const kindOf = (ctx: Context): ClientType | undefined => CLIENT_TYPES.find((type) => type === ctx.params.kind);
+
+/** What the kind does not need is not read. */
+function metadataOf(kind: ClientType, form: Readonly<Record<string, string>>): OwnersChange {
+  const afterSignOut = linesOf(form.post_logout_redirect_uris);
+  return {
+    client_name: (form.client_name ?? "").trim(),
+    scope: kind === "service" ? chosenScope(form) : usualScopes(kind).join(" "),
+    ...(USUAL_ADDRESSES[kind] !== undefined && {
+      redirect_uris: linesOf(form.redirect_uris),
+      ...(afterSignOut.length > 0 && { post_logout_redirect_uris: afterSignOut }),
+    }),
+  };
+}
