@@ -4,8 +4,10 @@
  */
 import { type AccountSessions, createAccountSessions } from "./accounts/account-sessions.ts";
 import { createPeople, type People } from "./accounts/people.ts";
+import { type ClientFailures, createClientFailures } from "./clients/client-failures.ts";
 import { type ClientOwners, createClientOwners } from "./clients/client-owners.ts";
 import { type ClientStore, createClientStore } from "./clients/client-store.ts";
+import { type ClientUse, createClientUse } from "./clients/client-use.ts";
 import { createRegistrationTokens, type RegistrationTokens } from "./clients/registration-tokens.ts";
 import { sealResourceSecretsAgain } from "./clients/resource-secrets.ts";
 import { openResourceStore, type ResourceStore } from "./clients/resource-store.ts";
@@ -21,7 +23,11 @@ import { overrideTexts } from "./i18n/overrides.ts";
 import { keyPolicy } from "./keys/key-schedule.ts";
 import { createTokenVerifier, type TokenVerifier } from "./keys/key-set.ts";
 import { type KeyStore, openKeyStore } from "./keys/signing-keys.ts";
+import { checkpointKeys, createStatements } from "./keys/statements.ts";
+import type { CheckpointKeys } from "./observability/audit-checkpoints.ts";
+import { keepAuditLog } from "./observability/audit-keeper.ts";
 import { type AuditLog, createAuditLog } from "./observability/audit-log.ts";
+import { type AuditSealer, createAuditSealer } from "./observability/audit-sealer.ts";
 import type { Logger } from "./observability/logger.ts";
 import { createMetrics, type Metrics } from "./observability/metrics.ts";
 import { version } from "./observability/version.ts";
@@ -55,10 +61,14 @@ export interface Services {
   readonly identityProviders: ProviderStore;
   readonly clients: ClientStore;
   readonly clientOwners: ClientOwners;
+  readonly clientFailures: ClientFailures;
+  readonly clientUse: ClientUse;
   readonly registrationTokens: RegistrationTokens;
   readonly statementPolicy: StatementPolicy;
   readonly resources: ResourceStore;
   readonly audit: AuditLog;
+  readonly auditSealer: AuditSealer;
+  readonly checkpointKeys: CheckpointKeys;
   readonly metrics: Metrics;
   /** Seconds that a grant lives after it was last used. */
   readonly grantTtl: number;
@@ -95,19 +105,35 @@ export async function openServices(config: Config, secrets: Secrets, log: Logger
 
     const audit = createAuditLog(database.pool, log, { onRecord: metrics.eventRecorded });
     closers.push(() => audit.close());
+    const keySealer = createSealer(deriveKeys(secrets, "grantor/signing-keys"));
     const keys = await openKeyStore({
       database,
       feed,
-      sealer: createSealer(deriveKeys(secrets, "grantor/signing-keys")),
+      sealer: keySealer,
       policy: keyPolicy(config),
       longestToken: (tx) => longestTokenLife(tx, config),
       onEvent: ({ event, detail }) => audit.record({ event, outcome: "success", detail }),
       log,
     });
     closers.push(() => keys.close());
+    const auditKeys = checkpointKeys(createStatements(database, keySealer, config.issuer));
+    const auditSealer = createAuditSealer({ pool: database.pool, keys: auditKeys, log, interval: config.auditSealInterval });
+    closers.push(
+      keepAuditLog({ pool: database.pool, sealer: auditSealer, log, interval: config.auditSealInterval, retention: config.auditRetention }),
+    );
     const clients = createClientStore(database.prisma, feed, now);
     closers.push(() => clients.close());
     clients.onEnd((clientId) => endings.endClient(clientId));
+    const clientUse = createClientUse({
+      prisma: database.prisma,
+      clients,
+      onRemoved: (clientId) => audit.record({ event: "client.deleted", outcome: "success", clientId, detail: { reason: "unused" } }),
+      log,
+      now,
+    });
+    closers.push(() => clientUse.close());
+    const clientFailures = createClientFailures(database.pool, log, now);
+    closers.push(() => clientFailures.close());
     const providerSealer = createSealer(deriveKeys(secrets, "grantor/identity-providers"));
     await sealProviderSecretsAgain(database.prisma, providerSealer);
     const configured = readProviderFile(config.identityProvidersFile);
@@ -160,7 +186,9 @@ export async function openServices(config: Config, secrets: Secrets, log: Logger
       accountSessions
         .sweep()
         .catch((err: unknown) => log.warn({ err }, "what was noted of sessions that are over could not be removed yet"));
+      clientFailures.sweep().catch((err: unknown) => log.warn({ err }, "failed requests of yesterday could not be removed yet"));
       clients.sweep().catch((err: unknown) => log.warn({ err }, "secrets of applications whose time is over could not be removed yet"));
+      clientUse.removeUnused().catch((err: unknown) => log.warn({ err }, "applications that nobody uses could not be removed yet"));
       opened.sweep().catch((err: unknown) => log.warn({ err }, "expired records could not be removed yet"));
       // One that a process with another first SECRET_KEY made, after this one had started.
       sealResourceSecretsAgain(database.prisma, resourceSealer).catch((err: unknown) =>
@@ -192,11 +220,15 @@ export async function openServices(config: Config, secrets: Secrets, log: Logger
       secondFactors,
       passkeys,
       clients,
+      clientFailures,
       clientOwners: createClientOwners(database.prisma, now),
+      clientUse,
       registrationTokens: createRegistrationTokens(database.prisma, now),
       statementPolicy,
       resources,
       audit,
+      auditSealer,
+      checkpointKeys: auditKeys,
       metrics,
       grantTtl,
       close,

@@ -25,6 +25,7 @@ import { tellApplications } from "../oidc/back-channel-logout.ts";
 import { countAnswers } from "../oidc/counted-answers.ts";
 import { provedKey } from "../oidc/dpop.ts";
 import { exactRoutes } from "../oidc/exact-routes.ts";
+import { reportFailures } from "../oidc/failed-requests.ts";
 import { publishedDocuments } from "../oidc/metadata.ts";
 import { parallelTabs } from "../oidc/parallel-tabs.ts";
 import { ENGINE_ROUTES, STATUS_LISTS_PATH } from "../oidc/paths.ts";
@@ -32,6 +33,7 @@ import { lostRace } from "../oidc/policies.ts";
 import type { AccessTokenRecord, EngineDependencies, TokenBearer } from "../oidc/ports.ts";
 import { postToGet } from "../oidc/post-to-get.ts";
 import { createProvider } from "../oidc/provider.ts";
+import { reportRegistrations } from "../oidc/registration-events.ts";
 import { registrationRequests } from "../oidc/registration-requests.ts";
 import { statusListRoutes } from "../oidc/status-lists.ts";
 import { reportExchanges } from "../oidc/token-exchange.ts";
@@ -258,6 +260,9 @@ export function createEngine(config: Config, secrets: Secrets, services: Service
       present,
     ])
       provider.use(middleware as Parameters<Provider["use"]>[0]);
+    reportFailures(provider, (failure) => services.clientFailures.record(failure));
+    provider.on("grant.success", ({ oidc }) => services.clientUse.used(oidc.client?.clientId ?? ""));
+    reportRegistrations(provider, (ctx, event) => audit.record({ ...event, ...facts(ctx) }));
     provider.on("backchannel.error", (ctx, err, { clientId }) => ctx.state.log.warn({ err, clientId }, "back-channel logout failed"));
     provider.on("authorization.error", (_ctx, { error }) => services.metrics.refused("authorization", error));
     provider.on("server_error", (ctx, err) => ctx.state.log.error({ err }, "unexpected error"));

@@ -1,4 +1,5 @@
 /** What the portal's pages about an application's secret, owners, end, trial runs and failed requests need to know. */
+import type { Words } from "../i18n/messages.ts";
 import type { AppPage, PortalPage } from "./app-page-models.ts";
 import type { FormView } from "./page-parts.ts";
 
@@ -25,5 +26,18 @@ export interface AppCareModels {
       outbox?: string | undefined;
     };
   "apps/invitation": PortalPage & FormView & { name: string; by: string };
+  /** What happened last first. `sent`: parameters. `tryIt`: the page. */
+  "apps/failures": AppPage & {
+    failures: readonly {
+      where: Words;
+      what: Words;
+      remedy: Words;
+      answer: string;
+      count: number;
+      last: Date;
+      sent: readonly { name: string; value: string }[];
+    }[];
+    tryIt: string;
+  };
   "apps/delete": AppPage & FormView & { typed?: string | undefined };
 }

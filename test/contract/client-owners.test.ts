@@ -83,7 +83,7 @@ test("of all owners who leave at once one stays", async () => {
 });
 
 test("an operator puts others in their place, also when nobody is left", async () => {
-  const [{ since }] = (await owners.of("app")) as [{ since: Date }];
+  const [{ since }] = (await owners.of("app")) as unknown as [{ since: Date }];
   await owners.replace("app", ["eve", "ada"]);
   expect((await owners.of("app")).find(({ accountId }) => accountId === "ada")?.since).toEqual(since);
   await owners.replace("app", []);
