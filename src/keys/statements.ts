@@ -4,6 +4,7 @@
  * key to sign with, and cannot slip one in.
  */
 import { importJWK, SignJWT } from "jose";
+import { CHECKPOINT_TYPE, type CheckpointKeys } from "../observability/audit-checkpoints.ts";
 import type { Database } from "../storage/database.ts";
 import type { Sealer } from "../storage/seal.ts";
 import { publicKeyObject, SIGNING_ALGS, type SigningAlg, signatureIsValid } from "./algorithms.ts";
@@ -13,7 +14,7 @@ import type { Claims } from "./key-set.ts";
 
 const ALG: SigningAlg = SIGNING_ALGS[0];
 
-export interface Statement {
+interface Statement {
   readonly claims: Claims;
   readonly kid: string;
   /** Of the key that signed it, now. */
@@ -59,3 +60,12 @@ function decode(part: string): Record<string, unknown> | undefined {
     return undefined;
   }
 }
+
+/** The checkpoints of the audit log. */
+export const checkpointKeys = (statements: Statements): CheckpointKeys => ({
+  sign: (claims) => statements.sign(CHECKPOINT_TYPE, claims),
+  async verify(jws) {
+    const statement = await statements.verify(jws, CHECKPOINT_TYPE);
+    return statement && { ...statement, revoked: statement.keyState === "revoked" };
+  },
+});

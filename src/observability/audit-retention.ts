@@ -54,20 +54,21 @@ async function removeSome(client: pg.PoolClient, retention: number, slack: numbe
 /**
  * Erases address and detail of what an account did and of what was done to it; that it was done, when and by whom stays, and the chain holds.
  * @param by what stands in the record of the erasure
- * @returns how many events held something
+ * @returns how many events held something; undefined when no event is about such an account
  */
 export async function erasePersonalParts(
   pool: pg.Pool,
   accountId: string,
   by: Pick<AuditEvent, "actor" | "address" | "requestId">,
-): Promise<number> {
+): Promise<number | undefined> {
+  // No client and no command line stands there: neither can be erased.
+  const { rowCount: known } = await pool.query("SELECT FROM audit_event WHERE account_id = $1 LIMIT 1", [accountId]);
+  if (known === 0) return undefined;
   for (let erased = 0; ; ) {
-    // The events that an account id stands for as `account_id`: of a client or of the command line there are none.
     const count = await changeLog(pool, { doing: "erase", lock: "none" }, async (client) => {
       const { rowCount } = await client.query(
         `UPDATE audit_event SET address = NULL, detail = '{}', salt = NULL, erased_at = clock_timestamp() WHERE id = ANY (ARRAY(
-           SELECT id FROM audit_event WHERE (account_id = $1 OR actor = $1) AND EXISTS (SELECT FROM audit_event WHERE account_id = $1)
-             AND NOT (event = 'audit.erased' AND actor IS DISTINCT FROM $1)
+           SELECT id FROM audit_event WHERE (account_id = $1 OR actor = $1) AND NOT (event = 'audit.erased' AND actor IS DISTINCT FROM $1)
              AND erased_at IS NULL AND (address IS NOT NULL OR detail <> '{}')
            ORDER BY id LIMIT $2 FOR UPDATE))`,
         [accountId, ERASED_AT_ONCE],
