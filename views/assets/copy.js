@@ -1,11 +1,11 @@
 // Comfort only: gives each field and each block that is there to be copied a button that does so. The words come with it.
-for (const source of document.querySelectorAll(/** @type {"input"} */ ("[data-copy]"))) {
+for (const source of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("[data-copy]"))) {
   const { copy = "", copied = "" } = source.dataset;
-  const isField = source.matches("input");
-  const label = (isField ? source.labels?.[0]?.textContent : source.getAttribute("aria-label")) ?? "";
+  const field = source instanceof HTMLInputElement ? source : undefined;
+  const label = (field === undefined ? source.getAttribute("aria-label") : field.labels?.[0]?.textContent) ?? "";
   const button = document.createElement("button");
   button.type = "button";
-  button.className = isField ? "reveal" : "copy";
+  button.className = field === undefined ? "copy" : "reveal";
   const named = document.createElement("span");
   named.className = "visually-hidden";
   named.textContent = ` (${label.trim()})`;
@@ -14,10 +14,10 @@ for (const source of document.querySelectorAll(/** @type {"input"} */ ("[data-co
   word.setAttribute("aria-live", "polite");
   button.append(word, named);
   button.addEventListener("click", async () => {
-    if (isField) source.select();
-    else getSelection()?.selectAllChildren(source);
+    if (field === undefined) getSelection()?.selectAllChildren(source);
+    else field.select();
     // Where a browser gives no clipboard, what is selected can be copied by hand.
-    await navigator.clipboard?.writeText(isField ? source.value : (source.textContent ?? "")).then(
+    await navigator.clipboard?.writeText(field?.value ?? source.textContent ?? "").then(
       () => {
         word.textContent = copied;
       },
