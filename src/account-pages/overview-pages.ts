@@ -1,5 +1,6 @@
 /** `/account`: what there is, and what would make it safer. */
 import type Router from "@koa/router";
+import type { Account } from "../accounts/account.ts";
 import { type AccountFactors, type Factors, hasSecondFactor } from "../factors/factors.ts";
 import type { PageModels } from "../http/pages.ts";
 import { text } from "../i18n/messages.ts";
@@ -10,9 +11,11 @@ const FEW_CODES = 3;
 
 export interface OverviewPagesOptions {
   factors: Pick<Factors, "of">;
+  /** Whether the developers' portal is of use to them. */
+  isDeveloper(account: Account): Promise<boolean>;
 }
 
-export function addOverviewPages(router: Router, frame: Frame, { factors }: OverviewPagesOptions): void {
+export function addOverviewPages(router: Router, frame: Frame, { factors, isDeveloper }: OverviewPagesOptions): void {
   router.get("/account", async (ctx) => {
     const session = await frame.signedIn(ctx, "overview");
     if (session === undefined) return;
@@ -25,6 +28,7 @@ export function addOverviewPages(router: Router, frame: Frame, { factors }: Over
       since: account.createdAt,
       protection: { passwordChanged: has.password?.changedAt, twoStep: has.totp, passkeys: has.passkeys },
       advice: adviceFor(has),
+      apps: (await isDeveloper(account)) ? "/apps" : undefined,
       signOut: "/sign-out",
     });
   });

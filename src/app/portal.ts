@@ -1,5 +1,6 @@
 /** The developers' portal, joined. */
 import type Router from "@koa/router";
+import type { Account } from "../accounts/account.ts";
 import { appPages } from "../app-pages/app-pages.ts";
 import { createShownOnce } from "../app-pages/shown-once.ts";
 import type { Config } from "../config.ts";
@@ -12,7 +13,13 @@ import { deriveKeys, type Secrets } from "../secrets.ts";
 import { createSealer } from "../storage/seal.ts";
 import type { Host } from "./host.ts";
 
-export function createPortal(config: Config, secrets: Secrets, services: Services, host: Host, ownSession: ReadOwnSession): Router {
+export interface Portal {
+  readonly pages: Router;
+  /** Whether it is of use to them. */
+  isDeveloper(account: Account): Promise<boolean>;
+}
+
+export function createPortal(config: Config, secrets: Secrets, services: Services, host: Host, ownSession: ReadOwnSession): Portal {
   const { people, clients, clientOwners, resources, audit } = services;
   const { issuer, https, loopback, developers, appsPerPerson, recentSignIn, accessTokenTtl, refreshTokenTtl } = config;
   const { seal, open } = createSealer(deriveKeys(secrets, "grantor/portal"));
@@ -35,7 +42,7 @@ export function createPortal(config: Config, secrets: Secrets, services: Service
     notices: people.applicationNotices,
     audit,
   });
-  return appPages({
+  const pages = appPages({
     wizard: { seal, open },
     overview: { issuer, accounts: people.accounts },
     lifetimes: { accessTokenTtl, refreshTokenTtl },
@@ -54,4 +61,5 @@ export function createPortal(config: Config, secrets: Secrets, services: Service
     },
     quickStarts: { issuer, resources },
   });
+  return { pages, isDeveloper: apps.isWelcome };
 }

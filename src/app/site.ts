@@ -180,7 +180,8 @@ export function createSite(
     onDecision: (ctx, { accountId, clientId, allowed }) =>
       audit.record({ event: "consent", outcome: allowed ? "success" : "failure", actor: accountId, accountId, clientId, ...facts(ctx) }),
   });
-  const own = ownPages({ issuer, render, ownSession, offersSignUp: config.signUp === "open" });
+  const { pages: portal, isDeveloper } = createPortal(config, secrets, services, host, ownSession);
+  const own = ownPages({ issuer, render, ownSession, offersSignUp: config.signUp === "open", isDeveloper });
   const trail = createAuditTrail(services.database.pool);
   const endSession = async (uid: string): Promise<void> => {
     const ended = await endings.endSession(uid);
@@ -198,7 +199,7 @@ export function createSite(
       recentSignIn: config.recentSignIn,
       onEvent: (ctx, accountId, event) => audit.record({ outcome: "success", ...event, actor: accountId, accountId, ...facts(ctx) }),
     },
-    overview: { factors: services.secondFactors.factors },
+    overview: { factors: services.secondFactors.factors, isDeveloper },
     profile: { accounts },
     email: {
       https,
@@ -252,7 +253,6 @@ export function createSite(
     onEvent: (ctx, { event, accountId }) => audit.record({ event, outcome: "success", actor: accountId, accountId, ...facts(ctx) }),
   });
   const inspector = inspectorPages({ render, keys: () => keys.list(), jwks: ENGINE_ROUTES.jwks });
-  const portal = createPortal(config, secrets, services, host, ownSession);
   const management = createManagement(config, secrets, services, host, engine);
   const logos = logoRoutes({ clients, logos: createLogos(createGuardedFetch(config.fetchAllow, { maxBytes: LARGEST_LOGO })) });
   for (const middleware of host.middleware) site.use(middleware);

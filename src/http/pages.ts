@@ -113,6 +113,8 @@ export interface PageModels extends AppPageModels, AppCareModels, ApiPageModels 
     signIn: string;
     signUp?: string | undefined;
     account?: string | undefined;
+    /** The developers' portal, for those to whom it is of use. */
+    apps?: string | undefined;
     metadata: string;
     jwks: string;
     inspector: string;
@@ -223,6 +225,8 @@ export interface PageModels extends AppPageModels, AppCareModels, ApiPageModels 
     protection: { passwordChanged?: Date | undefined; twoStep: boolean; passkeys: number };
     /** What would make it safer, and where to do it. */
     advice: readonly { what: Words; path: string; label: Words }[];
+    /** The developers' portal, for those to whom it is of use. */
+    apps?: string | undefined;
     signOut: string;
   };
   /** `profile`: what is in the fields, by their names. */

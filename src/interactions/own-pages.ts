@@ -2,6 +2,7 @@
 import { createHash, randomBytes } from "node:crypto";
 import Router from "@koa/router";
 import type { Context } from "koa";
+import type { Account } from "../accounts/account.ts";
 import type { Render } from "../http/rendering.ts";
 import { ownPath, type ReadOwnSession } from "./own-session.ts";
 
@@ -29,6 +30,8 @@ export interface OwnPagesOptions {
   render: Render;
   ownSession: ReadOwnSession;
   offersSignUp: boolean;
+  /** Whether the developers' portal is of use to them. */
+  isDeveloper(account: Account): Promise<boolean>;
 }
 
 export function ownPages(options: OwnPagesOptions): Router {
@@ -41,6 +44,7 @@ export function ownPages(options: OwnPagesOptions): Router {
       signIn: "/sign-in",
       signUp: options.offersSignUp ? "/sign-up" : undefined,
       account: session && "/account",
+      apps: session && (await options.isDeveloper(session.account)) ? "/apps" : undefined,
       metadata: "/.well-known/openid-configuration",
       jwks: "/.well-known/jwks.json",
       inspector: "/apps/inspector",

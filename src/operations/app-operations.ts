@@ -64,6 +64,8 @@ export interface OfferedScopes {
 export interface AppOperations {
   /** @returns why not; undefined: it may */
   refusalFor(account: Account): Promise<MayNotRegister | undefined>;
+  /** Whether the portal is of use to it: it may register applications, or looks after some. */
+  isWelcome(account: Account): Promise<boolean>;
   /** The newest first. @param after `next` of the page before @throws {ClientError} when it is none */
   list(accountId: string, after?: string): Promise<OwnedClients>;
   /** @throws {ClientError} `not_found`, also when it is somebody else's */
@@ -143,6 +145,7 @@ export function createAppOperations(options: AppOperationsOptions): AppOperation
     owned,
     refusalFor,
     offeredScopes,
+    isWelcome: async (account) => (developers !== "nobody" && isDeveloper(account)) || (await owners.count(account.id)) > 0,
     list: (accountId, after) => owners.clientsOf(accountId, after),
 
     async owners(accountId, clientId) {
