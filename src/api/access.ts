@@ -33,6 +33,8 @@ export interface Granted {
   readonly clientId: string;
   /** Undefined: the client asks for itself. */
   readonly accountId: string | undefined;
+  /** Every scope that the token holds and that still counts. */
+  readonly scopes: readonly string[];
 }
 
 /** @throws {Problem} `unauthorized`, `insufficient-scope`, `malformed-request`, `unavailable` */
@@ -61,11 +63,11 @@ export function createAccess(options: AccessOptions): Authorize {
     }
     const allowed = await scopesOf(clientId, accountId);
     if (allowed === undefined) throw new Refusal("invalid_token", "Whom the access token was given to may not use it any more.");
-    if (!(held ?? "").split(" ").includes(scope))
-      throw new Refusal("insufficient_scope", `The access token does not hold the scope ${scope}.`);
+    const scopes = (held ?? "").split(" ");
+    if (!scopes.includes(scope)) throw new Refusal("insufficient_scope", `The access token does not hold the scope ${scope}.`);
     if (!allowed.includes(scope))
       throw new Refusal("insufficient_scope", `The application, or the person, may not use the scope ${scope} any more.`);
-    return { clientId, accountId };
+    return { clientId, accountId, scopes: scopes.filter((each) => allowed.includes(each)) };
   }
 
   return async (request, scope) => {

@@ -3,9 +3,11 @@ import { z } from "zod";
 import type { Account } from "../accounts/account.ts";
 import type { AccountStore } from "../accounts/account-store.ts";
 import type { AccountOperations } from "../operations/account-operations.ts";
+import type { RoleOperations } from "../operations/role-operations.ts";
 import type { WayInOperations } from "../operations/way-in-operations.ts";
 import { accountOrderEndpoints } from "./account-order-endpoints.ts";
 import { accountId, accountSchema, accountView, claimsSchema } from "./account-views.ts";
+import { refuseMightier } from "./containment.ts";
 import { type Endpoint, listing, operation } from "./endpoint.ts";
 import { listPlace, placePosition } from "./places.ts";
 import { notFound } from "./problems.ts";
@@ -15,6 +17,8 @@ export interface AccountEndpoints {
   readonly accounts: Pick<AccountStore, "find" | "list">;
   readonly operations: AccountOperations;
   readonly waysIn: WayInOperations;
+  /** @throws {AccountError} `not_found` */
+  readonly roles: Pick<RoleOperations, "get">;
 }
 
 const email = z.string().meta({ example: "ann@example.com" });
@@ -121,15 +125,17 @@ export function accountEndpoints(options: AccountEndpoints): Endpoint[] {
       }),
       response: accountSchema,
       needsMatch: true,
-      async handle({ params, body, expect }, { by }) {
-        const { id } = await known(params.account_id);
+      async handle({ params, body, expect }, caller) {
+        const account = await known(params.account_id);
+        // Whoever has the address gets a link with which a password is chosen.
+        if (body.email !== undefined || body.email_verified !== undefined) refuseMightier(caller, account);
         const order = {
           ...(body.email !== undefined && { email: body.email }),
           ...(body.email_verified !== undefined && { verified: body.email_verified }),
           ...(body.name !== undefined && { name: body.name ?? "" }),
           ...(body.claims !== undefined && { claims: body.claims }),
         };
-        return accountView(await operations.update(by, id, order, (before) => expect(accountView(before))));
+        return accountView(await operations.update(caller.by, account.id, order, (before) => expect(accountView(before))));
       },
     }),
     operation({
@@ -145,7 +151,7 @@ export function accountEndpoints(options: AccountEndpoints): Endpoint[] {
       needsMatch: true,
       async handle({ params, expect }, { by }) {
         const { id } = await known(params.account_id);
-        await operations.delete(by, id, (before) => expect(accountView(before) as never));
+        await operations.delete(by, id, (before) => expect(accountView(before)));
       },
     }),
     ...accountOrderEndpoints({ ...options, known }),

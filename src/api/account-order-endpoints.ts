@@ -1,8 +1,10 @@
 /** What is ordered of an account beside its change: who may sign in, with what, as what. */
 import { z } from "zod";
 import type { Account } from "../accounts/account.ts";
+import { AccountError } from "../accounts/account-error.ts";
 import type { AccountEndpoints } from "./account-endpoints.ts";
 import { accountId, accountSchema, accountView, waysInSchema, waysInView } from "./account-views.ts";
+import { refuseMightier } from "./containment.ts";
 import { type Caller, type Endpoint, operation } from "./endpoint.ts";
 import { timeSchema } from "./schemas.ts";
 
@@ -12,6 +14,16 @@ const rolesView = ({ roles }: Account): z.input<typeof rolesSchema> => ({ roles:
 
 export function accountOrderEndpoints(options: AccountEndpoints & { known(id: string): Promise<Account> }): Endpoint[] {
   const { operations, waysIn, known } = options;
+
+  /** One that there is none of permits nothing. */
+  async function permissionsOf(name: string): Promise<readonly string[]> {
+    try {
+      return (await options.roles.get(name)).permissions;
+    } catch (error) {
+      if (error instanceof AccountError && error.code === "not_found") return [];
+      throw error;
+    }
+  }
 
   /** An order without further words, which answers with the account as it then is. */
   const order = (
@@ -76,9 +88,10 @@ export function accountOrderEndpoints(options: AccountEndpoints & { known(id: st
       params,
       body: z.strictObject({ password: z.string().describe("By the rules of sign-up: at least 15 characters, and not a common one.") }),
       response: accountSchema,
-      async handle({ params: { account_id }, body: { password } }, { by }) {
-        const { id } = await known(account_id);
-        return accountView(await operations.update(by, id, { password }));
+      async handle({ params: { account_id }, body: { password } }, caller) {
+        const account = await known(account_id);
+        refuseMightier(caller, account);
+        return accountView(await operations.update(caller.by, account.id, { password }));
       },
     }),
     operation({
@@ -102,8 +115,10 @@ export function accountOrderEndpoints(options: AccountEndpoints & { known(id: st
       scope: "grantor:accounts:write",
       params,
       response: waysInSchema,
-      async handle({ params: { account_id } }, { by }) {
-        return waysInView(await waysIn.removeSecondFactor(by, (await known(account_id)).id));
+      async handle({ params: { account_id } }, caller) {
+        const account = await known(account_id);
+        refuseMightier(caller, account);
+        return waysInView(await waysIn.removeSecondFactor(caller.by, account.id));
       },
     }),
     operation({
@@ -129,9 +144,11 @@ export function accountOrderEndpoints(options: AccountEndpoints & { known(id: st
       body: z.strictObject({ roles: z.array(z.string()).max(200) }),
       response: rolesSchema,
       needsMatch: true,
-      async handle({ params: { account_id }, body: { roles }, expect }, { by }) {
-        const { id } = await known(account_id);
-        return rolesView(await operations.update(by, id, { roles }, (before) => expect(rolesView(before))));
+      async handle({ params: { account_id }, body: { roles }, expect }, caller) {
+        const account = await known(account_id);
+        for (const name of roles.filter((each) => !account.roles.includes(each)))
+          refuseMightier(caller, { roles: [name], permissions: await permissionsOf(name) });
+        return rolesView(await operations.update(caller.by, account.id, { roles }, (before) => expect(rolesView(before))));
       },
     }),
     operation({

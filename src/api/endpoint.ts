@@ -41,16 +41,18 @@ interface Described {
 /** Who asks, for the operation. */
 export interface Caller {
   readonly by: Operator;
+  /** Of this API that the token holds: nobody gives, or takes over, more (containment.ts). */
+  readonly scopes: readonly string[];
   /** The issuer's own origin, for links in mails. */
   readonly origin: string;
 }
 
-export interface OperationInput<P extends Shape, Q extends Shape, B, R> {
+export interface OperationInput<P extends Shape, Q extends Shape, B> {
   readonly params: Values<P>;
   readonly query: Values<Q>;
   readonly body: B;
   /** @throws {Problem} 412 when the representation is not the one of `If-Match`; without one it lets everything pass */
-  expect(representation: R): void;
+  expect(representation: unknown): void;
 }
 
 export interface OperationDefinition<P extends Shape, Q extends Shape, B extends z.ZodType, R extends z.ZodType> extends Described {
@@ -72,7 +74,7 @@ export interface OperationDefinition<P extends Shape, Q extends Shape, B extends
   readonly needsMatch?: boolean;
   /** The response is of this type, one JSON document a line, each by the schema `response`; `handle` gives what is iterated over. */
   readonly lines?: "application/jsonl";
-  handle(input: OperationInput<P, Q, z.output<B>, z.input<R>>, caller: Caller): Promise<z.input<R> | AsyncIterable<z.input<R>> | undefined>;
+  handle(input: OperationInput<P, Q, z.output<B>>, caller: Caller): Promise<z.input<R> | AsyncIterable<z.input<R>> | undefined>;
 }
 
 /** Where a list goes on: what the last item of a page is ordered by, in JSON. */

@@ -33,9 +33,10 @@ export function apiRequests({ issuer, endpoints, authorize, cursors, idempotent 
     if (endpoint === undefined) throw notAllowed([...route.endpoints.keys()]);
     ctx.state.route = API_PATH + endpoint.path;
     const granted = await authorize({ method: ctx.method, url: ctx.originalUrl, headers: ctx.headers }, endpoint.scope);
-    const { clientId, accountId } = granted;
+    const { clientId, accountId, scopes } = granted;
     const caller: Caller = {
       by: { actor: accountId ?? clientId, address: ctx.state.client.address, requestId: ctx.state.requestId },
+      scopes,
       origin: issuer,
     };
     const known = schemas.get(endpoint) as EndpointSchemas;

@@ -69,6 +69,7 @@ const members = {
   jwks_uri: webUri,
   scope: text(4000).refine((scope) => splitScope(scope).every(isScopeToken), "must be scope names, separated by spaces"),
   subject_type: choice(["public"]),
+  sector_identifier_uri: webUri.refine((uri) => uri.startsWith("https:"), "must use https"),
   default_max_age: z.int("must be a whole number of seconds").min(0, "must not be negative"),
   require_auth_time: flag,
   require_pushed_authorization_requests: flag,
@@ -81,6 +82,9 @@ const members = {
   software_id: text(200),
   software_version: text(200),
 };
+
+/** What each member may be, before the rules between them. */
+export const METADATA_SCHEMAS = members;
 
 type Members = { [K in keyof typeof members]?: z.output<(typeof members)[K]> };
 

@@ -7,6 +7,7 @@ import type { OperatorSettings } from "../clients/operator-settings.ts";
 import { isManagementScope, isOpenIdScope, joinScope, splitScope } from "../clients/scopes.ts";
 import type { TokenExchangePolicy } from "../clients/token-exchange-policy.ts";
 import type { AuditLog } from "../observability/audit-log.ts";
+import type { Expectation } from "../storage/expectation.ts";
 import { checkManagementScopes } from "./management-scopes.ts";
 import { finishing, type Operator } from "./operator.ts";
 
@@ -46,7 +47,7 @@ export interface ClientOperations {
   /** @throws {ClientError} naming every fault */
   create(by: Operator, order: ClientOrder): Promise<ClientWithSecret>;
   /** @returns a secret when the client came to need one @throws {ClientError} `not_found`, or naming every fault */
-  update(by: Operator, clientId: string, order: ClientOrder): Promise<ClientWithSecret>;
+  update(by: Operator, clientId: string, order: ClientOrder, expect?: Expectation<ClientRecord>): Promise<ClientWithSecret>;
   /** @throws {ClientError} `not_found` */
   get(clientId: string): Promise<ClientRecord>;
   /** Its grants and tokens end, and until it is resumed it is as good as not registered. @throws {ClientError} `not_found` */
@@ -54,7 +55,7 @@ export interface ClientOperations {
   /** What it had before stays ended. @throws {ClientError} `not_found` */
   resume(by: Operator, clientId: string): Promise<ClientRecord>;
   /** With its consents, grants and tokens. @throws {ClientError} `not_found` */
-  delete(by: Operator, clientId: string): Promise<void>;
+  delete(by: Operator, clientId: string, expect?: Expectation<ClientRecord>): Promise<void>;
   /**
    * The old secret counts for `overlap` seconds more; without them it stops working at once.
    * @throws {ClientError} `not_found`, the client has no secret, or `overlap` is out of bounds
@@ -100,10 +101,14 @@ export function createClientOperations(options: ClientOperationsOptions): Client
       return made;
     },
 
-    async update(by, clientId, order) {
+    async update(by, clientId, order, expect) {
       const before = await get(clientId);
       const metadata = { ...(order.type !== undefined && { response_types: null, ...TYPE_DEFAULTS[order.type] }), ...metadataOf(order) };
-      const updated = await clients.update(clientId, { metadata, ...settingsOf(order), ...exchangeOf(order, before.tokenExchange) });
+      const changes = { metadata, ...settingsOf(order), ...exchangeOf(order, before.tokenExchange) };
+      const updated = await clients.update(clientId, changes, (current) => {
+        expect?.(current);
+        return {};
+      });
       record(by, "updated", clientId, { changed: Object.keys(order).join(" ") });
       return updated;
     },
@@ -122,9 +127,9 @@ export function createClientOperations(options: ClientOperationsOptions): Client
       return client;
     },
 
-    async delete(by, clientId) {
+    async delete(by, clientId, expect) {
       await get(clientId);
-      if (!(await clients.delete(clientId))) throw notFound(clientId);
+      if (!(await clients.delete(clientId, expect))) throw notFound(clientId);
       record(by, "deleted", clientId);
     },
 
