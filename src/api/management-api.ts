@@ -3,24 +3,60 @@ import { hash } from "node:crypto";
 import type { Middleware } from "koa";
 import { sendDocument } from "../http/document.ts";
 import type { Render } from "../http/pages.ts";
+import type { AuditOperations } from "../operations/audit-operations.ts";
+import type { GrantOperations } from "../operations/grant-operations.ts";
 import type { IdempotentRequests } from "../operations/idempotent-requests.ts";
 import type { KeyOperations } from "../operations/key-operations.ts";
+import type { ProviderOperations } from "../operations/provider-operations.ts";
+import type { RegistrationTokenOperations } from "../operations/registration-token-operations.ts";
+import type { ResourceOperations } from "../operations/resource-operations.ts";
+import type { RoleOperations } from "../operations/role-operations.ts";
+import type { SessionOperations } from "../operations/session-operations.ts";
 import { type AccessOptions, createAccess } from "./access.ts";
+import { type AccountEndpoints, accountEndpoints } from "./account-endpoints.ts";
+import { auditEndpoints } from "./audit-endpoints.ts";
+import { type ClientEndpoints, clientEndpoints } from "./client-endpoints.ts";
 import { createCursors } from "./cursors.ts";
 import { DESCRIPTION_PATH, describeApi } from "./description.ts";
 import { descriptionPages } from "./description-pages.ts";
 import type { Endpoint } from "./endpoint.ts";
+import { grantEndpoints } from "./grant-endpoints.ts";
+import { identityProviderEndpoints } from "./identity-provider-endpoints.ts";
 import { keyEndpoints } from "./key-endpoints.ts";
+import { registrationTokenEndpoints } from "./registration-token-endpoints.ts";
 import { apiRequests } from "./requests.ts";
+import { resourceEndpoints } from "./resource-endpoints.ts";
+import { roleEndpoints } from "./role-endpoints.ts";
 import { API_PATH } from "./routes.ts";
+import { sessionEndpoints } from "./session-endpoints.ts";
 
 /** What the endpoints ask: operations, one for each noun. */
 export interface ManagementOperations {
+  readonly accounts: AccountEndpoints;
+  readonly clients: ClientEndpoints;
+  readonly grants: GrantOperations;
+  readonly sessions: SessionOperations;
+  readonly resources: ResourceOperations;
+  readonly roles: RoleOperations;
+  readonly identityProviders: ProviderOperations;
+  readonly registrationTokens: RegistrationTokenOperations;
   readonly keys: KeyOperations;
+  readonly audit: AuditOperations;
 }
 
-export function managementEndpoints(operations: ManagementOperations): readonly Endpoint[] {
-  return [...keyEndpoints(operations.keys)];
+function managementEndpoints(operations: ManagementOperations, issuer: string): readonly Endpoint[] {
+  return [
+    ...accountEndpoints(operations.accounts),
+    ...clientEndpoints(operations.clients),
+    ...grantEndpoints(operations.grants),
+    ...sessionEndpoints(operations.sessions),
+    ...resourceEndpoints(operations.resources),
+    ...roleEndpoints(operations.roles),
+    ...keyEndpoints(operations.keys),
+    ...identityProviderEndpoints(operations.identityProviders, issuer),
+    ...registrationTokenEndpoints(operations.registrationTokens),
+    ...auditEndpoints(operations.audit),
+  ];
 }
 
 export interface ManagementApiOptions extends AccessOptions {
@@ -37,7 +73,7 @@ const DESCRIPTION_AGE = 300;
 /** Answers `/api` and everything below it; what else there is it lets pass. */
 export function managementApi(options: ManagementApiOptions): Middleware {
   const { issuer, operations, render, cursorKeys, idempotent } = options;
-  const endpoints = managementEndpoints(operations);
+  const endpoints = managementEndpoints(operations, issuer);
   const requests = apiRequests({ issuer, endpoints, authorize: createAccess(options), cursors: createCursors(cursorKeys), idempotent });
   const described = describeApi(issuer, endpoints);
   const body = JSON.stringify(described);

@@ -9,18 +9,24 @@ import type { Config } from "../config.ts";
 import { createKeyRotation } from "../keys/key-rotation.ts";
 import { keyPolicy } from "../keys/key-schedule.ts";
 import type { Services } from "../open-services.ts";
+import { createAuditOperations } from "../operations/audit-operations.ts";
 import { createIdempotentRequests } from "../operations/idempotent-requests.ts";
 import { createKeyOperations } from "../operations/key-operations.ts";
+import { createProviderOperations } from "../operations/provider-operations.ts";
+import { createRegistrationTokenOperations } from "../operations/registration-token-operations.ts";
+import { createResourceOperations } from "../operations/resource-operations.ts";
+import { createRoleOperations } from "../operations/role-operations.ts";
 import { deriveKeys, type Secrets } from "../secrets.ts";
 import { proofReplays } from "../storage/proof-replays.ts";
 import { createSealer } from "../storage/seal.ts";
 import { longestTokenLife } from "../tokens/longest-token-life.ts";
 import type { Engine } from "./engine.ts";
 import type { Host } from "./host.ts";
+import { peopleOperations } from "./management-people.ts";
 
 export function createManagement(config: Config, secrets: Secrets, services: Services, host: Host, engine: Engine): Middleware {
   const { issuer } = config;
-  const { database, feed, records, keys, clients, audit, people } = services;
+  const { database, feed, records, keys, clients, resources, audit, people, identityProviders, registrationTokens } = services;
   const audience = managementAudience(issuer);
   const policy = keyPolicy(config);
   const rotation = createKeyRotation({
@@ -29,6 +35,13 @@ export function createManagement(config: Config, secrets: Secrets, services: Ser
     sealer: createSealer(deriveKeys(secrets, "grantor/signing-keys")),
     policy,
     longestToken: (tx) => longestTokenLife(tx, config),
+  });
+
+  const roles = createRoleOperations({
+    roles: people.roles,
+    accounts: people.accounts,
+    audit,
+    knownScopes: async () => resources.knownScopes(),
   });
 
   return managementApi({
@@ -52,7 +65,13 @@ export function createManagement(config: Config, secrets: Secrets, services: Ser
     idempotent: createIdempotentRequests(database.prisma, createSealer(deriveKeys(secrets, "grantor/api-answers"))),
     now: Date.now,
     operations: {
+      resources: createResourceOperations({ resources, audit }),
+      ...peopleOperations(config, services, engine, roles),
+      roles,
+      identityProviders: createProviderOperations({ providers: identityProviders, audit }),
+      registrationTokens: createRegistrationTokenOperations({ tokens: registrationTokens, audit }),
       keys: createKeyOperations({ list: () => keys.list(), policy, rotation: async () => rotation, audit: async () => audit }),
+      audit: createAuditOperations({ pool: database.pool, sealer: services.auditSealer, keys: services.checkpointKeys, audit }),
     },
   });
 }

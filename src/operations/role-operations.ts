@@ -29,6 +29,8 @@ export interface RoleOperations {
   grant(by: Operator, idOrEmail: string, name: string): Promise<Account>;
   /** @throws {AccountError} `not_found` when there is no such account, or it does not have the role */
   revoke(by: Operator, idOrEmail: string, name: string): Promise<Account>;
+  /** It exists from the start, and stays. */
+  isBuiltIn(name: string): boolean;
   /** What its holders may do by it: its permissions, and for the role of administrators all scopes of the management API. */
   permits(role: Role): readonly string[];
   /** Those of its permissions that nothing knows: they open nothing until a resource has them. */
@@ -91,6 +93,7 @@ export function createRoleOperations({ roles, accounts, knownScopes, audit }: Ro
       return accounts.get(id);
     },
 
+    isBuiltIn: (name) => name === ADMIN_ROLE,
     permits: ({ name, permissions }) => (name === ADMIN_ROLE ? [...new Set([...MANAGEMENT_SCOPES, ...permissions])] : permissions),
 
     async permissionsWithoutResource({ permissions }) {
