@@ -1,6 +1,7 @@
 /**
  * Clients and registration tokens as the engine (oidc-provider 9.13.3) wants them, on public hooks alone: the Adapter, `extraClientMetadata`
- * and two methods of its Client model that it awaits or calls where they can be replaced, `compareClientSecret` and `metadata`.
+ * and three methods of its Client model that it awaits or calls where they can be replaced: `compareClientSecret`, `redirectUriAllowed` and
+ * `metadata`.
  *
  * What differs between its world and ours, and is translated here alone:
  * - it holds client secrets in the clear; we hold a hash, so it gets a random placeholder that never leaves this process;
@@ -99,12 +100,24 @@ export interface ClientAdapters {
   extend(provider: Provider): void;
   /** Called while the engine checks a registration, before it stores it. */
   expect(clientId: string, pending: Pending): void;
+  /** Between `expect` and when it is stored. */
+  isExpected(clientId: string): boolean;
 }
+
+/** What the engine asks about "Try it" in the portal, while it answers a request (docs/decisions/try-it.md). */
+export interface Trials {
+  /** Whether the request is one that this server makes in that client's name: no credential comes with it. */
+  vouchesFor(clientId: string): boolean;
+  /** Whether the request is to come back to this server's own callback, for a run that an owner of that client has begun. */
+  comesBack(clientId: string, redirectUri: unknown): boolean;
+}
+
+const NO_TRIALS: Trials = { vouchesFor: () => false, comesBack: () => false };
 
 /** Seconds are enough between checking and storing, even with a `sector_identifier_uri` to fetch. */
 const PENDING_TTL = 30_000;
 
-export function createClientAdapters(clients: ClientStore, tokens: RegistrationTokens): ClientAdapters {
+export function createClientAdapters(clients: ClientStore, tokens: RegistrationTokens, trials: Trials = NO_TRIALS): ClientAdapters {
   const pending = new LRUCache<string, Pending>({ max: 1000, ttl: PENDING_TTL });
   const engineMetadata = new WeakMap<ClientRecord, AdapterPayload>();
 
@@ -125,6 +138,8 @@ export function createClientAdapters(clients: ClientStore, tokens: RegistrationT
       async find(id) {
         const client = await clients.find(id);
         if (client === undefined || client.suspendedAt !== undefined) return undefined;
+        // For such a client's own key nobody can stand in: its request is vouched for in the other way.
+        if (client.metadata.token_endpoint_auth_method === "private_key_jwt" && trials.vouchesFor(id)) return toEngine(withSecret(client));
         const known = engineMetadata.get(client);
         if (known !== undefined) return known;
         const made = toEngine(client);
@@ -160,9 +175,12 @@ export function createClientAdapters(clients: ClientStore, tokens: RegistrationT
 
     extend(provider) {
       const model = (provider.Client as unknown as { prototype: EngineClient }).prototype;
-      const metadata = model.metadata;
+      const { metadata, redirectUriAllowed } = model;
       model.compareClientSecret = function compareClientSecret(actual) {
-        return clients.checkSecret(this.clientId, actual);
+        return trials.vouchesFor(this.clientId) || clients.checkSecret(this.clientId, actual);
+      };
+      model.redirectUriAllowed = function isRegistered(uri) {
+        return redirectUriAllowed.call(this, uri) || trials.comesBack(this.clientId, uri);
       };
       model.metadata = function registeredMetadata() {
         return fromEngine(metadata.call(this));
@@ -170,6 +188,7 @@ export function createClientAdapters(clients: ClientStore, tokens: RegistrationT
     },
 
     expect: (clientId, registration) => void pending.set(clientId, registration),
+    isExpected: (clientId) => pending.has(clientId),
   };
 }
 
@@ -177,7 +196,13 @@ interface EngineClient {
   readonly clientId: string;
   metadata(): Record<string, unknown>;
   compareClientSecret(actual: string): Promise<boolean> | boolean;
+  redirectUriAllowed(uri: string): boolean;
 }
+
+const withSecret = (client: ClientRecord): ClientRecord => ({
+  ...client,
+  metadata: { ...client.metadata, token_endpoint_auth_method: "client_secret_basic" },
+});
 
 /** Of these kinds the engine asks nothing else. */
 const UNUSED = {

@@ -32,12 +32,14 @@ export interface RegistrationConfiguration {
   /** `registration` and `registrationManagement` for the engine's `features`. Closed: both off, and absent from the metadata document. */
   readonly features: Required<Pick<NonNullable<Configuration["features"]>, "registration" | "registrationManagement">>;
   readonly extraClientMetadata: NonNullable<Configuration["extraClientMetadata"]>;
+  /** OIDC Registration §5: what an application registers by itself is compared with what lies there, once, and not whenever it is looked up. */
+  readonly sectorIdentifierUriValidate: NonNullable<Configuration["sectorIdentifierUriValidate"]>;
 }
 
 /** @param knownScopes every scope that an application may register for: the OpenID ones and those of resources, never the management ones */
 export function registrationConfig(
   { registration }: Pick<Config, "registration">,
-  adapters: Pick<ClientAdapters, "expect">,
+  adapters: Pick<ClientAdapters, "expect" | "isExpected">,
   knownScopes: () => ReadonlySet<string>,
 ): RegistrationConfiguration {
   const enabled = registration !== "closed";
@@ -52,6 +54,7 @@ export function registrationConfig(
       },
       registrationManagement: { enabled, rotateRegistrationAccessToken: true },
     },
+    sectorIdentifierUriValidate: ({ clientId }) => adapters.isExpected(clientId),
     extraClientMetadata: {
       properties: [...ENGINE_EXTRA_MEMBERS],
       // Called once for each property, before the engine applies rules of its own: the first call checks everything.

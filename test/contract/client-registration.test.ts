@@ -1,9 +1,12 @@
+import { generateKeyPairSync } from "node:crypto";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
+import { SignJWT } from "jose";
 import Provider from "oidc-provider";
 import { pino } from "pino";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { type ClientStore, createClientStore } from "../../src/clients/client-store.ts";
+import { createClientUse } from "../../src/clients/client-use.ts";
 import { type ClientAdapters, clientExtras, createClientAdapters, isClientModel } from "../../src/clients/engine-client-adapter.ts";
 import { registrationConfig } from "../../src/clients/registration.ts";
 import { createRegistrationRequests } from "../../src/clients/registration-requests.ts";
@@ -12,6 +15,8 @@ import { createSoftwareStatements } from "../../src/clients/software-statements.
 import type { StatementIssuer } from "../../src/clients/statement-issuers.ts";
 import { TOKEN_EXCHANGE_GRANT } from "../../src/clients/token-exchange-policy.ts";
 import { handleErrors } from "../../src/http/errors.ts";
+import { createGuardedFetch } from "../../src/http/fetch-guard.ts";
+import { requestContext } from "../../src/http/request-context.ts";
 import { generateSigningJwk } from "../../src/keys/algorithms.ts";
 import { ENGINE_ROUTES } from "../../src/oidc/paths.ts";
 import { registrationRequests } from "../../src/oidc/registration-requests.ts";
@@ -39,13 +44,15 @@ let adapters: ClientAdapters;
 let provider: Provider;
 let server: Server;
 let base: string;
+/** Where the engine fetches what applications name. */
+let guardedFetch: typeof fetch;
 /** Where the keys of issuers of software statements come from. */
 let keysFetch: typeof fetch;
 
 /** @param issuers who may sign software statements @param required nobody registers without one */
 async function start(registration: "open" | "token" | "closed", issuers: StatementIssuer[] = [], required = false): Promise<void> {
   adapters = createClientAdapters(clients, tokens);
-  const { features, extraClientMetadata } = registrationConfig({ registration }, adapters, () => KNOWN_SCOPES);
+  const { features, ...registered } = registrationConfig({ registration }, adapters, () => KNOWN_SCOPES);
   provider = new Provider("http://localhost", {
     adapter: ((name: string) => (isClientModel(name) ? adapters.adapter(name) : NO_TOKENS)) as never,
     features: {
@@ -56,7 +63,8 @@ async function start(registration: "open" | "token" | "closed", issuers: Stateme
       introspection: { enabled: true, allowedPolicy: () => false },
       backchannelLogout: { enabled: true },
     },
-    extraClientMetadata,
+    ...registered,
+    fetch: guardedFetch,
     routes: { registration: ENGINE_ROUTES.registration },
     scopes: [...KNOWN_SCOPES].filter((scope) => scope !== "api:read"),
     clientAuthMethods: ["client_secret_basic", "client_secret_post", "private_key_jwt", "none"],
@@ -70,7 +78,7 @@ async function start(registration: "open" | "token" | "closed", issuers: Stateme
     statements,
     statementRequired: required,
   });
-  provider.use(handleErrors(() => {}) as never);
+  for (const middleware of [requestContext({ log, trustProxy: [] }), handleErrors(() => {})]) provider.use(middleware as never);
   provider.use(registrationRequests({ admit: async () => {}, ...requests }) as never);
   provider.registerGrantType(TOKEN_EXCHANGE_GRANT, () => {});
   server = createServer(provider.callback());
@@ -108,6 +116,7 @@ async function authenticates(clientId: unknown, secret: unknown): Promise<boolea
 }
 
 beforeEach(async () => {
+  guardedFetch = createGuardedFetch([]);
   keysFetch = () => Promise.reject(new TypeError("fetch failed"));
   database = await testDatabase();
   feed = await openChangeFeed(database, log);
@@ -385,6 +394,213 @@ describe("registration with a token", () => {
     expect((await register(WEB, String(body.registration_access_token))).status).toBe(401);
     expect((await manage("GET", { ...body, registration_access_token: token })).status).toBe(401);
   });
+});
+
+describe("registration within the limits of an initial access token", () => {
+  beforeEach(() => start("token"));
+  const LIMITS = { scopes: ["openid", "profile"], redirectHosts: ["app.example", "*.app.example", "com.example.app"] };
+
+  test("takes what the token allows, at first and at every change", async () => {
+    const { token } = await tokens.createInitial(LIMITS);
+    const redirect_uris = ["https://app.example/cb", "https://a.b.app.example:8443/cb"];
+    const { status, body } = await register({ ...WEB, redirect_uris, scope: "openid" }, token);
+    expect(status).toBe(201);
+    const beyond = [
+      [{ redirect_uris: ["https://app.example.evil.example/cb"] }, "invalid_redirect_uri"],
+      [{ redirect_uris: ["https://app.example/cb", "https://evilapp.example/cb"] }, "invalid_redirect_uri"],
+      [{ redirect_uris: ["http://localhost/cb"] }, "invalid_redirect_uri"],
+      [{ post_logout_redirect_uris: ["https://evil.example/"] }, "invalid_client_metadata"],
+      [{ scope: "openid email" }, "invalid_client_metadata"],
+      [{ scope: "openid api:read" }, "invalid_client_metadata"],
+    ] as const;
+    for (const [change, error] of beyond) {
+      const metadata = { ...WEB, scope: "openid", ...change };
+      expect(await register(metadata, token)).toMatchObject({ status: 400, body: { error } });
+      expect(await manage("PUT", body, { client_id: body.client_id, ...metadata })).toMatchObject({ status: 400, body: { error } });
+    }
+    const own = { client_id: body.client_id, ...WEB, scope: "openid profile" };
+    expect((await manage("PUT", body, own)).status).toBe(200);
+    expect(await clients.find(String(body.client_id))).toMatchObject({ registrationLimits: LIMITS });
+  });
+
+  test("is for all that the token allows when it names no scope", async () => {
+    const { token } = await tokens.createInitial(LIMITS);
+    const { body } = await register(WEB, token);
+    expect(body).toMatchObject({ scope: "openid profile" });
+    const updated = await manage("PUT", body, { client_id: body.client_id, ...WEB, scope: null });
+    expect(updated).toMatchObject({ status: 200, body: { scope: "openid profile" } });
+  });
+
+  test("takes native applications by their scheme, and keeps what an operator has added", async () => {
+    const { token } = await tokens.createInitial(LIMITS);
+    const native = { application_type: "native", token_endpoint_auth_method: "none", scope: "openid" };
+    expect((await register({ ...native, redirect_uris: ["com.example.app:/cb"] }, token)).status).toBe(201);
+    expect((await register({ ...native, redirect_uris: ["com.example.other:/cb"] }, token)).status).toBe(400);
+    const { body } = await register({ ...WEB, scope: "openid" }, token);
+    const added = { redirect_uris: ["https://app.example/cb", "https://else.example/cb"], scope: "openid api:read" };
+    await clients.update(String(body.client_id), { metadata: added });
+    expect((await manage("PUT", body, { client_id: body.client_id, ...WEB, ...added })).status).toBe(200);
+  });
+
+  test("is limited by limits that make sense", async () => {
+    for (const order of [
+      { scopes: [] },
+      { scopes: ["a b"] },
+      { scopes: ["grantor:clients:write"] },
+      { redirectHosts: [] },
+      { redirectHosts: ["https://app.example"] },
+      { redirectHosts: ["app.example:8443"] },
+      { redirectHosts: ["*"] },
+      { redirectHosts: ["*.*.example"] },
+      { uses: 0 },
+      { uses: 1.5 },
+      { expires: Number.MAX_SAFE_INTEGER },
+    ])
+      await expect(tokens.createInitial(order)).rejects.toMatchObject({ code: "invalid_client_metadata" });
+    const { id } = await tokens.createInitial({ redirectHosts: ["APP.example"], scopes: ["openid", "openid"], uses: 2 });
+    expect(await tokens.listInitial()).toMatchObject([
+      { id, redirectHosts: ["app.example"], scopes: ["openid"], usesLeft: 2, usable: true },
+    ]);
+    expect(await tokens.deleteInitial(id)).toBe(true);
+  });
+});
+
+describe("registration with a software statement", () => {
+  const ISSUER = "https://issuer.example";
+  const signer = generateKeyPairSync("ec", { namedCurve: "P-256" });
+  const issuers = [{ issuer: ISSUER, jwks: { keys: [{ ...signer.publicKey.export({ format: "jwk" }) }] } }];
+  const sign = (claims: Json) => new SignJWT({ iss: ISSUER, ...claims }).setProtectedHeader({ alg: "ES256" }).sign(signer.privateKey);
+
+  test("says what the statement says, whatever the application says, then and later", async () => {
+    await start("open", issuers);
+    const statement = await sign({ client_name: "Stated", software_id: "s-1", scope: "openid", verified: true, first_party: true });
+    const { status, body } = await register({ ...WEB, client_name: "Said", scope: "openid email", software_statement: statement });
+    expect([status, body]).toEqual([201, expect.objectContaining({ client_name: "Stated", software_id: "s-1", scope: "openid" })]);
+    expect(body.software_statement).toBe(statement); // RFC 7591 §3.2.1: unmodified
+    expect(await clients.find(String(body.client_id))).toMatchObject({ verified: false, firstParty: false, softwareStatement: statement });
+    expect((await manage("GET", body)).body).toMatchObject({ software_statement: statement, client_name: "Stated" });
+
+    const contradicting = {
+      client_id: body.client_id,
+      ...WEB,
+      client_name: "Your Bank",
+      scope: "openid email",
+      client_uri: "https://app.example/",
+    };
+    for (const software_statement of [undefined, null, statement]) {
+      const updated = await manage("PUT", body, { ...contradicting, software_statement });
+      expect(updated).toMatchObject({ status: 200, body: { client_name: "Stated", scope: "openid", client_uri: "https://app.example/" } });
+      expect(updated.body.software_statement).toBe(statement);
+      Object.assign(body, updated.body);
+    }
+    const newer = await sign({ client_name: "Stated anew" });
+    const renewed = await manage("PUT", body, { ...contradicting, software_statement: newer });
+    expect(renewed).toMatchObject({ status: 200, body: { client_name: "Stated anew", scope: "openid email", software_statement: newer } });
+  });
+
+  test("is refused with the error that says why, once it is known who asks", async () => {
+    await start("token", issuers);
+    const { token } = await tokens.createInitial();
+    const refused = async (software_statement: unknown) => (await register({ ...WEB, software_statement }, token)).body.error;
+    expect(await refused("nonsense")).toBe("invalid_software_statement");
+    expect(await refused(7)).toBe("invalid_software_statement");
+    expect(await refused(await sign({ exp: 1 }))).toBe("invalid_software_statement");
+    expect(await refused(await sign({ iss: "https://else.example" }))).toBe("unapproved_software_statement");
+    expect(await refused(await sign({ redirect_uris: ["http://evil.example/"] }))).toBe("invalid_redirect_uri");
+    expect(await refused(await sign({ grant_types: ["implicit"] }))).toBe("invalid_client_metadata");
+    expect((await register({ ...WEB, software_statement: "nonsense" })).status).toBe(401);
+    const { body } = await register({ ...WEB, software_statement: await sign({}) }, token);
+    const update = { client_id: body.client_id, ...WEB, software_statement: await sign({ iss: "https://else.example" }) };
+    expect((await manage("PUT", body, update)).body.error).toBe("unapproved_software_statement");
+    expect((await manage("PUT", { ...body, registration_access_token: "made-up" }, update)).status).toBe(401);
+  });
+
+  test("keeps to the limits of the initial access token, whatever the statement says", async () => {
+    await start("token", issuers);
+    const { token } = await tokens.createInitial({ redirectHosts: ["app.example"] });
+    const software_statement = await sign({ redirect_uris: ["https://else.example/cb"] });
+    expect((await register({ ...WEB, software_statement }, token)).body.error).toBe("invalid_redirect_uri");
+  });
+
+  test("may be needed", async () => {
+    await start("open", issuers, true);
+    for (const software_statement of [undefined, null, ""])
+      expect((await register({ ...WEB, software_statement })).body.error).toBe("invalid_client_metadata");
+    expect((await register({ ...WEB, software_statement: await sign({}) })).status).toBe(201);
+  });
+
+  test("waits for keys that cannot be had now", async () => {
+    await start("open", [{ issuer: ISSUER, jwksUri: "https://issuer.example/jwks" }]);
+    expect(await register({ ...WEB, software_statement: await sign({}) })).toMatchObject({
+      status: 503,
+      body: { error: "temporarily_unavailable" },
+    });
+  });
+});
+
+test("a sector identifier is compared with what lies there when it is registered, and fetched from nowhere that only this server reaches", async () => {
+  const hidden = createServer((_request, response) => response.end(JSON.stringify(WEB.redirect_uris)));
+  let connections = 0;
+  hidden.on("connection", () => {
+    connections += 1;
+  });
+  await new Promise<void>((resolve) => hidden.listen(0, resolve));
+  const { port } = hidden.address() as AddressInfo;
+  await start("open");
+  for (const host of ["127.0.0.1", "localhost", "[::1]", "2130706433", "0x7f.1", "[::ffff:7f00:1]", "169.254.169.254", "10.0.0.1"]) {
+    const answer = await register({ ...WEB, sector_identifier_uri: `https://${host}:${port}/` });
+    expect([host, answer.status, answer.body.error]).toEqual([host, 400, "invalid_client_metadata"]);
+  }
+  expect((await register({ ...WEB, sector_identifier_uri: `http://localhost:${port}/` })).body.error).toBe("invalid_client_metadata");
+  expect(connections).toBe(0);
+  hidden.close();
+
+  let there: unknown = ["https://app.example/cb", "https://app.example/other"];
+  const asked: string[] = [];
+  server.closeAllConnections();
+  await new Promise((resolve) => server.close(resolve));
+  guardedFetch = (async (url: string) => {
+    asked.push(url);
+    return Response.json(there);
+  }) as never;
+  await start("open");
+  const sector_identifier_uri = "https://app.example/sector";
+  const { status, body } = await register({ ...WEB, sector_identifier_uri });
+  expect([status, body]).toEqual([201, expect.objectContaining({ sector_identifier_uri })]);
+  expect((await manage("GET", body)).body).toMatchObject({ sector_identifier_uri });
+  expect(asked).toEqual([sector_identifier_uri]);
+  there = ["https://app.example/other"];
+  expect((await register({ ...WEB, sector_identifier_uri })).status).toBe(400);
+  expect((await manage("PUT", body, { client_id: body.client_id, ...WEB, sector_identifier_uri })).status).toBe(400);
+});
+
+test("a registration of a stranger that nobody has used for thirty days goes, and no other does", async () => {
+  await start("open");
+  const removed: string[] = [];
+  const use = createClientUse({ prisma: database.prisma, clients, onRemoved: (id) => void removed.push(id), log, now: () => now });
+  const ids = await Promise.all([0, 1, 2, 3].map(async () => String((await register(WEB)).body.client_id)));
+  const [unused, used, verified, owned] = ids as [string, string, string, string];
+  const { client: own } = await clients.create({ type: "web", metadata: WEB });
+  await database.prisma.account.create({ data: { id: "ada", email: "ada@example.org" } });
+  await database.prisma.clientOwner.create({ data: { clientId: owned, accountId: "ada" } });
+  await clients.update(verified, { verified: true });
+  use.used(used);
+  use.used("unknown");
+  await use.close();
+  now += 29 * 86_400_000;
+  await use.removeUnused();
+  expect(removed).toEqual([]);
+  now += 2 * 86_400_000;
+  await Promise.all([use.removeUnused(), use.removeUnused()]);
+  expect(removed).toEqual([unused]);
+  expect((await database.prisma.client.findMany()).map(({ id }) => id).toSorted()).toEqual(
+    [used, verified, owned, own.clientId].toSorted(),
+  );
+  const noted = async () => (await database.prisma.client.findUniqueOrThrow({ where: { id: used } })).lastUsedAt?.getTime();
+  expect(await noted()).toBe(now - 31 * 86_400_000);
+  use.used(used);
+  await use.close();
+  expect(await noted()).toBe(now);
 });
 
 test("closed registration is neither there nor announced", async () => {
