@@ -48,6 +48,11 @@ const NOUNS: readonly { name: string; description: string; add(command: Command,
     add: async (command, run) => (await import("./key-commands.ts")).addKeyCommands(command, run),
   },
   {
+    name: "audit",
+    description: "the audit log: who did what, when, from where",
+    add: async (command, run) => (await import("./audit-commands.ts")).addAuditCommands(command, run),
+  },
+  {
     name: "token",
     description: "tokens",
     add: async (command, run) => (await import("./token-commands.ts")).addTokenCommands(command, run),

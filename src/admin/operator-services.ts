@@ -17,7 +17,9 @@ import type { Factors } from "../factors/factors.ts";
 import type { Linking } from "../federation/linking.ts";
 import type { ProviderStore } from "../federation/provider-store.ts";
 import type { KeyRotation } from "../keys/key-rotation.ts";
+import type { CheckpointKeys } from "../observability/audit-checkpoints.ts";
 import type { AuditLog } from "../observability/audit-log.ts";
+import type { AuditSealer } from "../observability/audit-sealer.ts";
 import type { Logger } from "../observability/logger.ts";
 import type { Secrets } from "../secrets.ts";
 import type { ChangeFeed } from "../storage/change-feed.ts";
@@ -46,6 +48,8 @@ export interface OperatorServices {
   keyRotation(): Promise<KeyRotation>;
   records(): Promise<OpenedRecords>;
   audit(): Promise<AuditLog>;
+  /** What seals the audit log, signs it and checks signatures. */
+  auditSealing(): Promise<{ sealer: AuditSealer; keys: CheckpointKeys }>;
   /** What goes into a file and comes out of one. */
   transfer(): Promise<Transfer>;
   /** Waits for mail and audit records that are on their way, and closes everything in the opposite order. */
@@ -196,6 +200,18 @@ export function createOperatorServices(config: Config, loadSecrets: () => Promis
       });
     }),
     audit,
+    auditSealing: part(async () => {
+      const [{ createAuditSealer }, { checkpointKeys, createStatements }, { deriveKeys }, { createSealer }] = await Promise.all([
+        import("../observability/audit-sealer.ts"),
+        import("../keys/statements.ts"),
+        import("../secrets.ts"),
+        import("../storage/seal.ts"),
+      ]);
+      const opened = await database();
+      const keySealer = createSealer(deriveKeys(await secrets(), "grantor/signing-keys"));
+      const keys = checkpointKeys(createStatements(opened, keySealer, config.issuer));
+      return { sealer: createAuditSealer({ pool: opened.pool, keys, log, interval: config.auditSealInterval }), keys };
+    }),
     transfer: part<Transfer>(async () =>
       (await import("../transfer/transfer.ts")).createTransfer({
         config,
