@@ -14,6 +14,7 @@ import { addOwnerPages, type OwnerPagesOptions } from "./owner-pages.ts";
 import { addQuickStartPages, type QuickStartPagesOptions } from "./quick-start-pages.ts";
 import { addSecretPages, type SecretPagesOptions } from "./secret-pages.ts";
 import { addSettingsPages } from "./settings-pages.ts";
+import { addTrialPages, type TrialPagesOptions } from "./trial-pages.ts";
 import { addWizardPages, type WizardPagesOptions } from "./wizard-pages.ts";
 
 export interface AppPagesOptions {
@@ -23,6 +24,7 @@ export interface AppPagesOptions {
   lifetimes: ServerLifetimes;
   owners: OwnerPagesOptions;
   secret: SecretPagesOptions;
+  trials: TrialPagesOptions;
   failures: FailurePagesOptions;
   delete: DeletePagesOptions;
   quickStarts: QuickStartPagesOptions;
@@ -40,6 +42,7 @@ export function appPages(options: AppPagesOptions): Router {
   addOverviewPages(router, frame, options.overview);
   addSettingsPages(router, frame, options.lifetimes);
   addSecretPages(router, frame, options.secret);
+  addTrialPages(router, frame, options.trials);
   addFailurePages(router, frame, options.failures);
   addDeletePages(router, frame, options.delete);
   addQuickStartPages(router, frame, options.quickStarts);

@@ -49,6 +49,7 @@ import { StatusLists } from "../tokens/status-lists.ts";
 import { StatusPlaces } from "../tokens/status-places.ts";
 
 import type { Host } from "./host.ts";
+import { createTrialRequests, type TrialRequests } from "./trials.ts";
 
 export interface Engine {
   /** The engine of this moment. */
@@ -60,6 +61,8 @@ export interface Engine {
   scopesAt(audience: string, client: ClientExtras, bearer: TokenBearer): Promise<ReturnType<typeof resourceServerInfo>>;
   /** The record of a complete access token that is alive. */
   openAccessToken(jwt: string): Promise<Readonly<Record<string, unknown>> | undefined>;
+  /** For "Try it". */
+  readonly trialRequests: TrialRequests;
   /** Back-channel logout, to every application of a session that has ended. */
   tellOfEnd(ended: EndedSession): Promise<void>;
 }
@@ -121,7 +124,8 @@ export function createEngine(config: Config, secrets: Secrets, services: Service
   });
 
   // --- the engine
-  const clientAdapters = createClientAdapters(clients, services.registrationTokens);
+  const trialRequests = createTrialRequests(issuer, secrets);
+  const clientAdapters = createClientAdapters(clients, services.registrationTokens, trialRequests.trials);
   const adapters = new Map<string, ReturnType<EngineDependencies["adapterFor"]>>();
   /** This server itself is the resource of most tokens, and none that anybody registered. */
   const resourceOf = (audience: string) => (audience === issuer ? undefined : resources.find(audience));
@@ -274,6 +278,7 @@ export function createEngine(config: Config, secrets: Secrets, services: Service
     handle: (request, response) => engine.handle(request, response),
     commit,
     scopesAt,
+    trialRequests,
     openAccessToken: (jwt) => accessTokens.openAccessToken(jwt),
     tellOfEnd,
   };

@@ -9,8 +9,11 @@ import type { Services } from "../open-services.ts";
 import { createAppCareOperations } from "../operations/app-care-operations.ts";
 import { createAppOperations } from "../operations/app-operations.ts";
 import { createClientOperations } from "../operations/client-operations.ts";
+import { createTokenInspector } from "../operations/inspect-token.ts";
+import { createTrials } from "../operations/trials.ts";
 import { deriveKeys, type Secrets } from "../secrets.ts";
 import { createSealer } from "../storage/seal.ts";
+import type { Engine } from "./engine.ts";
 import type { Host } from "./host.ts";
 
 export interface Portal {
@@ -19,7 +22,14 @@ export interface Portal {
   isDeveloper(account: Account): Promise<boolean>;
 }
 
-export function createPortal(config: Config, secrets: Secrets, services: Services, host: Host, ownSession: ReadOwnSession): Portal {
+export function createPortal(
+  config: Config,
+  secrets: Secrets,
+  services: Services,
+  host: Host,
+  engine: Pick<Engine, "handle" | "trialRequests">,
+  ownSession: ReadOwnSession,
+): Portal {
   const { people, clients, clientOwners, resources, audit } = services;
   const { issuer, https, loopback, developers, appsPerPerson, recentSignIn, accessTokenTtl, refreshTokenTtl } = config;
   const { seal, open } = createSealer(deriveKeys(secrets, "grantor/portal"));
@@ -42,12 +52,26 @@ export function createPortal(config: Config, secrets: Secrets, services: Service
     notices: people.applicationNotices,
     audit,
   });
+  const { states, ask } = engine.trialRequests;
+  const runs = createTrials({
+    issuer,
+    states,
+    records: services.records,
+    sealer: createSealer(deriveKeys(secrets, "grantor/trials")),
+    ask: (clientId, request) => ask(engine.handle, clientId, request),
+  });
+  const inspect = createTokenInspector({
+    database: services.database,
+    issuer,
+    secretOf: async (audience) => resources.hmacKeyFor(audience)?.export(),
+  });
   const pages = appPages({
     wizard: { seal, open },
     overview: { issuer, accounts: people.accounts },
     lifetimes: { accessTokenTtl, refreshTokenTtl },
     owners: { https, care, outbox: loopback ? people.mailer.outbox : undefined },
     secret: { care },
+    trials: { https, runs, resources, inspect },
     failures: { failures: services.clientFailures },
     delete: { care },
     frame: {

@@ -180,7 +180,7 @@ export function createSite(
     onDecision: (ctx, { accountId, clientId, allowed }) =>
       audit.record({ event: "consent", outcome: allowed ? "success" : "failure", actor: accountId, accountId, clientId, ...facts(ctx) }),
   });
-  const { pages: portal, isDeveloper } = createPortal(config, secrets, services, host, ownSession);
+  const { pages: portal, isDeveloper } = createPortal(config, secrets, services, host, engine, ownSession);
   const own = ownPages({ issuer, render, ownSession, offersSignUp: config.signUp === "open", isDeveloper });
   const trail = createAuditTrail(services.database.pool);
   const endSession = async (uid: string): Promise<void> => {

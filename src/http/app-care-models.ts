@@ -3,6 +3,12 @@ import type { Words } from "../i18n/messages.ts";
 import type { AppPage, PortalPage } from "./app-page-models.ts";
 import type { FormView } from "./page-parts.ts";
 
+export interface ExplainedMember {
+  name: string;
+  value: string;
+  meaning?: Words | undefined;
+}
+
 export interface AppCareModels {
   /** `secret`: the one that was made just now, shown this once. `since`: of the present one; `previousUntil`: of the one before, while it works. */
   "apps/secret": AppPage &
@@ -26,6 +32,36 @@ export interface AppCareModels {
       outbox?: string | undefined;
     };
   "apps/invitation": PortalPage & FormView & { name: string; by: string };
+  /** `resources`: APIs of which it has scopes. `run`: the one before, while it lasts. */
+  "apps/try": AppPage & {
+    action: string;
+    kind: string;
+    resources: readonly { value: string; label: string }[];
+    run?: string | undefined;
+  };
+  /** A trial run. The forms are at `action` and below it. */
+  "apps/trial": AppPage & {
+    action: string;
+    phase: "waiting" | "done" | "failed" | "ended";
+    exchanges: readonly {
+      step: string;
+      method: string;
+      url: string;
+      headers: readonly ExplainedMember[];
+      params: readonly ExplainedMember[];
+      status?: number | undefined;
+      answer: readonly ExplainedMember[];
+    }[];
+    device?: { userCode: string; link: string } | undefined;
+    trouble?: { what: Words; remedy: Words } | undefined;
+    tokens: readonly {
+      kind: "access" | "id";
+      verdict: string;
+      claims: readonly { name: string; value: string; when?: string; meaning?: string }[];
+    }[];
+    mayRefresh: boolean;
+    failures: string;
+  };
   /** What happened last first. `sent`: parameters. `tryIt`: the page. */
   "apps/failures": AppPage & {
     failures: readonly {

@@ -21,6 +21,7 @@ export type RecordKind =
   | "user-code"
   | "pushed-request"
   | "interaction"
+  | "trial"
   | "replay"
   | "status-list";
 
