@@ -1,7 +1,5 @@
 /** `grantor audit …` */
-import { createReadStream } from "node:fs";
-import { readFile } from "node:fs/promises";
-import { createInterface } from "node:readline/promises";
+import { open, readFile } from "node:fs/promises";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import type { PastEvent } from "../observability/audit-trail.ts";
 import type { ChainReport } from "../observability/audit-verification.ts";
@@ -164,7 +162,10 @@ async function checkpointsOf(file: string): Promise<string[]> {
   return found;
 }
 
-const linesOf = (file: string): AsyncIterable<string> => createInterface({ input: createReadStream(file), crlfDelay: Infinity });
+async function* linesOf(file: string): AsyncGenerator<string> {
+  const handle = await open(file);
+  yield* handle.readLines();
+}
 
 const faultText = ({ batch, position, message }: NonNullable<ChainReport["fault"]>): string =>
   `The audit log was tampered with, or damaged: ${message}${position === undefined ? "" : ` (batch ${batch}, position ${position})`}`;
