@@ -25,13 +25,14 @@ const ERROR_CODES = new Set([
   ...["unsupported_token_type", "unmet_authentication_requirements", "not_found", "too_many_requests", "stale_form"],
 ]);
 
-const GRANT_TYPES: Readonly<Record<string, string>> = {
-  authorization_code: "authorization_code",
-  refresh_token: "refresh_token",
-  client_credentials: "client_credentials",
-  "urn:ietf:params:oauth:grant-type:device_code": "device_code",
-  "urn:ietf:params:oauth:grant-type:token-exchange": "token_exchange",
-};
+/** By their short names. */
+const GRANT_TYPES: ReadonlyMap<unknown, string> = new Map([
+  ["authorization_code", "authorization_code"],
+  ["refresh_token", "refresh_token"],
+  ["client_credentials", "client_credentials"],
+  ["urn:ietf:params:oauth:grant-type:device_code", "device_code"],
+  ["urn:ietf:params:oauth:grant-type:token-exchange", "token_exchange"],
+]);
 
 /** Values of one label that come from code alone; should one not, its first hundred are all that there are. */
 const MOST_NAMES = 100;
@@ -130,7 +131,7 @@ export function createMetrics(build: { version: string }): Metrics {
       requests.inc({ ...labels, status });
       durations.observe(labels, seconds);
     },
-    tokenIssued: (grantType, kind) => tokens.inc({ grant_type: GRANT_TYPES[String(grantType)] ?? OTHER, kind }),
+    tokenIssued: (grantType, kind) => tokens.inc({ grant_type: GRANT_TYPES.get(grantType) ?? OTHER, kind }),
     refused: (endpoint, error) =>
       refusals.inc({ endpoint: endpoints(endpoint), error: ERROR_CODES.has(error as string) ? (error as string) : OTHER }),
     eventRecorded({ event, outcome, detail = {} }) {
