@@ -1,7 +1,7 @@
 /** `/api`, the description for people, and `/api/problems/…`, what the `type` of problem details opens. */
 import Router from "@koa/router";
 import type { Middleware } from "koa";
-import type { ApiMember, ApiOperation, Prose } from "../http/api-page-models.ts";
+import type { ApiMember, ApiOperation, ApiPageModels, Prose } from "../http/api-page-models.ts";
 import type { Render } from "../http/pages.ts";
 import { PROBLEMS_PATH } from "./answers.ts";
 import type { ApiDescription } from "./description.ts";
@@ -19,7 +19,7 @@ export interface DescriptionPageOptions {
 }
 
 export function descriptionPages({ render, described, download }: DescriptionPageOptions): Middleware {
-  const model = { download, groups: groupsOf(described) };
+  const model = descriptionModel(described, download);
   const router = new Router({ strict: true, sensitive: true });
   router.get(PAGE_PATH, (ctx) => render(ctx, "api/description", model));
   router.get(`${PROBLEMS_PATH}/:name`, (ctx) => {
@@ -30,6 +30,11 @@ export function descriptionPages({ render, described, download }: DescriptionPag
   });
   return router.routes() as unknown as Middleware;
 }
+
+export const descriptionModel = (described: ApiDescription, download: string): ApiPageModels["api/description"] => ({
+  download,
+  groups: groupsOf(described),
+});
 
 /** What is read of the document. */
 interface Schema {

@@ -89,9 +89,15 @@ export function describeApi(issuer: string, endpoints: readonly Endpoint[]): Api
   });
 }
 
+/** What a scope opens beyond its noun. */
+const MIGHT: Readonly<Record<string, string>> = {
+  "grantor:identity-providers:write": "whoever may do so can let a provider of theirs vouch for anybody, administrators included",
+};
+
 const scopeWords = (scope: string): string => {
   const [, noun, verb] = scope.split(":");
-  return `${verb === "read" ? "See" : "Change"} ${noun}`;
+  const might = MIGHT[scope];
+  return `${verb === "read" ? "See" : "Change"} ${noun}${might === undefined ? "" : `: ${might}`}`;
 };
 
 function describe(endpoint: Endpoint): ZodOpenApiOperationObject {

@@ -44,7 +44,7 @@ export interface ManagementOperations {
   readonly audit: AuditOperations;
 }
 
-function managementEndpoints(operations: ManagementOperations, issuer: string): readonly Endpoint[] {
+export function managementEndpoints(operations: ManagementOperations, issuer: string): readonly Endpoint[] {
   return [
     ...accountEndpoints(operations.accounts),
     ...clientEndpoints(operations.clients),

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import type { Role, RoleSettings } from "../accounts/roles.ts";
 import type { RoleOperations } from "../operations/role-operations.ts";
+import { refuseBeyond } from "./containment.ts";
 import { type Endpoint, listing, operation, pageOf } from "./endpoint.ts";
 import { idSchema, timeSchema } from "./schemas.ts";
 
@@ -61,7 +62,10 @@ export function roleEndpoints(roles: RoleOperations): Endpoint[] {
       response: roleSchema,
       status: 201,
       location: ({ name }) => `/roles/${encodeURIComponent(name)}`,
-      handle: async ({ body: { name, ...given } }, { by }) => view(await roles.create(by, name, settingsOf(given))),
+      async handle({ body: { name, ...given } }, caller) {
+        refuseBeyond(caller, given.permissions ?? []);
+        return view(await roles.create(caller.by, name, settingsOf(given)));
+      },
     }),
     operation({
       ...about,
@@ -84,8 +88,13 @@ export function roleEndpoints(roles: RoleOperations): Endpoint[] {
       body: z.strictObject(settings),
       response: roleSchema,
       needsMatch: true,
-      async handle({ params: { name }, body, expect }, { by }) {
-        return view(await roles.update(by, name, settingsOf(body), (before) => expect(view(before))));
+      async handle({ params: { name }, body, expect }, caller) {
+        refuseBeyond(caller, body.permissions ?? []);
+        const expectation = (before: Role) => {
+          refuseBeyond(caller, roles.permits(before));
+          expect(view(before));
+        };
+        return view(await roles.update(caller.by, name, settingsOf(body), expectation));
       },
     }),
     operation({
@@ -121,8 +130,9 @@ export function roleEndpoints(roles: RoleOperations): Endpoint[] {
       operationId: "grantRole",
       summary: "Give an account a role, beside those that it has",
       scope: "grantor:roles:write",
-      async handle({ params: { name, account_id } }, { by }) {
-        await roles.grant(by, account_id, name);
+      async handle({ params: { name, account_id } }, caller) {
+        refuseBeyond(caller, roles.permits(await roles.get(name)));
+        await roles.grant(caller.by, account_id, name);
         return undefined;
       },
     }),

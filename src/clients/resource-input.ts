@@ -73,9 +73,16 @@ export function audienceFault(audience: string, issuer?: string): string | undef
   if (audience.length > LONGEST_AUDIENCE) return `must not be longer than ${LONGEST_AUDIENCE} characters`;
   if (!/^[\x21-\x7E]+$/.test(audience) || !URL.canParse(audience)) return "must be an absolute URI, such as https://api.example.com";
   if (audience.includes("#")) return "must not have a fragment";
-  if (issuer !== undefined && [issuer, `${issuer}/`, managementAudience(issuer)].includes(audience))
-    return "is a resource of the issuer itself";
+  if (issuer !== undefined && isOwn(new URL(audience), issuer)) return "is a resource of the issuer itself";
   return undefined;
+}
+
+/** The issuer itself, and its management API with all that is below: in whatever spelling of the same URL. */
+function isOwn({ origin, pathname, search }: URL, issuer: string): boolean {
+  if (origin !== new URL(issuer).origin) return false;
+  const { pathname: api } = new URL(managementAudience(issuer));
+  const path = pathname.toLowerCase();
+  return (path === "/" && search === "") || path === api || path.startsWith(`${api}/`);
 }
 
 /** @throws {ClientError} `invalid_resource` naming every fault */

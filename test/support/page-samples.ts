@@ -2,6 +2,7 @@
 import type { ClientView } from "../../src/http/page-parts.ts";
 import { text } from "../../src/i18n/messages.ts";
 import { accountPage, accountSamples } from "./account-page-samples.ts";
+import { apiSamples } from "./api-page-samples.ts";
 import { appSamples } from "./app-page-samples.ts";
 import type { Sample } from "./page-sample.ts";
 import { secondFactorSamples } from "./second-factor-samples.ts";
@@ -196,6 +197,7 @@ export const samples: Record<string, Sample> = {
       code: "invalid_request",
     },
   },
+  ...apiSamples,
   ...accountSamples,
   ...appSamples,
   ...secondFactorSamples,
