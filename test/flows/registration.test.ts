@@ -1,9 +1,20 @@
 /** RFC 7591 and RFC 7592: applications that register themselves, under each of the three policies of REGISTRATION. */
+import { writeFileSync } from "node:fs";
+import { createServer, type RequestListener } from "node:http";
+import type { AddressInfo } from "node:net";
+import { join } from "node:path";
+import { exportJWK, generateKeyPair, SignJWT } from "jose";
+import * as oauth from "oauth4webapi";
 import * as oidc from "openid-client";
-import { expect, it } from "vitest";
+import { afterAll, expect, it } from "vitest";
 import { Agent } from "../support/agent.ts";
 import { describeFlows, type Flow } from "../support/flows.ts";
 import { answerOf, authorizationUrl, introspect, pkce, post, type SeededClient, signIn } from "../support/grantor.ts";
+import { tempDir } from "../support/temp-dir.ts";
+
+/** Where applications and issuers of software statements have what they name. */
+const place = await openPlace();
+afterAll(() => place.close());
 
 const CALLBACK = "https://app.example/callback";
 const WEB = { client_name: "Registered", redirect_uris: [CALLBACK], grant_types: ["authorization_code", "refresh_token"] };
@@ -206,13 +217,9 @@ describeFlows("registration with an initial access token", (flow) => {
         management_scopes: ["clients:write"],
         grantor_scopes: ["clients:write"],
       },
-      ...{
-        createdBy: "operator",
-        client_id: "chosen-by-itself",
-        client_secret: "chosen-by-itself",
-        software_statement: "e30.eyJmaXJzdF9wYXJ0eSI6dHJ1ZX0.",
-      },
+      ...{ createdBy: "operator", client_id: "chosen-by-itself", client_secret: "chosen-by-itself" },
     };
+    await refused({ software_statement: "e30.eyJmaXJzdF9wYXJ0eSI6dHJ1ZX0." }, "unapproved_software_statement");
     const client = await register({ ...WEB, ...claims });
     for (const member of Object.keys(claims).filter((name) => name !== "client_id" && name !== "client_secret"))
       expect(client).not.toHaveProperty(member);
@@ -400,8 +407,118 @@ describeFlows(
     it("ignores a token that is not needed", async () => {
       expect((await send(flow, WEB, "whatever")).status).toBe(201);
     });
+
+    it("takes the word of an issuer that the operator trusts, through oauth4webapi as well", async () => {
+      const software_statement = await place.statement({ client_name: "Stated by an issuer", software_id: "shop" });
+      const as = { issuer: flow.grantor.url, registration_endpoint: `${flow.grantor.url}/oauth/register` };
+      const answer = await oauth.dynamicClientRegistrationRequest(
+        as,
+        { ...WEB, software_statement },
+        { [oauth.allowInsecureRequests]: true },
+      );
+      const client = await oauth.processDynamicClientRegistrationResponse(answer);
+      expect(client).toMatchObject({ client_name: "Stated by an issuer", software_id: "shop", software_statement });
+      const untrusted = await place.statement({ iss: "https://else.example" });
+      expect(await answerOf(send(flow, { ...WEB, software_statement: untrusted }))).toMatchObject({
+        status: 400,
+        body: { error: "unapproved_software_statement" },
+      });
+      expect(await answerOf(send(flow, { ...WEB, software_statement: `${software_statement}x` }))).toMatchObject({
+        status: 400,
+        body: { error: "invalid_software_statement" },
+      });
+    });
+
+    it("shows a logo from here, once somebody vouches for the application, and calls it unverified until then", async () => {
+      const register = async (logo_uri: string) => (await answerOf(send(flow, { ...WEB, logo_uri }))).body as Registered;
+      place.requests.length = 0;
+      const client = await register(`${place.url}/logo.png`);
+      const { services, url } = flow.grantor;
+      const consent = async () => {
+        const agent = new Agent();
+        const page = await agent.open(authorizationUrl(url, seeded(client), pkce()));
+        const { email, password } = await flow.grantor.person();
+        const signedIn = await agent.proceed(await agent.submit(page, { email, password }));
+        return [page, signedIn].map(({ text }) => ({
+          logo: /src="(\/logos\/[^"]+)"/.exec(text)?.[1],
+          warns: text.includes("Not verified."),
+        }));
+      };
+      expect(await consent()).toEqual([
+        { logo: undefined, warns: false },
+        { logo: undefined, warns: true },
+      ]);
+      expect((await fetch(`${url}/logos/${client.client_id}`)).status).toBe(404);
+      expect(place.requests).not.toContain("/logo.png");
+
+      await services.clients.update(client.client_id, { verified: true });
+      await expect.poll(async () => (await fetch(`${url}/logos/${client.client_id}`)).status).toBe(200);
+      const [signIn, decision] = await consent();
+      expect(decision).toEqual({ logo: signIn?.logo, warns: false });
+      const logo = await fetch(`${url}${signIn?.logo}`);
+      expect([...new Uint8Array(await logo.arrayBuffer())]).toEqual([...LOGO]);
+      expect(Object.fromEntries(logo.headers)).toMatchObject({
+        "content-type": "image/png",
+        "x-content-type-options": "nosniff",
+        "content-security-policy": expect.stringMatching(/^default-src 'none'.*sandbox$/),
+        "cross-origin-resource-policy": "same-origin",
+        "cache-control": "public, max-age=86400",
+      });
+      const again = await fetch(`${url}${signIn?.logo}`, {
+        headers: { "If-None-Match": String(logo.headers.get("etag")), "Cache-Control": "max-age=0" },
+      });
+      expect(again.status).toBe(304);
+      expect((await fetch(`${url}${signIn?.logo}`, { method: "HEAD" })).status).toBe(200);
+      expect(place.requests.filter((path) => path === "/logo.png")).toHaveLength(1);
+
+      for (const bad of [`${place.url}/evil.svg`, `${place.url}/leads-on`, place.hidden]) {
+        const { client_id } = await register(bad);
+        await services.clients.update(client_id, { verified: true });
+        await expect.poll(async () => (await fetch(`${url}/logos/${client_id}`)).status).toBe(200);
+        const standIn = await fetch(`${url}/logos/${client_id}`);
+        expect(standIn.headers.get("content-type")).toMatch(/^image\/svg\+xml/);
+        expect(await standIn.text()).toContain(">R</text>");
+      }
+      expect(place.connections).toBe(0);
+    });
+
+    it("fetches keys from nowhere that only this server reaches", async () => {
+      const { port } = new URL(place.hidden);
+      for (const host of ["127.0.0.1", "localhost", "[::1]", "2130706433", "0x7f.0.0.1", "[::ffff:127.0.0.1]"]) {
+        const metadata = { ...WEB, token_endpoint_auth_method: "private_key_jwt", jwks_uri: `https://${host}:${port}/jwks` };
+        const client = (await answerOf(send(flow, metadata))).body as Registered;
+        const { privateKey } = await generateKeyPair("RS256");
+        const client_assertion = await new SignJWT({ jti: `${Math.random()}` })
+          .setProtectedHeader({ alg: "RS256" })
+          .setIssuer(client.client_id)
+          .setSubject(client.client_id)
+          .setAudience(flow.grantor.url)
+          .setIssuedAt()
+          .setExpirationTime("1m")
+          .sign(privateKey);
+        const body = new URLSearchParams({
+          grant_type: "authorization_code",
+          code: "x",
+          redirect_uri: CALLBACK,
+          client_assertion,
+          client_assertion_type: "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+        });
+        const { status, body: answer } = await answerOf(fetch(`${flow.grantor.url}/oauth/token`, { method: "POST", body }));
+        expect([host, status, answer.error]).toEqual([host, 401, "invalid_client"]);
+      }
+      expect(place.connections).toBe(0);
+    });
+
+    // The last one: nobody at this address registers anything for the rest of the hour.
+    it("takes a hundred an hour from one address", async () => {
+      const tries = async () => (await Promise.all(Array.from({ length: 20 }, () => send(flow, "{")))).map(({ status }) => status);
+      await expect.poll(async () => (await tries()).at(-1), { timeout: 20_000 }).toBe(429);
+      const refused = await send(flow, WEB);
+      expect([refused.status, Number(refused.headers.get("Retry-After")) > 0]).toEqual([429, true]);
+      expect(await refused.json()).toMatchObject({ error: "too_many_attempts" });
+    });
   },
-  { env: { REGISTRATION: "open" } },
+  { env: async () => ({ REGISTRATION: "open", SOFTWARE_STATEMENT_ISSUERS_FILE: place.issuersFile, FETCH_ALLOW: new URL(place.url).host }) },
 );
 
 describeFlows(
@@ -420,3 +537,50 @@ describeFlows(
   },
   { env: { REGISTRATION: "closed" } },
 );
+
+/** One pixel. */
+const LOGO = Buffer.from("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg==", "base64");
+
+/** A server that FETCH_ALLOW names, and one that it does not. */
+async function openPlace() {
+  const { privateKey, publicKey } = await generateKeyPair("ES256");
+  const key = { ...(await exportJWK(publicKey)), kid: "k", alg: "ES256" };
+  const requests: string[] = [];
+  let connections = 0;
+  const allowed = await listening((request, response) => {
+    requests.push(String(request.url));
+    if (request.url === "/jwks") response.end(JSON.stringify({ keys: [key] }));
+    else if (request.url === "/logo.png") response.end(LOGO);
+    else if (request.url === "/leads-on") response.writeHead(302, { Location: hidden.url }).end();
+    else response.setHeader("Content-Type", "image/png").end("<svg onload='alert(1)'/>");
+  });
+  const hidden = await listening((_request, response) => void response.end(LOGO));
+  hidden.server.on("connection", () => {
+    connections += 1;
+  });
+  const dir = tempDir("issuers");
+  const issuersFile = join(dir.path, "issuers.json");
+  writeFileSync(issuersFile, JSON.stringify({ issuers: [{ issuer: "https://issuer.example", jwks_uri: `${allowed.url}/jwks` }] }));
+  return {
+    url: allowed.url,
+    hidden: hidden.url,
+    issuersFile,
+    requests,
+    get connections() {
+      return connections;
+    },
+    statement: (claims: Record<string, unknown>) =>
+      new SignJWT({ iss: "https://issuer.example", ...claims }).setProtectedHeader({ alg: "ES256", kid: "k" }).sign(privateKey),
+    close() {
+      allowed.server.close();
+      hidden.server.close();
+      dir.remove();
+    },
+  };
+}
+
+async function listening(handle: RequestListener) {
+  const server = createServer(handle);
+  await new Promise<void>((resolve) => server.listen(0, resolve));
+  return { server, url: `http://localhost:${(server.address() as AddressInfo).port}` };
+}
