@@ -11,7 +11,8 @@ import {
   managementApi,
   operationsOf,
 } from "../support/management-api.ts";
-import { type Maker, makers, type Order } from "../support/management-objects.ts";
+import type { Maker, Order } from "../support/management-maker.ts";
+import { makers } from "../support/management-objects.ts";
 
 /** Of no kind of object. */
 const UNKNOWN = "0nothing-has-this-id";
@@ -73,8 +74,13 @@ describeFlows("the management API", (flow) => {
     expect(Object.keys(makers).sort()).toEqual(operations.map(({ operationId }) => operationId).sort());
   });
 
+  /** Who asks comes before what is asked about: nothing need be there. */
+  const ofNothing = async (work: (operation: DescribedOperation, order: Order) => Promise<void>) => {
+    for (const operation of operations) await work(operation, {});
+  };
+
   it("wants a token, and says which", () =>
-    each(async (operation, order) => {
+    ofNothing(async (operation, order) => {
       const nobody = await call(operation, order, { token: null });
       expectProblem(nobody, 401, operation.operationId);
       expect(nobody.headers.get("www-authenticate")).toContain(`scope="${operation.scope}"`);
@@ -85,7 +91,7 @@ describeFlows("the management API", (flow) => {
     }));
 
   it("wants the scope of the operation", () =>
-    each(async (operation, order) => {
+    ofNothing(async (operation, order) => {
       const others = await api.token(MANAGEMENT_SCOPES.filter((scope) => scope !== operation.scope));
       const refused = await call(operation, order, { token: others });
       expectProblem(refused, 403, operation.operationId);
