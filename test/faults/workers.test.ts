@@ -3,12 +3,13 @@ import { once } from "node:events";
 import { existsSync, readFileSync } from "node:fs";
 import { get, type IncomingMessage } from "node:http";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { freePort } from "../support/ports.ts";
 import { startServer, type TestServer } from "../support/server.ts";
 import { waitFor } from "../support/wait-for.ts";
 
 let server: TestServer;
 beforeAll(async () => {
-  server = await startServer({ env: { WORKERS: "2", LOG_LEVEL: "info" } });
+  server = await startServer({ env: { WORKERS: "2", LOG_LEVEL: "info", OPS_PORT: `${await freePort()}` } });
 });
 afterAll(() => server?.[Symbol.asyncDispose]());
 
@@ -54,6 +55,23 @@ it("replaces a worker that dies, while the other goes on answering", async () =>
   expect(await isReady()).toBe(true);
   await waitFor("a new worker", () => workers().length === 2 && listening() === 2 && !workers().includes(dying), 20_000);
   expect(await isReady()).toBe(true);
+});
+
+it("tells the metrics of all workers in one place, and that one was replaced", async () => {
+  const ops = (path: string) => fetch(`http://127.0.0.1:${server.env.OPS_PORT}${path}`);
+  const counted = async () =>
+    Number(/^grantor_http_requests_total{.*route="\/sign-up",status="200"} (\d+)$/m.exec(await (await ops("/metrics")).text())?.[1]);
+  for (let i = 0; i < 10; i++) {
+    const [response] = (await once(get(`${server.url}/sign-up`, { agent: false }), "response")) as [IncomingMessage];
+    response.resume();
+    await once(response, "end");
+  }
+  // An answer is counted when its connection has closed, by whichever worker it was.
+  await waitFor("all of them to be counted", async () => (await counted()) === 10);
+  const text = await (await ops("/metrics")).text();
+  expect(text).toMatch(/^grantor_workers 2$/m);
+  expect(text).toMatch(/^grantor_worker_restarts_total 1$/m);
+  expect((await ops("/health/ready")).status).toBe(200);
 });
 
 it("ends with all its workers on SIGTERM", async () => {

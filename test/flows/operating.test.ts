@@ -162,7 +162,7 @@ describeFlows(
 
       const target = flow.grantor.server.env;
       const importing = ["import", file, "--passphrase-file", passphrase];
-      expect(await grantorJson(target, [...importing, "--dry-run"])).toMatchObject({
+      expect(await grantorJson(target, ["import", file, "--dry-run"])).toMatchObject({
         dry_run: true,
         imported: { accounts: { created: 1 } },
       });
@@ -170,7 +170,7 @@ describeFlows(
         from: "https://old.example",
         imported: { accounts: { created: 1 }, clients: { created: 1 } },
       });
-      expect(await grantorJson(target, importing)).toMatchObject({
+      expect(await grantorJson(target, ["import", file])).toMatchObject({
         imported: { accounts: { created: 0, unchanged: 1 }, clients: { unchanged: 1 } },
       });
 
