@@ -1,6 +1,6 @@
 /**
  * `npm run bench`: flows of the server (flows.ts, with its options). `npm run bench -- verification`, `-- status-list` and `-- revocations`: access
- * tokens at resource servers. `-- sign-ins`, `-- enumeration`: people who sign in, and what strangers learn of them.
+ * tokens at resource servers. `-- sign-ins`, `-- enumeration`: people who sign in, and what strangers learn of them. `-- scale`: a million accounts.
  */
 const BENCHES: Record<string, () => Promise<unknown>> = {
   flows: () => import("./flows.ts"),
@@ -9,6 +9,7 @@ const BENCHES: Record<string, () => Promise<unknown>> = {
   "sign-ins": () => import("./sign-ins.ts"),
   enumeration: () => import("./enumeration.ts"),
   revocations: () => import("./revocations.ts"),
+  scale: () => import("./scale.ts"),
 };
 
 const named = process.argv[2]?.startsWith("-") === false ? process.argv.splice(2, 1)[0] : "flows";
