@@ -5,6 +5,7 @@ import { accountPage, accountSamples } from "./account-page-samples.ts";
 import { apiSamples } from "./api-page-samples.ts";
 import { appSamples } from "./app-page-samples.ts";
 import type { Sample } from "./page-sample.ts";
+import { quickStartSamples } from "./quick-start-samples.ts";
 import { secondFactorSamples } from "./second-factor-samples.ts";
 
 const client: ClientView = {
@@ -200,6 +201,7 @@ export const samples: Record<string, Sample> = {
   ...apiSamples,
   ...accountSamples,
   ...appSamples,
+  ...quickStartSamples,
   ...secondFactorSamples,
   "account-providers": {
     view: "account/providers",
