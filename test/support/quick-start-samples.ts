@@ -63,6 +63,17 @@ export const quickStartSamples: Record<string, Sample> = {
       install: undefined,
       run: "bash introspect.sh",
       open: undefined,
+    },
+  },
+  "app-quick-start-api-listens": {
+    view: "apps/quick-start",
+    model: {
+      ...appPage,
+      ...program,
+      about: text("quickstarts:about.api"),
+      isApi: true,
+      secrets: [],
+      open: undefined,
       listens: "http://localhost:4100/",
     },
   },
