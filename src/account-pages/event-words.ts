@@ -5,6 +5,7 @@ import type { PastEvent } from "../observability/audit-trail.ts";
 /** Dots become underscores in the texts' names. */
 export const SECURITY_EVENTS = [
   "sign_in",
+  "sign_out",
   "consent",
   "consent.withdrawn",
   "sign_up.requested",

@@ -1,7 +1,7 @@
 /** The engine, joined with the stores, the keys and the pages that it asks for. It is built anew whenever the signing keys change. */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Context, Middleware } from "koa";
-import type { Provider } from "oidc-provider";
+import type { KoaContextWithOIDC, Provider } from "oidc-provider";
 import { type Account, isUsable } from "../accounts/account.ts";
 import { claimsFor } from "../accounts/account-claims.ts";
 import { accountErrors } from "../accounts/account-errors-middleware.ts";
@@ -20,6 +20,7 @@ import { ownClient } from "../interactions/own-pages.ts";
 import { userCodeThrottle } from "../interactions/user-code-throttle.ts";
 import { earlierKeys, publicJwks, signingJwks } from "../keys/jwks.ts";
 import { createTokenVerifier } from "../keys/key-set.ts";
+import type { AuditEvent } from "../observability/audit-log.ts";
 import type { Logger } from "../observability/logger.ts";
 import { tellApplications } from "../oidc/back-channel-logout.ts";
 import { countAnswers } from "../oidc/counted-answers.ts";
@@ -35,6 +36,7 @@ import { postToGet } from "../oidc/post-to-get.ts";
 import { createProvider } from "../oidc/provider.ts";
 import { reportRegistrations } from "../oidc/registration-events.ts";
 import { registrationRequests } from "../oidc/registration-requests.ts";
+import { reportRevocations, reportSecurityEvents } from "../oidc/security-events.ts";
 import { statusListRoutes } from "../oidc/status-lists.ts";
 import { reportExchanges } from "../oidc/token-exchange.ts";
 import type { Services } from "../open-services.ts";
@@ -49,6 +51,7 @@ import { StatusLists } from "../tokens/status-lists.ts";
 import { StatusPlaces } from "../tokens/status-places.ts";
 
 import type { Host } from "./host.ts";
+import { reportThrottled } from "./throttled.ts";
 import { createTrialRequests, type TrialRequests } from "./trials.ts";
 
 export interface Engine {
@@ -120,7 +123,7 @@ export function createEngine(config: Config, secrets: Secrets, services: Service
     onListLost: (list) => statusPlaces.forsake(list),
     provedKey,
     onReplay: (ctx, what) =>
-      audit.record({ event: "grant.replayed", outcome: "failure", clientId: engineClient(ctx)?.clientId, detail: { what }, ...facts(ctx) }),
+      audit.record({ event: "grant.replayed", outcome: "failure", ...replayed(ctx), detail: { what }, ...facts(ctx) }),
   });
 
   // --- the engine
@@ -248,7 +251,8 @@ export function createEngine(config: Config, secrets: Secrets, services: Service
       },
     });
     const userCodes = userCodeThrottle({ path: ENGINE_ROUTES.code_verification, throttle: people.throttle });
-    const exchanges = reportExchanges((ctx, event) => audit.record({ ...event, ...facts(ctx) }));
+    const record = (ctx: Context, event: AuditEvent) => audit.record({ ...event, ...facts(ctx) });
+    const tally = (ctx: Context, event: AuditEvent) => audit.tally({ ...event, ...facts(ctx) });
     for (const middleware of [
       ...host.middleware,
       counts,
@@ -256,9 +260,11 @@ export function createEngine(config: Config, secrets: Secrets, services: Service
       exactRoutes,
       documents,
       postToGet,
+      reportThrottled(tally),
       userCodes,
       registrations,
-      exchanges,
+      reportExchanges(record),
+      reportRevocations(record),
       commit,
       tabs,
       present,
@@ -266,7 +272,8 @@ export function createEngine(config: Config, secrets: Secrets, services: Service
       provider.use(middleware as Parameters<Provider["use"]>[0]);
     reportFailures(provider, (failure) => services.clientFailures.record(failure));
     provider.on("grant.success", ({ oidc }) => services.clientUse.used(oidc.client?.clientId ?? ""));
-    reportRegistrations(provider, (ctx, event) => audit.record({ ...event, ...facts(ctx) }));
+    reportRegistrations(provider, record);
+    reportSecurityEvents(provider, { record, tally });
     provider.on("backchannel.error", (ctx, err, { clientId }) => ctx.state.log.warn({ err, clientId }, "back-channel logout failed"));
     provider.on("authorization.error", (_ctx, { error }) => services.metrics.refused("authorization", error));
     provider.on("server_error", (ctx, err) => ctx.state.log.error({ err }, "unexpected error"));
@@ -284,7 +291,12 @@ export function createEngine(config: Config, secrets: Secrets, services: Service
   };
 }
 
-const engineClient = (ctx: Context) => (ctx.oidc as { client?: { clientId: string } } | undefined)?.client;
+/** Whose grant it was, and what was used twice. */
+function replayed(ctx: Context): Pick<AuditEvent, "clientId" | "accountId"> {
+  const { client, entities = {} } = (ctx.oidc ?? {}) as Partial<KoaContextWithOIDC["oidc"]>;
+  const { RefreshToken, AuthorizationCode, DeviceCode } = entities as Record<string, { accountId?: string } | undefined>;
+  return { clientId: client?.clientId, accountId: (RefreshToken ?? AuthorizationCode ?? DeviceCode)?.accountId };
+}
 
 /** Which scopes a person may use where scopes go by roles: those of their roles, and all of the management API with the role `admin`. */
 const permissionsOf = (account: Account | undefined) => (scope: string) =>

@@ -41,6 +41,7 @@ import type { Engine } from "./engine.ts";
 import type { Host } from "./host.ts";
 import { createManagement } from "./management.ts";
 import { createPortal } from "./portal.ts";
+import { reportThrottled } from "./throttled.ts";
 
 /** Milliseconds for one request to a provider at which people sign in. */
 const PROVIDER_TIMEOUT = 8_000;
@@ -79,7 +80,8 @@ export function createSite(
   });
   const deviceCookie = createDeviceCookie(https);
   const onSignIn = (ctx: Context, { accountId, clientId, outcome, ...detail }: SignInAttempt) =>
-    audit.record({
+    // Nobody's failures can be repeated by anybody.
+    audit[accountId === undefined ? "tally" : "record"]({
       event: "sign_in",
       outcome: outcome === "success" ? "success" : "failure",
       actor: accountId,
@@ -256,7 +258,9 @@ export function createSite(
   const management = createManagement(config, secrets, services, host, engine);
   const logos = logoRoutes({ clients, logos: createLogos(createGuardedFetch(config.fetchAllow, { maxBytes: LARGEST_LOGO })) });
   for (const middleware of host.middleware) site.use(middleware);
-  site.use(healthRoutes(host.health)).use(host.assets.serve).use(management).use(engine.commit);
+  site.use(healthRoutes(host.health)).use(host.assets.serve);
+  site.use(reportThrottled((ctx, event) => audit.tally({ ...event, ...facts(ctx) })));
+  site.use(management).use(engine.commit);
   for (const router of [
     interactions,
     secondSteps,

@@ -13,13 +13,17 @@ const OTHERS = [
   /^resource\./,
   /^role\./,
   /^registration_token\./,
+  /^audit\./,
+  /^device_code\./,
   /^provider\.(created|updated|deleted|removed|saved)/,
 ];
 const UNTOLD = [
   "data.exported",
   "data.imported",
   "grant.replayed",
+  "throttled",
   "token.exchanged",
+  "token.revoked",
   "account.deleted",
   "account.invited",
   "password_reset.requested",
