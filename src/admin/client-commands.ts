@@ -1,13 +1,12 @@
 /** `grantor client …` */
 import { readFileSync } from "node:fs";
 import { type Command, InvalidArgumentError, Option } from "commander";
-import { CLIENT_TYPES, type ClientType, clientType, METADATA_MEMBERS } from "../clients/client-metadata.ts";
-import type { ClientRecord } from "../clients/client-record.ts";
-import { livePreviousSecret } from "../clients/client-secrets.ts";
-import { type ClientWithSecret, registrationResponse } from "../clients/client-store.ts";
+import { CLIENT_TYPES, type ClientType, clientType } from "../clients/client-metadata.ts";
+import type { ClientWithSecret } from "../clients/client-store.ts";
 import { splitScope } from "../clients/scopes.ts";
 import { type ClientOperations, type ClientOrder, createClientOperations } from "../operations/client-operations.ts";
 import { COMMAND_LINE } from "../operations/operator.ts";
+import { answer, toJson } from "./client-output.ts";
 import {
   type Answer,
   leaf,
@@ -22,7 +21,7 @@ import {
 } from "./commands.ts";
 import { readCursor, writeCursor } from "./list-cursor.ts";
 import type { OperatorServices } from "./operator-services.ts";
-import { details, numericDate, table, time, yesNo } from "./output.ts";
+import { table, time } from "./output.ts";
 
 interface ClientOptions {
   name?: string;
@@ -261,87 +260,4 @@ async function withNotes(services: OperatorServices, made: ClientWithSecret): Pr
     ...(nowhere.length > 0 ? [`There is no resource ${nowhere.join(" ")}: until there is, no token is exchanged for it.`] : []),
   ];
   return notes.length === 0 ? answer(made) : { ...answer(made), notes };
-}
-
-/** A registration response (RFC 7591 §3.2.1), and what only an operator says. */
-function toJson(shown: ClientWithSecret): Record<string, unknown> {
-  const { requirePkce, firstParty, verified, managementScopes, tokenExchange, createdBy, suspendedAt, ...client } = shown.client;
-  const previous = livePreviousSecret(shown.client, Date.now());
-  return {
-    ...registrationResponse(shown),
-    require_pkce: requirePkce,
-    first_party: firstParty,
-    verified,
-    require_second_factor: client.requiresSecondFactor,
-    ...(client.brandColor !== undefined && { brand_color: client.brandColor }),
-    ...(managementScopes.length > 0 && { management_scopes: managementScopes.join(" ") }),
-    ...(tokenExchange && { token_exchange: tokenExchange }),
-    ...(client.accessTokenTtl !== undefined && { access_token_ttl: client.accessTokenTtl }),
-    ...(client.refreshTokenTtl !== undefined && { refresh_token_ttl: client.refreshTokenTtl }),
-    ...(client.refreshTokenMaxAge !== undefined && { refresh_token_max_age: client.refreshTokenMaxAge }),
-    ...(client.secretCreatedAt !== undefined && { secret_created_at: numericDate(client.secretCreatedAt) }),
-    ...(previous !== undefined && { previous_secret_until: numericDate(previous.until) }),
-    suspended: suspendedAt !== undefined,
-    ...(suspendedAt !== undefined && { suspended_at: numericDate(suspendedAt) }),
-    created_by: createdBy,
-  };
-}
-
-function answer(shown: ClientWithSecret): Answer {
-  const { client, secret } = shown;
-  return {
-    json: toJson(shown),
-    text: details([
-      ...identity(client),
-      ...(secret === undefined ? [] : [["client_secret", `${secret}   (shown this once)`] as const]),
-      ...described(client),
-    ]),
-  };
-}
-
-const identity = ({ clientId, metadata }: ClientRecord) => [["client_id", clientId] as const, ["name", metadata.client_name] as const];
-
-function described(client: ClientRecord): (readonly [string, string | undefined])[] {
-  const members = METADATA_MEMBERS.filter((name) => name !== "client_name" && client.metadata[name] !== undefined);
-  return [
-    ["type", clientType(client.metadata)],
-    ...members.map((name) => [name, inWords(client.metadata[name])] as const),
-    ["management scopes", client.managementScopes.join(" ")],
-    ...exchangeInWords(client.tokenExchange),
-    ["access token life", seconds(client.accessTokenTtl)],
-    ["refresh token life, unused", seconds(client.refreshTokenTtl)],
-    ["refresh token life, in all", seconds(client.refreshTokenMaxAge)],
-    ["PKCE required", yesNo(client.requirePkce)],
-    ["first party", yesNo(client.firstParty)],
-    ["verified", yesNo(client.verified)],
-    ["colour", client.brandColor],
-    ["second factor required", yesNo(client.requiresSecondFactor)],
-    ["suspended", time(client.suspendedAt)],
-    ["secret since", time(client.secretCreatedAt)],
-    ["secret before it works until", time(livePreviousSecret(client, Date.now())?.until)],
-    ["made by", client.createdBy],
-    ["registered", time(client.createdAt)],
-    ["changed", time(client.updatedAt)],
-  ];
-}
-
-const seconds = (life: number | undefined): string | undefined => (life === undefined ? undefined : `${life} s`);
-
-function exchangeInWords(policy: ClientRecord["tokenExchange"]): (readonly [string, string])[] {
-  if (policy === undefined) return [];
-  return [
-    ["exchanges tokens for", policy.audiences.join(" ")],
-    [
-      "exchanged scopes",
-      Object.entries(policy.scopes)
-        .flatMap(([from, to]) => to.map((scope) => `${from}=${scope}`))
-        .join(" "),
-    ],
-    ["may impersonate", yesNo(policy.impersonation)],
-  ];
-}
-
-function inWords(value: unknown): string {
-  if (Array.isArray(value)) return value.join(" ");
-  return typeof value === "object" ? JSON.stringify(value) : String(value);
 }

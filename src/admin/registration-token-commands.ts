@@ -1,6 +1,6 @@
 /** `grantor registration-token …` */
 import type { Command } from "commander";
-import type { RegistrationLimits } from "../clients/registration-limits.ts";
+import { limitsToJson } from "../clients/registration-limits.ts";
 import type { ListedToken } from "../clients/registration-tokens.ts";
 import { splitScope } from "../clients/scopes.ts";
 import { COMMAND_LINE } from "../operations/operator.ts";
@@ -84,11 +84,6 @@ interface CreateOptions {
   scope?: string[];
   redirectHost?: string[];
 }
-
-const limitsToJson = ({ scopes, redirectHosts }: RegistrationLimits) => ({
-  ...(scopes !== undefined && { scopes }),
-  ...(redirectHosts !== undefined && { redirect_hosts: redirectHosts }),
-});
 
 function toJson({ id, createdAt, expiresAt, usesLeft, usable, ...limits }: ListedToken): Record<string, unknown> {
   return {

@@ -2,6 +2,7 @@
 import { z } from "zod";
 import { METADATA_SCHEMAS } from "../clients/client-metadata.ts";
 import type { ClientRecord } from "../clients/client-record.ts";
+import { limitsToJson } from "../clients/registration-limits.ts";
 import { joinScope, splitScope } from "../clients/scopes.ts";
 import type { ClientOrder } from "../operations/client-operations.ts";
 import { timeSchema } from "./schemas.ts";
@@ -69,6 +70,14 @@ export const clientSchema = z
     secret_created_at: timeSchema.optional(),
     previous_secret_until: timeSchema.optional().describe("The secret before the current one counts until then."),
     suspended_at: timeSchema.optional().describe("Since then it is as good as not registered."),
+    registration_limits: z
+      .object({ scopes: z.array(z.string()).optional(), redirect_hosts: z.array(z.string()).optional() })
+      .optional()
+      .describe("What its initial access token allowed, and allows at every change that it makes itself."),
+    software_statement: z
+      .string()
+      .optional()
+      .describe("The software statement that it registered with (RFC 7591 §2.3), whose claims stand."),
     created_by: z.string().describe("`operator`, `registration`, `initial_access_token`, or the account or client that made it."),
     created_at: timeSchema,
     updated_at: timeSchema,
@@ -94,6 +103,8 @@ export function clientView(client: ClientRecord): z.input<typeof clientSchema> {
     ...(client.secretCreatedAt !== undefined && { secret_created_at: client.secretCreatedAt.toISOString() }),
     ...(client.previousSecret !== undefined && { previous_secret_until: client.previousSecret.until.toISOString() }),
     ...(client.suspendedAt !== undefined && { suspended_at: client.suspendedAt.toISOString() }),
+    ...(client.registrationLimits !== undefined && { registration_limits: limitsToJson(client.registrationLimits) }),
+    ...(client.softwareStatement !== undefined && { software_statement: client.softwareStatement }),
     created_by: client.createdBy,
     created_at: client.createdAt.toISOString(),
     updated_at: client.updatedAt.toISOString(),

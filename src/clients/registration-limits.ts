@@ -68,6 +68,12 @@ export function refuseBeyondLimits(metadata: ClientMetadata, limits: Registratio
   refuseFaults(faults);
 }
 
+/** For programs. */
+export const limitsToJson = ({ scopes, redirectHosts }: RegistrationLimits) => ({
+  ...(scopes !== undefined && { scopes: [...scopes] }),
+  ...(redirectHosts !== undefined && { redirect_hosts: [...redirectHosts] }),
+});
+
 /** The scope of a registration that names none: what its initial access token allows. */
 export const scopeWithin = (limits: RegistrationLimits | undefined): string | undefined => limits?.scopes?.join(" ");
 

@@ -65,8 +65,11 @@ export function createSoftwareStatements({ issuers, audiences, fetchFrom, now = 
   };
 }
 
+/** Who signed a statement that has been verified. */
+export const statementIssuer = (statement: string): string | undefined => decodeJwt(statement).iss;
+
 /** What a statement says of the application, of what may be said of one; it has been verified before. */
-export function statedMembers(statement: string): Record<string, unknown> {
+function statedMembers(statement: string): Record<string, unknown> {
   const claims = decodeJwt(statement);
   return Object.fromEntries(METADATA_MEMBERS.filter((member) => Object.hasOwn(claims, member)).map((member) => [member, claims[member]]));
 }
