@@ -3,6 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { beforeAll, expect, it } from "vitest";
 import { MANAGEMENT_SCOPES } from "../../src/operations/management-scopes.ts";
 import { describeFlows } from "../support/flows.ts";
+import { whoMayCall } from "../support/management-access.ts";
 import {
   type ApiAnswer,
   createChecker,
@@ -315,6 +316,8 @@ describeFlows("the management API", (flow) => {
     }
     expectProblem(await api.call("GET", "/nothing"), 404, "nothing");
   });
+
+  whoMayCall(flow, () => api);
 });
 
 const isListing = ({ method, parameters }: DescribedOperation) => method === "GET" && parameters.some(({ name }) => name === "cursor");
