@@ -1,4 +1,4 @@
-/** 1,000,000 accounts and 100,000 applications, made by the database itself: names as people have them, some words that are common and some that are rare. */
+/** Accounts with a password and applications, as many as is said, made by the database itself: names as people have them, some words that are common and some that are rare. */
 import pg from "pg";
 
 export interface Filling {
@@ -33,6 +33,12 @@ export async function fill(url: string, { accounts, clients }: Filling): Promise
        SELECT ${id("a")}, lower(replace(${name}, ' ', '.')) || i || '@' ||
          CASE WHEN i > $1 - ${LATE_ACCOUNTS} THEN 'late.example' WHEN i % 3 = 0 THEN 'mail.example' ELSE 'example.com' END,
          i % 10 > 0, CASE i WHEN $1 / 2 THEN 'Ann ${RARE_WORD}' ELSE ${name} END, ${at}, ${at}
+       FROM generate_series(1, $1::int) AS i`,
+      [accounts],
+    );
+    await client.query(
+      `INSERT INTO credential (id, account_id, kind, secret, updated_at)
+       SELECT ${id("p")}, ${id("a")}, 'password', '$argon2id$v=19$m=19456,t=2,p=1$' || md5(i::text) || '$' || md5('h' || i), ${at}
        FROM generate_series(1, $1::int) AS i`,
       [accounts],
     );

@@ -44,6 +44,9 @@ for (let round = 0; round < 3; round++) {
   await grantor.server.start();
   starts.push(performance.now() - began);
 }
+const memory = () =>
+  `${Math.round(Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${grantor.server.process.pid}/status`, "utf8"))?.[1]) / 1024)} MB`;
+console.log(`resident memory of the server when it is ready: ${memory()}`);
 console.log(`ready after ${(quantile(starts, 0.5) / 1000).toFixed(2)} s (longest of 3: ${(Math.max(...starts) / 1000).toFixed(2)} s)`);
 
 const api = await managementApi(grantor);
@@ -97,5 +100,4 @@ for (const [what, path] of questions) {
   rows[what] = { "p50 ms": Math.round(quantile(times, 0.5)), "longest ms": Math.round(Math.max(...times)), found };
 }
 console.table(rows);
-const memory = /VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${grantor.server.process.pid}/status`, "utf8"))?.[1];
-if (memory !== undefined) console.log(`resident memory of the server: ${Math.round(Number(memory) / 1024)} MB`);
+console.log(`resident memory of the server afterwards: ${memory()}`);

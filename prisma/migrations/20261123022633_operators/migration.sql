@@ -140,6 +140,9 @@ CREATE INDEX "client_created_by_last_used_at_created_at_idx" ON "client"("create
 CREATE INDEX "client_previous_secret_until_idx" ON "client"("previous_secret_until");
 
 -- CreateIndex
+CREATE INDEX "credential_kind_idx" ON "credential"("kind");
+
+-- CreateIndex
 CREATE INDEX "consent_client_id_account_id_idx" ON "consent"("client_id", "account_id");
 
 -- CreateIndex
