@@ -7,6 +7,7 @@ import type { Account } from "./account.ts";
 import { languageOfAccount, type Origin } from "./security-notices.ts";
 
 export type ApplicationChange =
+  | "changed"
   | "secret_rotated"
   | "previous_secret_ended"
   | "owner_joined"

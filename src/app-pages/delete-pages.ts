@@ -4,7 +4,6 @@ import type { Context } from "koa";
 import { text } from "../i18n/messages.ts";
 import type { AppCareOperations } from "../operations/app-care-operations.ts";
 import { type AppVisit, appPath, type Frame, nameOf, seeOther } from "./frame.ts";
-import { developer } from "./secret-pages.ts";
 
 export interface DeletePagesOptions {
   care: Pick<AppCareOperations, "delete">;
@@ -24,7 +23,7 @@ export function addDeletePages(router: Router, frame: Frame, { care }: DeletePag
       ctx.status = 400;
       return show(ctx, visit, typed);
     }
-    await care.delete(developer(ctx, frame, visit), visit.client.clientId);
+    await care.delete(frame.developer(ctx, visit.session), visit.client.clientId);
     seeOther(ctx, "/apps?done=deleted");
   });
 

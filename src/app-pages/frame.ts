@@ -7,11 +7,12 @@ import { type ClientType, clientType, needsSecret } from "../clients/client-meta
 import type { ClientRecord } from "../clients/client-record.ts";
 import type { AppPage, AppView, PortalPage } from "../http/app-page-models.ts";
 import { HttpProblem } from "../http/errors.ts";
+import { languageOf } from "../http/language.ts";
 import type { Render } from "../http/rendering.ts";
 import { text, type Words } from "../i18n/messages.ts";
 import type { OwnSession, ReadOwnSession } from "../interactions/own-session.ts";
 import type { AppOperations } from "../operations/app-operations.ts";
-import type { Operator } from "../operations/operator.ts";
+import type { Developer } from "../operations/owner-notices.ts";
 import type { ShownOnce } from "./shown-once.ts";
 
 const WITH_PERSON: readonly ClientType[] = ["web", "spa", "native"];
@@ -97,8 +98,8 @@ export interface Frame {
   appPage(ctx: Context, section: AppSection, visit: AppVisit): AppPage;
   /** Leads to a page of an application that says what was done. */
   done(ctx: Context, section: AppSection, clientId: string, what: Done): void;
-  /** Who gives an order, for its audit record. */
-  by(ctx: Context, session: OwnSession): Operator;
+  /** Who gives an order, and from where. */
+  developer(ctx: Context, session: OwnSession): Developer;
 }
 
 /** @param now milliseconds since the epoch */
@@ -147,7 +148,11 @@ export function createFrame(options: FrameOptions, now: () => number = Date.now)
         .map((each) => ({ path: appPath(client.clientId, each), label: text(`apps:sections.${each}`), current: each === section })),
     }),
     done: (ctx, section, clientId, what) => seeOther(ctx, `${appPath(clientId, section)}?done=${what}`),
-    by: (ctx, { account }) => ({ actor: account.id, ...facts(ctx) }),
+    developer: (ctx, { account }) => ({
+      account,
+      by: { actor: account.id, ...facts(ctx) },
+      origin: { address: ctx.state.client.address, language: languageOf(ctx) },
+    }),
   };
 }
 

@@ -10,7 +10,6 @@ import { cookieAttributes, cookieName } from "../http/cookies.ts";
 import { text } from "../i18n/messages.ts";
 import type { AppCareOperations } from "../operations/app-care-operations.ts";
 import { type AppVisit, appPath, type Frame, nameOf, seeOther } from "./frame.ts";
-import { developer } from "./secret-pages.ts";
 
 export interface OwnerPagesOptions {
   https: boolean;
@@ -47,7 +46,7 @@ export function addOwnerPages(router: Router, frame: Frame, { https, care, outbo
   router.post(INVITATION, frame.verifyForm, async (ctx) => {
     const session = await frame.signedIn(ctx, INVITATION);
     if (session === undefined) return;
-    const { clientId } = await care.accept(developer(ctx, frame, { session }), tokenOf(ctx));
+    const { clientId } = await care.accept(frame.developer(ctx, session), tokenOf(ctx));
     ctx.cookies.set(cookie, null, attributes);
     frame.done(ctx, "overview", clientId, "joined");
   });
@@ -62,7 +61,7 @@ export function addOwnerPages(router: Router, frame: Frame, { https, care, outbo
     if (visit === undefined) return;
     const typed = ctx.state.form?.email ?? "";
     try {
-      const { email } = await care.invite(developer(ctx, frame, visit), visit.client.clientId, typed);
+      const { email } = await care.invite(frame.developer(ctx, visit.session), visit.client.clientId, typed);
       await show(ctx, visit, { sentTo: email, outbox });
     } catch (error) {
       await show(ctx, visit, { typed, errors: showBesideForm(ctx, error) });
@@ -73,7 +72,7 @@ export function addOwnerPages(router: Router, frame: Frame, { https, care, outbo
     const visit = await frame.visit(ctx, "owners");
     if (visit === undefined) return;
     const { clientId } = visit.client;
-    await care.withdraw(developer(ctx, frame, visit), clientId, ctx.state.form?.invitation ?? "");
+    await care.withdraw(frame.developer(ctx, visit.session), clientId, ctx.state.form?.invitation ?? "");
     frame.done(ctx, "owners", clientId, "invitation_withdrawn");
   });
 
@@ -83,7 +82,7 @@ export function addOwnerPages(router: Router, frame: Frame, { https, care, outbo
     const { clientId } = visit.client;
     const who = ctx.state.form?.owner ?? "";
     try {
-      await care.removeOwner(developer(ctx, frame, visit), clientId, who);
+      await care.removeOwner(frame.developer(ctx, visit.session), clientId, who);
     } catch (error) {
       if (!(error instanceof ClientError) || error.code !== "last_owner") throw error;
       ctx.status = error.status;

@@ -3,9 +3,8 @@ import type Router from "@koa/router";
 import type { Context } from "koa";
 import { livePreviousSecret } from "../clients/client-secrets.ts";
 import type { AppCareModels } from "../http/app-care-models.ts";
-import { languageOf } from "../http/language.ts";
 import { text } from "../i18n/messages.ts";
-import type { AppCareOperations, Developer } from "../operations/app-care-operations.ts";
+import type { AppCareOperations } from "../operations/app-care-operations.ts";
 import { type AppVisit, appPath, type Frame, seeOther } from "./frame.ts";
 
 /** Seconds for which the present secret may go on working. */
@@ -14,13 +13,6 @@ const OVERLAPS = ["0", "86400", "604800"] as const;
 export interface SecretPagesOptions {
   care: Pick<AppCareOperations, "rotateSecret" | "endPreviousSecret">;
 }
-
-/** Who gives an order, and from where. */
-export const developer = (ctx: Context, frame: Frame, { session }: Pick<AppVisit, "session">): Developer => ({
-  account: session.account,
-  by: frame.by(ctx, session),
-  origin: { address: ctx.state.client.address, language: languageOf(ctx) },
-});
 
 /** @param now milliseconds since the epoch */
 export function addSecretPages(router: Router, frame: Frame, { care }: SecretPagesOptions, now: () => number = Date.now): void {
@@ -40,7 +32,7 @@ export function addSecretPages(router: Router, frame: Frame, { care }: SecretPag
       return show(ctx, visit, { errors: { fields: { overlap: text("app-care:secret.choose") } } });
     }
     const { clientId } = visit.client;
-    const { secret } = await care.rotateSecret(developer(ctx, frame, visit), clientId, Number(overlap));
+    const { secret } = await care.rotateSecret(frame.developer(ctx, visit.session), clientId, Number(overlap));
     frame.shownOnce.keep(ctx, visit.session.account.id, clientId, secret);
     seeOther(ctx, appPath(clientId, "secret"));
   });
@@ -48,7 +40,7 @@ export function addSecretPages(router: Router, frame: Frame, { care }: SecretPag
   router.post("/apps/:client_id/secret/end", frame.verifyForm, async (ctx) => {
     const visit = await frame.recently(ctx, "secret");
     if (visit === undefined) return;
-    await care.endPreviousSecret(developer(ctx, frame, visit), visit.client.clientId);
+    await care.endPreviousSecret(frame.developer(ctx, visit.session), visit.client.clientId);
     frame.done(ctx, "secret", visit.client.clientId, "previous_secret_ended");
   });
 

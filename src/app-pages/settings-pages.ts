@@ -42,7 +42,7 @@ export function addSettingsPages(router: Router, frame: Frame, server: ServerLif
     }),
     change: (form) => ({
       redirect_uris: linesOf(form.redirect_uris),
-      post_logout_redirect_uris: linesOf(form.post_logout_redirect_uris),
+      post_logout_redirect_uris: saidLines(form.post_logout_redirect_uris),
       backchannel_logout_uri: said(form.backchannel_logout_uri),
     }),
     async more({ client }, typed) {
@@ -60,7 +60,7 @@ export function addSettingsPages(router: Router, frame: Frame, server: ServerLif
     }),
     change: (form, client) => ({
       client_name: form.client_name?.trim() ?? "",
-      contacts: linesOf(form.contacts),
+      contacts: saidLines(form.contacts),
       ...(hasPeople(client) && {
         client_uri: said(form.client_uri),
         logo_uri: said(form.logo_uri),
@@ -120,8 +120,8 @@ export function addSettingsPages(router: Router, frame: Frame, server: ServerLif
       dpop_bound_access_tokens: bound ? "yes" : "",
     }),
     change: (form, client) => ({
-      ...(hasPages(client) && { require_pushed_authorization_requests: form.require_pushed_authorization_requests === "yes" }),
-      dpop_bound_access_tokens: form.dpop_bound_access_tokens === "yes",
+      ...(hasPages(client) && { require_pushed_authorization_requests: ticked(form.require_pushed_authorization_requests) }),
+      dpop_bound_access_tokens: ticked(form.dpop_bound_access_tokens),
     }),
     more: async ({ client }) => ({ pushed: hasPages(client) }),
   });
@@ -142,7 +142,7 @@ export function addSettingsPages(router: Router, frame: Frame, server: ServerLif
       const form: Form = ctx.state.form ?? {};
       try {
         const change = settings.change(form, client);
-        const { secret, unverified } = await frame.apps.update(frame.by(ctx, session), session.account, client.clientId, change);
+        const { secret, unverified } = await frame.apps.update(frame.developer(ctx, session), client.clientId, change);
         if (secret !== undefined) {
           frame.shownOnce.keep(ctx, session.account.id, client.clientId, secret);
           return seeOther(ctx, `${appPath(client.clientId, "overview")}/created`);
@@ -170,6 +170,13 @@ export function addSettingsPages(router: Router, frame: Frame, server: ServerLif
 const hasPages = ({ metadata }: ClientRecord): boolean => metadata.response_types.includes("code");
 
 const said = (value: string | undefined): string | null => value?.trim() || null;
+
+const saidLines = (value: string | undefined): string[] | null => {
+  const lines = linesOf(value);
+  return lines.length === 0 ? null : lines;
+};
+
+const ticked = (value: string | undefined): true | null => (value === "yes" ? true : null);
 
 const seconds = (value: string | undefined): number | null => (value === undefined || value === "" ? null : Number(value));
 

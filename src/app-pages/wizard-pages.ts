@@ -30,27 +30,27 @@ const FIELDS = ["client_name", "redirect_uris", "post_logout_redirect_uris", "sc
 
 export function addWizardPages(router: Router, frame: Frame, { seal, open }: WizardPagesOptions): void {
   router.get("/apps/new", async (ctx) => {
-    const session = await developer(ctx, "/apps/new");
+    const session = await welcome(ctx, "/apps/new");
     if (session !== undefined) frame.render(ctx, "apps/new", { ...frame.page(ctx, session), kinds: CLIENT_TYPES });
   });
 
   router.get("/apps/new/:kind", async (ctx, next) => {
     const kind = kindOf(ctx);
     if (kind === undefined) return next();
-    const session = await developer(ctx, `/apps/new/${kind}`);
+    const session = await welcome(ctx, `/apps/new/${kind}`);
     if (session !== undefined) await show(ctx, session, kind, { client_name: "", ...USUAL_ADDRESSES[kind] }, newClientId());
   });
 
   router.post("/apps/new/:kind", frame.verifyForm, async (ctx, next) => {
     const kind = kindOf(ctx);
     if (kind === undefined) return next();
-    const session = await developer(ctx, `/apps/new/${kind}`);
+    const session = await welcome(ctx, `/apps/new/${kind}`);
     if (session === undefined) return;
     const { account } = session;
     const form: Record<string, string> = ctx.state.form ?? {};
     const clientId = opened(form.application ?? "", account.id) ?? newClientId();
     try {
-      const { secret } = await frame.apps.create(frame.by(ctx, session), account, {
+      const { secret } = await frame.apps.create(frame.developer(ctx, session), {
         type: kind,
         clientId,
         metadata: metadataOf(kind, form),
@@ -81,7 +81,7 @@ export function addWizardPages(router: Router, frame: Frame, { seal, open }: Wiz
   });
 
   /** Who may register an application; everybody else is told why not at `/apps`. */
-  async function developer(ctx: Context, path: string): Promise<OwnSession | undefined> {
+  async function welcome(ctx: Context, path: string): Promise<OwnSession | undefined> {
     const session = await frame.signedIn(ctx, path);
     if (session === undefined || (await frame.apps.refusalFor(session.account)) === undefined) return session;
     seeOther(ctx, "/apps");

@@ -10,6 +10,7 @@ import { createAppCareOperations } from "../operations/app-care-operations.ts";
 import { createAppOperations } from "../operations/app-operations.ts";
 import { createClientOperations } from "../operations/client-operations.ts";
 import { createTokenInspector } from "../operations/inspect-token.ts";
+import { createOwnerNotices } from "../operations/owner-notices.ts";
 import { createTrials } from "../operations/trials.ts";
 import { deriveKeys, type Secrets } from "../secrets.ts";
 import { createSealer } from "../storage/seal.ts";
@@ -33,10 +34,12 @@ export function createPortal(
   const { people, clients, clientOwners, resources, audit } = services;
   const { issuer, https, loopback, developers, appsPerPerson, recentSignIn, accessTokenTtl, refreshTokenTtl } = config;
   const { seal, open } = createSealer(deriveKeys(secrets, "grantor/portal"));
+  const told = createOwnerNotices({ owners: clientOwners, accounts: people.accounts, notices: people.applicationNotices });
   const apps = createAppOperations({
     clients,
     owners: clientOwners,
     resources: () => resources.all(),
+    told,
     audit,
     developers,
     appsPerPerson,
@@ -49,7 +52,7 @@ export function createPortal(
     owners: clientOwners,
     invitations: people.ownerInvitations,
     accounts: people.accounts,
-    notices: people.applicationNotices,
+    told,
     audit,
   });
   const { states, ask } = engine.trialRequests;

@@ -2,9 +2,7 @@
 import { type Account, isUsable } from "../accounts/account.ts";
 import { AccountError } from "../accounts/account-error.ts";
 import type { AccountStore } from "../accounts/account-store.ts";
-import type { ApplicationChange, ApplicationNotices } from "../accounts/application-mails.ts";
 import { deadInvitation, type OwnerInvitation, type OwnerInvitations } from "../accounts/owner-invitations.ts";
-import type { Origin } from "../accounts/security-notices.ts";
 import { ClientError } from "../clients/client-error.ts";
 import type { ClientOwners } from "../clients/client-owners.ts";
 import type { ClientRecord } from "../clients/client-record.ts";
@@ -13,14 +11,7 @@ import { text } from "../i18n/messages.ts";
 import type { AuditLog } from "../observability/audit-log.ts";
 import type { AppOperations } from "./app-operations.ts";
 import type { ClientOperations } from "./client-operations.ts";
-import type { Operator } from "./operator.ts";
-
-/** An owner who gives an order, and from where. */
-export interface Developer {
-  readonly account: Account;
-  readonly by: Operator;
-  readonly origin: Origin;
-}
+import type { Developer, OwnerNotices } from "./owner-notices.ts";
 
 export interface OwnerView {
   readonly accountId: string;
@@ -58,28 +49,18 @@ export interface AppCareOptions {
   owners: ClientOwners;
   invitations: OwnerInvitations;
   accounts: Pick<AccountStore, "find">;
-  notices: ApplicationNotices;
+  told: OwnerNotices;
   audit: Pick<AuditLog, "record">;
 }
 
 export function createAppCareOperations(options: AppCareOptions): AppCareOperations {
-  const { apps, operations, clients, owners, invitations, accounts, notices, audit } = options;
+  const { apps, operations, clients, owners, invitations, accounts, told, audit } = options;
+  const { accountsOf, tell } = told;
 
   async function changeable(account: Account, clientId: string): Promise<ClientRecord> {
     const client = await apps.owned(account.id, clientId);
     if (client.suspendedAt !== undefined) throw new ClientError("suspended", "an operator has suspended this application");
     return client;
-  }
-
-  async function accountsOf(clientId: string): Promise<Account[]> {
-    const found = await Promise.all((await owners.of(clientId)).map(({ accountId }) => accounts.find(accountId)));
-    return found.filter((account) => account !== undefined);
-  }
-
-  /** Everybody hears of it, whoever did it too: it may not have been them. */
-  function tell(all: readonly Account[], change: ApplicationChange, client: ClientRecord, { account, origin }: Developer, whom?: Account) {
-    const about = { name: nameOf(client), by: account.email, ...(whom && { whom: whom.email }) };
-    for (const each of all.filter(isUsable)) notices.tell(each, change, about, each.id === account.id ? origin : {});
   }
 
   const record = ({ by }: Developer, what: string, clientId: string, detail: Record<string, string> = {}) =>
@@ -174,5 +155,3 @@ export function createAppCareOperations(options: AppCareOptions): AppCareOperati
     },
   };
 }
-
-const nameOf = ({ clientId, metadata }: ClientRecord): string => metadata.client_name ?? clientId;

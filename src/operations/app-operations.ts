@@ -1,4 +1,5 @@
 /** What a developer does with applications of theirs, in the portal. Somebody else's application is none: nobody learns that it exists. */
+import { isDeepStrictEqual } from "node:util";
 import { type Account, isUsable } from "../accounts/account.ts";
 import { ADMIN_ROLE } from "../accounts/roles.ts";
 import { ClientError, refuseFaults } from "../clients/client-error.ts";
@@ -12,7 +13,7 @@ import type { Resource } from "../clients/resource.ts";
 import { isOpenIdScope, joinScope, OPENID_SCOPES, splitScope } from "../clients/scopes.ts";
 import type { Config } from "../config.ts";
 import type { AuditLog } from "../observability/audit-log.ts";
-import type { Operator } from "./operator.ts";
+import type { Developer, OwnerNotices } from "./owner-notices.ts";
 
 /** Why an account may register no further application; it looks after those that it has all the same. */
 export type MayNotRegister = "nobody_may" | "not_a_developer" | "unconfirmed_address" | "too_many";
@@ -38,6 +39,18 @@ const OWNERS_MEMBERS = [
   "refresh_token_max_ttl",
 ] as const satisfies (keyof ClientMetadata)[];
 export type OwnersMember = (typeof OWNERS_MEMBERS)[number];
+
+/** Where people and messages are sent, and how it proves itself: all owners hear of a change. */
+const PROTECTING: ReadonlySet<OwnersMember> = new Set([
+  "redirect_uris",
+  "post_logout_redirect_uris",
+  "backchannel_logout_uri",
+  "token_endpoint_auth_method",
+  "jwks",
+  "jwks_uri",
+  "require_pushed_authorization_requests",
+  "dpop_bound_access_tokens",
+]);
 
 /** What is absent stays; `null` removes. The store checks the values. */
 export type OwnersChange = Readonly<Partial<Record<OwnersMember, unknown>>>;
@@ -75,13 +88,13 @@ export interface AppOperations {
   /** What the account can give to an application of that kind. */
   offeredScopes(account: Account, type: ClientType): OfferedScopes;
   /** @throws {ClientError} `not_allowed`, `too_many`, `conflict` when there is one with that id, or naming every fault */
-  create(by: Operator, account: Account, app: NewApp): Promise<ClientWithSecret>;
+  create(developer: Developer, app: NewApp): Promise<ClientWithSecret>;
   /**
    * With another name, or where it sends people to another place, it is not the application any more that an operator has verified.
    * @returns a secret when the application came to need one
    * @throws {ClientError} as `owned`, `suspended`, or naming every fault
    */
-  update(by: Operator, account: Account, clientId: string, change: OwnersChange): Promise<ChangedApp>;
+  update(developer: Developer, clientId: string, change: OwnersChange): Promise<ChangedApp>;
 }
 
 export interface AppOperationsOptions extends Pick<Config, "developers" | "appsPerPerson" | "loopback"> {
@@ -89,14 +102,17 @@ export interface AppOperationsOptions extends Pick<Config, "developers" | "appsP
   owners: ClientOwners;
   /** Every resource there is. */
   resources(): readonly Resource[];
+  told: OwnerNotices;
   audit: Pick<AuditLog, "record">;
 }
 
 export function createAppOperations(options: AppOperationsOptions): AppOperations {
-  const { clients, owners, resources, audit, developers, appsPerPerson, loopback } = options;
+  const { clients, owners, resources, told, audit, developers, appsPerPerson, loopback } = options;
 
-  const isDeveloper = ({ roles }: Account): boolean =>
-    developers === "everyone" || roles.includes(ADMIN_ROLE) || (typeof developers === "object" && roles.includes(developers.role));
+  function isDeveloper(account: Account): boolean {
+    if (developers === "nobody" || !isUsable(account)) return false;
+    return developers === "everyone" || account.roles.includes(ADMIN_ROLE) || account.roles.includes(developers.role);
+  }
 
   async function owned(accountId: string, clientId: string): Promise<ClientRecord> {
     const mine = isClientId(clientId) && (await owners.has(clientId, accountId));
@@ -107,7 +123,7 @@ export function createAppOperations(options: AppOperationsOptions): AppOperation
 
   async function refusalFor(account: Account): Promise<MayNotRegister | undefined> {
     if (developers === "nobody") return "nobody_may";
-    if (!isDeveloper(account) || !isUsable(account)) return "not_a_developer";
+    if (!isDeveloper(account)) return "not_a_developer";
     if (!account.emailVerified) return "unconfirmed_address";
     return (await owners.count(account.id)) < appsPerPerson ? undefined : "too_many";
   }
@@ -145,14 +161,14 @@ export function createAppOperations(options: AppOperationsOptions): AppOperation
     owned,
     refusalFor,
     offeredScopes,
-    isWelcome: async (account) => (developers !== "nobody" && isDeveloper(account)) || (await owners.count(account.id)) > 0,
+    isWelcome: async (account) => isDeveloper(account) || (await owners.count(account.id)) > 0,
     list: (accountId, after) => owners.clientsOf(accountId, after),
 
     async owners(accountId, clientId) {
       return owners.of((await owned(accountId, clientId)).clientId);
     },
 
-    async create(by, account, { type, metadata: given, clientId }) {
+    async create({ account, by }, { type, metadata: given, clientId }) {
       const refusal = await refusalFor(account);
       if (refusal === "too_many") throw new ClientError("too_many", `one account looks after ${appsPerPerson} applications at most`);
       if (refusal !== undefined) throw new ClientError("not_allowed", `this account may not register applications: ${refusal}`);
@@ -170,22 +186,29 @@ export function createAppOperations(options: AppOperationsOptions): AppOperation
       return made;
     },
 
-    async update(by, account, clientId, given) {
+    async update(developer, clientId, given) {
+      const { account, by } = developer;
       await owned(account.id, clientId);
       let unverified = false as boolean;
+      let changed: OwnersMember[] = [];
       const metadata = ownersMembers(given);
-      const changed = await clients.update(clientId, { metadata }, (before, after) => {
+      const updated = await clients.update(clientId, { metadata }, (before, after) => {
         if (before.suspendedAt !== undefined)
           throw new ClientError("suspended", "the application is suspended: nothing of it can be changed");
         refuseOwnersChanges(before, after);
         refuseBeyondLimits(after, before.registrationLimits, before.metadata);
         refuseScopes(account, after, splitScope(before.metadata.scope));
+        changed = OWNERS_MEMBERS.filter((member) => !isDeepStrictEqual(before.metadata[member], after[member]));
         unverified = before.verified && outgrowsVerification(before.metadata, after);
         return unverified ? { verified: false } : {};
       });
-      const detail = { changed: Object.keys(metadata).join(" "), ...(unverified && { verified: false }) };
-      audit.record({ event: "client.updated", outcome: "success", ...by, accountId: account.id, clientId, detail });
-      return { ...changed, unverified };
+      if (changed.length > 0) {
+        const detail = { changed: changed.join(" "), ...(unverified && { verified: false }) };
+        audit.record({ event: "client.updated", outcome: "success", ...by, accountId: account.id, clientId, detail });
+      }
+      if (changed.some((member) => PROTECTING.has(member)))
+        told.tell(await told.accountsOf(clientId), "changed", updated.client, developer);
+      return { ...updated, unverified };
     },
   };
 }
