@@ -397,7 +397,12 @@ describe.each(stores)("the command line beside a server on $name", ({ open, redi
       "60",
       "--uses",
       "1",
+      "--scope",
+      "openid profile",
+      "--redirect-host",
+      "app.example",
     );
+    expect(made).toMatchObject({ scopes: ["openid", "profile"], redirect_hosts: ["app.example"] });
     expect(made.expires_at).toBeGreaterThan(Date.now() / 1000);
     const register = () =>
       fetch(`${grantor.url}/oauth/register`, {
@@ -405,8 +410,13 @@ describe.each(stores)("the command line beside a server on $name", ({ open, redi
         headers: { "Content-Type": "application/json", Authorization: `Bearer ${made.initial_access_token}` },
         body: JSON.stringify({ client_name: "Registered", redirect_uris: [REDIRECT] }),
       });
-    expect((await register()).status).toBe(201);
+    const registered = await register();
+    expect(registered.status).toBe(201);
     expect((await register()).status).toBe(401);
+    const { client_id } = (await registered.json()) as { client_id: string };
+    const limits = { scopes: ["openid", "profile"], redirect_hosts: ["app.example"] };
+    expect(await json("client", "show", client_id)).toMatchObject({ scope: "openid profile", registration_limits: limits });
+    expect(await command(env, ["registration-token", "create", "--redirect-host", "https://app.example"])).toMatchObject({ status: 1 });
     const endless = await json<{ initial_access_token: string }>("registration-token", "create");
     const list = async () => {
       const { registration_tokens } = await json<{ registration_tokens: { id: string; usable: boolean }[] }>("registration-token", "list");
@@ -414,7 +424,7 @@ describe.each(stores)("the command line beside a server on $name", ({ open, redi
     };
     const [newest, oldest] = await list();
     expect(newest).toEqual({ id: expect.stringMatching(/^[0-9a-f]{24}$/), created_at: expect.any(Number), usable: true });
-    expect(oldest).toMatchObject({ uses_left: 0, usable: false, expires_at: made.expires_at });
+    expect(oldest).toMatchObject({ ...limits, uses_left: 0, usable: false, expires_at: made.expires_at });
     expect(JSON.stringify(await list())).not.toContain(endless.initial_access_token);
     const id = String(newest?.id);
     expect(await json("registration-token", "delete", id)).toEqual({ id, deleted: true });
