@@ -2,7 +2,10 @@
 package com.example;
 
 import java.net.URI;
+import java.nio.charset.StandardCharsets;
+import java.util.Base64;
 import java.util.Map;
+import java.util.Objects;
 import org.springframework.boot.SpringApplication;
 import org.springframework.boot.autoconfigure.SpringBootApplication;
 import org.springframework.context.annotation.Bean;
@@ -21,6 +24,7 @@ import org.springframework.security.oauth2.client.web.DefaultOAuth2Authorization
 import org.springframework.security.oauth2.core.ClientAuthenticationMethod;
 import org.springframework.security.oauth2.core.oidc.user.OidcUser;
 import org.springframework.security.web.SecurityFilterChain;
+import org.springframework.security.web.csrf.CsrfToken;
 import org.springframework.web.bind.annotation.GetMapping;
 import org.springframework.web.bind.annotation.RestController;
 import org.springframework.web.client.RestClient;
@@ -43,7 +47,7 @@ public class QuickStart {
         ClientRegistrations.fromIssuerLocation("{{issuer}}")
             .registrationId("grantor")
             .clientId("{{client_id}}")
-            .clientSecret(System.getenv("CLIENT_SECRET"))
+            .clientSecret(Objects.requireNonNull(System.getenv("CLIENT_SECRET"), "Set CLIENT_SECRET"))
             .clientAuthenticationMethod(ClientAuthenticationMethod.CLIENT_SECRET_BASIC)
             .redirectUri(REDIRECT_URI.toString())
             .scope("{{scope}}".split(" "))
@@ -71,10 +75,12 @@ public class QuickStart {
   }
 
   @GetMapping(path = "/", produces = MediaType.TEXT_HTML_VALUE)
-  String home(@AuthenticationPrincipal OidcUser user) {
+  String home(@AuthenticationPrincipal OidcUser user, CsrfToken csrf) {
     if (user == null) return "<h1>Quick start</h1><p><a href=\"/oauth2/authorization/grantor\">Sign in</a></p>";
-    return "<h1>Signed in</h1>" + block(user.getClaims())
-        + "<p><a href=\"/call-api\">Call the API</a></p><p><a href=\"/logout\">Sign out</a></p>";
+    var claims = new String(Base64.getUrlDecoder().decode(user.getIdToken().getTokenValue().split("\\.")[1]), StandardCharsets.UTF_8);
+    return "<h1>Signed in</h1>" + block(claims) + "<p><a href=\"/call-api\">Call the API</a></p>"
+        + "<form method=\"post\" action=\"/logout\"><input type=\"hidden\" name=\"_csrf\" value=\"" + csrf.getToken() + "\">"
+        + "<button>Sign out</button></form>";
   }
 
   // Spring gives the access token, refreshed when its time is over.
@@ -86,7 +92,7 @@ public class QuickStart {
     return "<h1>The API answers " + answer.getStatusCode().value() + "</h1>" + block(answer.getBody()) + "<p><a href=\"/\">Back</a></p>";
   }
 
-  static String block(Object value) {
-    return "<pre>" + String.valueOf(value).replace("&", "&amp;").replace("<", "&lt;") + "</pre>";
+  static String block(String text) {
+    return "<pre>" + text.replace("&", "&amp;").replace("<", "&lt;") + "</pre>";
   }
 }
