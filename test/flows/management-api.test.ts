@@ -14,6 +14,7 @@ import {
 } from "../support/management-api.ts";
 import type { Maker, Order } from "../support/management-maker.ts";
 import { makers } from "../support/management-objects.ts";
+import { whatOrdersComeTo } from "../support/management-orders.ts";
 
 /** Of no kind of object. */
 const UNKNOWN = "0nothing-has-this-id";
@@ -318,6 +319,7 @@ describeFlows("the management API", (flow) => {
   });
 
   whoMayCall(flow, () => api);
+  whatOrdersComeTo(flow, () => api);
 });
 
 const isListing = ({ method, parameters }: DescribedOperation) => method === "GET" && parameters.some(({ name }) => name === "cursor");

@@ -6,6 +6,7 @@ import { Agent } from "../support/agent.ts";
 import { describeFlows } from "../support/flows.ts";
 import { authorizationUrl, authorize, type Person, pkce, refresh, type SeededClient, signIn, userinfo } from "../support/grantor.ts";
 import { type LogoutListener, listenForLogout } from "../support/logout-listener.ts";
+import { managementApi } from "../support/management-api.ts";
 import { mmdb } from "../support/mmdb.ts";
 import { ORDERS, Tab } from "../support/tabs.ts";
 import { tempDir } from "../support/temp-dir.ts";
@@ -192,6 +193,17 @@ describeFlows(
         await refresh(flow.grantor, client, tokens.refresh_token as string);
         await waitFor("the next use to be noted", async () => ((await used()) ?? 0) > first);
       });
+    });
+
+    it("one that is ended by the management API is told to its applications", async () => {
+      const api = await managementApi(flow.grantor);
+      const [person, client] = [await flow.grantor.person(), await application()];
+      await signIn(flow.grantor, client, person);
+      const [session] = (await api.call("GET", `/accounts/${person.id}/sessions`)).body.items;
+      const path = `/accounts/${person.id}/sessions/${session.session_id}`;
+      expect((await api.call("DELETE", path, { headers: { "If-Match": "*" } })).status).toBe(204);
+      expect(heard(client)).toHaveLength(1);
+      expect(await sessionsOf(person)).toEqual([]);
     });
   },
   {
