@@ -51,7 +51,7 @@ import { StatusLists } from "../tokens/status-lists.ts";
 import { StatusPlaces } from "../tokens/status-places.ts";
 
 import type { Host } from "./host.ts";
-import { reportThrottled } from "./throttled.ts";
+import { reportRefused } from "./refused-requests.ts";
 import { createTrialRequests, type TrialRequests } from "./trials.ts";
 
 export interface Engine {
@@ -260,7 +260,7 @@ export function createEngine(config: Config, secrets: Secrets, services: Service
       exactRoutes,
       documents,
       postToGet,
-      reportThrottled(tally),
+      reportRefused(tally),
       userCodes,
       registrations,
       reportExchanges(record),

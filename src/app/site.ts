@@ -41,7 +41,7 @@ import type { Engine } from "./engine.ts";
 import type { Host } from "./host.ts";
 import { createManagement } from "./management.ts";
 import { createPortal } from "./portal.ts";
-import { reportThrottled } from "./throttled.ts";
+import { reportRefused } from "./refused-requests.ts";
 
 /** Milliseconds for one request to a provider at which people sign in. */
 const PROVIDER_TIMEOUT = 8_000;
@@ -220,7 +220,12 @@ export function createSite(
     passkeys: { passkeys: services.passkeys, factors: secondFactors.factors, notices: people.notices, endLessSure },
     events: { trail, clients, placeOf },
     data: { data: people.data, trail },
-    deletion: { deletion: people.deletion, delay: config.accountDeletionDelay },
+    deletion: {
+      deletion: people.deletion,
+      delay: config.accountDeletionDelay,
+      soleApplications: async (accountId) =>
+        (await services.clientOwners.ownedAloneBy(accountId)).map(({ clientId, metadata }) => metadata.client_name ?? clientId),
+    },
     twoStep: { secondFactors, notices: people.notices, endLessSure },
     providers: { federation, visits, linking, notices: people.notices },
     sessions: {
@@ -259,7 +264,7 @@ export function createSite(
   const logos = logoRoutes({ clients, logos: createLogos(createGuardedFetch(config.fetchAllow, { maxBytes: LARGEST_LOGO })) });
   for (const middleware of host.middleware) site.use(middleware);
   site.use(healthRoutes(host.health)).use(host.assets.serve);
-  site.use(reportThrottled((ctx, event) => audit.tally({ ...event, ...facts(ctx) })));
+  site.use(reportRefused((ctx, event) => audit.tally({ ...event, ...facts(ctx) })));
   site.use(management).use(engine.commit);
   for (const router of [
     interactions,

@@ -21,6 +21,7 @@ const UNTOLD = [
   "data.exported",
   "data.imported",
   "grant.replayed",
+  "api.refused",
   "throttled",
   "token.exchanged",
   "token.revoked",
