@@ -103,7 +103,7 @@ export async function openServices(config: Config, secrets: Secrets, log: Logger
     );
     closers.push(() => opened.close());
 
-    const audit = createAuditLog(database.pool, log, { onRecord: metrics.eventRecorded });
+    const audit = createAuditLog(database.pool, log, { onRecord: metrics.eventRecorded, onLost: metrics.auditEventsLost });
     closers.push(() => audit.close());
     const keySealer = createSealer(deriveKeys(secrets, "grantor/signing-keys"));
     const keys = await openKeyStore({

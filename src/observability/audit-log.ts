@@ -38,6 +38,8 @@ export interface AuditLog {
 export interface AuditLogOptions {
   /** Hears of each event, those that are tallied too; MUST not throw. */
   onRecord?: (event: AuditEvent) => void;
+  /** Hears how many events will never be in the database; MUST not throw. */
+  onLost?: (events: number) => void;
   /** Events kept while the database is away. */
   most?: number;
 }
@@ -49,7 +51,11 @@ const MAX_WAITING = 10_000;
 /** Events of one statement. */
 const AT_ONCE = 1_000;
 
-export function createAuditLog(pool: pg.Pool, log: Logger, { onRecord = () => {}, most = MAX_WAITING }: AuditLogOptions = {}): AuditLog {
+export function createAuditLog(
+  pool: pg.Pool,
+  log: Logger,
+  { onRecord = () => {}, onLost = () => {}, most = MAX_WAITING }: AuditLogOptions = {},
+): AuditLog {
   let waiting: DatedEvent[] = [];
   let lost = 0;
   let timer: NodeJS.Timeout | undefined;
@@ -92,6 +98,7 @@ export function createAuditLog(pool: pg.Pool, log: Logger, { onRecord = () => {}
       }
       log.error({ err, audit: batch[0] }, "an audit event was refused by the database");
       lost += 1;
+      onLost(1);
     }
   }
 
@@ -101,6 +108,7 @@ export function createAuditLog(pool: pg.Pool, log: Logger, { onRecord = () => {}
     waiting.splice(0, excess);
     if (lost === 0) log.error({ kept: most }, "audit events are lost: the database has been away for too long");
     lost += excess;
+    onLost(excess);
   }
 
   function put(event: AuditEvent): void {

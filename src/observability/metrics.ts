@@ -54,6 +54,8 @@ export interface Metrics {
   refused(endpoint: string, error: unknown): void;
   /** What the audit log records, and from it sign-ins, consents and registrations. */
   eventRecorded(event: { event: string; outcome: string; detail?: Readonly<Record<string, unknown>> | undefined }): void;
+  /** They are only in the log. */
+  auditEventsLost(events: number): void;
   throttled(kind: string): void;
   mail(outcome: "sent" | "failed" | "dropped"): void;
   /** @param seconds that one operation of the store of sessions and tokens took */
@@ -94,6 +96,7 @@ export function createMetrics(build: { version: string }): Metrics {
   const tokens = counter("tokens_issued_total", "Tokens, by the grant that they came from", ["grant_type", "kind"]);
   const refusals = counter("requests_refused_total", "Requests that an endpoint of the protocol refused", ["endpoint", "error"]);
   const events = counter("audit_events_total", "Events of the audit log", ["event", "outcome"]);
+  const lostEvents = counter("audit_events_lost_total", "Events that are only in the log", []);
   const signIns = counter("sign_ins_total", "Sign-ins, and tries at one", ["outcome", "method"]);
   const consents = counter("consent_decisions_total", "Answers of people to what an application asks for", ["decision"]);
   const registrations = counter("registrations_total", "Accounts and applications that came into being", ["kind"]);
@@ -144,6 +147,7 @@ export function createMetrics(build: { version: string }): Metrics {
       else if (outcome === "success" && (event === "client.created" || event === "client.registered"))
         registrations.inc({ kind: "client" });
     },
+    auditEventsLost: (events) => lostEvents.inc(events),
     throttled: (kind) => throttles.inc({ kind: kinds(kind) }),
     mail: (outcome) => mails.inc({ outcome }),
     recordStoreTook(operation, seconds, failed) {
