@@ -9,9 +9,11 @@ import { text, type Words } from "../i18n/messages.ts";
 /** Members that are lists of redirect URIs, one on each line of their field. */
 export const URI_LISTS = ["redirect_uris", "post_logout_redirect_uris"] as const;
 
+export const PRIVATE_KEY: Words = text("apps:faults.private_key");
+
 /** Reasons of which the sentence for the member would not say enough. */
 const REASONS: Readonly<Record<string, Words>> = {
-  private_key: text("apps:faults.private_key"),
+  private_key: PRIVATE_KEY,
   vouched_for: text("apps:faults.vouched_for"),
   not_offered: text("apps:faults.not_offered"),
 };

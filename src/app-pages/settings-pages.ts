@@ -9,7 +9,7 @@ import type { FormErrors } from "../http/page-parts.ts";
 import type { PageModels } from "../http/pages.ts";
 import { text } from "../i18n/messages.ts";
 import type { OwnersChange } from "../operations/app-operations.ts";
-import { checkedLists, linesOf, showBesideFields, URI_LISTS } from "./fault-words.ts";
+import { checkedLists, linesOf, PRIVATE_KEY, showBesideFields, URI_LISTS } from "./fault-words.ts";
 import { type AppSection, type AppVisit, appPath, type Frame, hasPeople, seeOther } from "./frame.ts";
 import { lifetimeChoices, type ServerLifetimes } from "./lifetime-choices.ts";
 import { chosenScope, scopeChoices } from "./scope-choice.ts";
@@ -150,7 +150,9 @@ export function addSettingsPages(router: Router, frame: Frame, server: ServerLif
         frame.done(ctx, section, client.clientId, unverified ? "saved_unverified" : "saved");
       } catch (error) {
         const errors = showBesideFields(ctx, error, settings.fields);
-        await show(ctx, visit, { ...form, scope: chosenScope(form) }, errors);
+        // A private key is not repeated.
+        const jwks = errors.fields?.jwks === PRIVATE_KEY ? "" : (form.jwks ?? "");
+        await show(ctx, visit, { ...form, jwks, scope: chosenScope(form) }, errors);
       }
     });
 

@@ -190,7 +190,11 @@ describeFlows("the developers' portal", (flow) => {
       token_endpoint_auth_method: "private_key_jwt",
       jwks: JSON.stringify({ keys: [{ ...publicJwk, d }] }),
     });
-    expect([told.status, told.text.includes("must never leave your application")]).toEqual([400, true]);
+    expect([told.status, told.text.includes("must never leave your application"), told.text.includes(String(d))]).toEqual([
+      400,
+      true,
+      false,
+    ]);
 
     // With a key the secret ends; back to a secret there is a new one, shown once.
     const { kty, crv, x, y } = publicJwk;
