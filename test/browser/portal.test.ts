@@ -35,10 +35,12 @@ describeJourneys("the developers' portal", (journey) => {
     const secret = await valueIn(visitor, "Client secret");
     expect(secret).toMatch(/^[\w-]{43}$/);
     if (visitor.manner !== "without scripts") await visitor.page.getByRole("button", { name: "Copy (Client secret)" }).waitFor();
-    await visitor.page.reload();
+    // Neither a reload nor the way back shows it again.
+    await visitor.page.goto(`${journey.grantor.url}/apps`);
+    await visitor.at("Your applications");
+    await visitor.page.goBack();
     await visitor.at("Notes is registered");
     expect(await visitor.words()).toContain("Its secret was shown once");
-    await visitor.page.goBack();
     expect(await visitor.page.content()).not.toContain(secret);
 
     for (const [kind, hasSecret] of Object.entries({
