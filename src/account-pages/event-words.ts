@@ -47,4 +47,4 @@ export const wordsFor = ({ event, outcome }: Pick<PastEvent, "event" | "outcome"
 };
 
 /** What has words of its own when it was refused. */
-const REFUSALS: ReadonlySet<string> = new Set(["sign_in", "consent"]);
+const REFUSALS: ReadonlySet<string> = new Set(["sign_in", "consent", "password.changed"]);

@@ -40,6 +40,8 @@ export function addPasswordPages(router: Router, frame: Frame, options: Password
     try {
       await passwordChange.change(account, { current, password, address: ctx.state.client.address, device: deviceCookie.read(ctx) });
     } catch (error) {
+      if (error instanceof AccountError && error.faults.some(({ field }) => field === "current"))
+        frame.report(ctx, session, { event: "password.changed", outcome: "failure" });
       return show(ctx, session, showBesideForm(ctx, error));
     }
     frame.report(ctx, session, { event: "password.changed" });
