@@ -48,6 +48,12 @@ describe("a refresh token", () => {
     expect(refreshTokenLife(SETTINGS, { refresh_token_ttl: 365 * DAY, refresh_token_max_age: 1000 * DAY }, NOW, NOW)).toBe(365 * DAY);
   });
 
+  test("is shorter where its client wants it so, never longer", () => {
+    expect(refreshTokenLife(SETTINGS, { refresh_token_max_ttl: DAY }, NOW, NOW)).toBe(DAY);
+    expect(refreshTokenLife(SETTINGS, { refresh_token_max_ttl: 365 * DAY }, NOW, NOW)).toBe(30 * DAY);
+    expect(refreshTokenLife(SETTINGS, { refresh_token_max_ttl: DAY, refresh_token_ttl: 60 }, NOW, NOW)).toBe(60);
+  });
+
   test("is refused when its family is over because an operator lowered the limit", () => {
     expect(() => refreshTokenLife(SETTINGS, { refresh_token_max_age: 60 }, NOW - 60, NOW)).toThrow(
       expect.objectContaining({ error: "invalid_grant" }),
@@ -79,6 +85,13 @@ describe("an access token", () => {
     expect(await life({ resource: 7_200 })).toBe(7_200);
     expect(await life({ client: { access_token_ttl: 3_600 }, resource: 60 })).toBe(60);
     expect(await life({ client: { access_token_ttl: 30 }, resource: 60 })).toBe(30);
+  });
+
+  test("is shorter where its client wants it so, never longer", async () => {
+    expect(await life({ client: { access_token_max_ttl: 60 } })).toBe(60);
+    expect(await life({ client: { access_token_max_ttl: 60 }, resource: 7_200 })).toBe(60);
+    expect(await life({ client: { access_token_max_ttl: 7_200 } })).toBe(900);
+    expect(await life({ client: { access_token_max_ttl: 7_200, access_token_ttl: 30 } })).toBe(30);
   });
 
   test("does not outlive its refresh family", async () => {
