@@ -7,6 +7,7 @@ import type { Readable } from "node:stream";
 import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 import type { Command } from "./command-host.ts";
+import { noteJson, secretsIn } from "./secrets-watch.ts";
 
 const MAIN = fileURLToPath(new URL("../../src/main.ts", import.meta.url));
 const HOST = fileURLToPath(new URL("command-host.ts", import.meta.url));
@@ -25,12 +26,20 @@ export async function grantorProgram(env: Record<string, string>, args: readonly
   child.stdin.on("error", () => {}); // a command that reads nothing has ended already
   child.stdin.end(input);
   const [stdout, stderr, [status]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, "close")]);
-  return { status: status as number, stdout, stderr };
+  return watched({ status: status as number, stdout, stderr });
+}
+
+/** What a command has made is shown by it alone: what was known before stands in no output of any. @throws Error when it does */
+function watched(finished: Finished): Finished {
+  const found = secretsIn(finished.stdout + finished.stderr);
+  if (found.length > 0) throw new Error(`the output of a command holds credentials: ${found.join(", ")}`);
+  noteJson(finished.stdout);
+  return finished;
 }
 
 /** The same in a process that has loaded it, and that ends with the test's own. */
 export async function grantor(env: Record<string, string>, args: readonly string[], input = ""): Promise<Finished> {
-  const turn = before.then(() => runInHost({ env, args, input }));
+  const turn = before.then(async () => watched(await runInHost({ env, args, input })));
   before = turn.catch(() => {});
   return turn;
 }

@@ -3,9 +3,9 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { afterAll, beforeAll, describe } from "vitest";
+import { afterAll, beforeAll, describe, expect } from "vitest";
 import { type Grantor, startGrantor } from "./grantor.ts";
-import { secretsIn, watchSecrets } from "./secrets-watch.ts";
+import { repeatedSecrets, secretsIn, watchSecrets } from "./secrets-watch.ts";
 import { type Stores, stores } from "./stores.ts";
 import { type TempDir, tempDir } from "./temp-dir.ts";
 
@@ -58,12 +58,25 @@ export function describeFlows(name: string, tests: (flow: Flow) => void, { env =
       flow.grantor = await startGrantor(flow.stores, { ...own, ...settings }, ["--import", CLOCK]);
     });
     afterAll(async () => {
+      const kept = await flow.grantor?.kept();
       await flow.grantor?.[Symbol.asyncDispose]();
       await flow.stores?.close();
       dir.remove();
-      if (flow.grantor !== undefined) checkLog(flow.grantor.server.logs());
+      if (flow.grantor === undefined || kept === undefined) return;
+      checkLog(flow.grantor.server.logs());
+      checkKept(kept);
+      expect(repeatedSecrets(), "answers that repeat a credential").toEqual([]);
     });
     tests(flow);
+  });
+}
+
+/** A mail holds the token of its link, which is for whoever reads it. */
+function checkKept({ audit, exported, mails }: Awaited<ReturnType<Grantor["kept"]>>): void {
+  expect({ audit: secretsIn(audit), exported: secretsIn(exported), mails: secretsIn(mails, "token") }).toEqual({
+    audit: [],
+    exported: [],
+    mails: [],
   });
 }
 

@@ -1,12 +1,16 @@
 /** A running Grantor with people and applications in it, for flow tests: everything after the seeds happens over HTTP. */
 import { createHash, randomBytes } from "node:crypto";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import type { NewClient } from "../../src/clients/client-store.ts";
 import type { ResourceInput } from "../../src/clients/resource-input.ts";
 import { loadConfig } from "../../src/config.ts";
 import { createLogger } from "../../src/observability/logger.ts";
 import { openServices, type Services } from "../../src/open-services.ts";
 import { loadSecrets } from "../../src/secrets.ts";
+import { createTransfer } from "../../src/transfer/transfer.ts";
 import { Agent, type Page } from "./agent.ts";
+import { noteSecret } from "./secrets-watch.ts";
 import { startServer, type TestServer } from "./server.ts";
 import type { Stores } from "./stores.ts";
 
@@ -32,6 +36,8 @@ export interface Grantor {
   person(options?: { roles?: string[]; name?: string }): Promise<Person>;
   client(options?: Partial<NewClient>): Promise<SeededClient>;
   resource(audience: string, input: ResourceInput): Promise<void>;
+  /** What it keeps for others to read: the audit log, an export, and its mails. */
+  kept(): Promise<{ audit: string; exported: string; mails: string }>;
   [Symbol.asyncDispose](): Promise<void>;
 }
 
@@ -40,7 +46,8 @@ const REDIRECT_URI = "https://app.example/callback";
 export async function startGrantor(stores: Stores, env: Record<string, string> = {}, nodeArgs: readonly string[] = []): Promise<Grantor> {
   const server = await startServer({ env: { ...stores.env, ...env }, nodeArgs });
   const config = loadConfig(server.env);
-  const services = await openServices(config, await loadSecrets(config, server.env), createLogger({ logLevel: "silent" }));
+  const secrets = await loadSecrets(config, server.env);
+  const services = await openServices(config, secrets, createLogger({ logLevel: "silent" }));
   return {
     url: server.url,
     server,
@@ -49,6 +56,7 @@ export async function startGrantor(stores: Stores, env: Record<string, string> =
       const email = `person-${randomBytes(6).toString("hex")}@example.org`;
       const passwordHash = await services.people.passwords.hash(PASSWORD);
       const { id } = await services.people.accounts.create({ email, emailVerified: true, name, roles, passwordHash });
+      noteSecret(PASSWORD, "password");
       return { id, email, password: PASSWORD };
     },
     async client(options = {}) {
@@ -60,11 +68,24 @@ export async function startGrantor(stores: Stores, env: Record<string, string> =
         ...rest,
         metadata: { client_name: "Test application", ...redirects, ...metadata },
       });
+      noteSecret(secret, "client_secret");
       const redirect_uri = client.metadata.redirect_uris[0] ?? REDIRECT_URI;
       return { client_id: client.clientId, redirect_uri, ...(secret !== undefined && { client_secret: secret }) };
     },
     async resource(audience, input) {
       await services.resources.create(audience, input);
+    },
+    async kept() {
+      const { rows } = await services.database.pool.query(
+        "SELECT event, actor, account_id, client_id, request_id, detail FROM audit_event",
+      );
+      const { database, feed, endings } = services;
+      const lines: string[] = [];
+      const transfer = createTransfer({ config, secrets, database, feed, endings: async () => endings });
+      await transfer.export({}, async (written) => void lines.push(written));
+      const outbox = join(server.dataDir, "outbox");
+      const mails = existsSync(outbox) ? readdirSync(outbox).map((file) => readFileSync(join(outbox, file), "utf8")) : [];
+      return { audit: JSON.stringify(rows), exported: lines.join(""), mails: mails.join("\n") };
     },
     async [Symbol.asyncDispose]() {
       await services.close();

@@ -1,6 +1,7 @@
 /**
- * Remembers every credential that passes between a test and its servers, so that their logs can be searched for them afterwards: what was
- * typed and sent, cookies, codes, tokens, secrets. It watches the global `fetch`, which the clients under test use too.
+ * Remembers every credential that passes between a test and its servers, so that whatever these write can be searched for them afterwards (logs,
+ * audit log, exports, mails, what commands print): what was typed and sent, cookies, codes, tokens, secrets. It watches the global `fetch`, which
+ * the clients under test use too, and looks by itself whether an error page repeats what was sent to it.
  */
 
 /** Shorter ones occur in logs by chance: ports, counts, words. */
@@ -36,7 +37,14 @@ const CREDENTIALS = new Set([
   ],
 ]);
 
-const seen = new Set<string>();
+/** What of a request no answer that refuses it may repeat. */
+const NEVER_REPEATED = new Set([
+  ...["password", "current", "code", "code_verifier", "client_secret", "client_assertion", "refresh_token", "subject_token"],
+]);
+
+/** By what they were first met as. */
+const seen = new Map<string, string>();
+const repeated: string[] = [];
 let watching = false;
 
 /**
@@ -56,21 +64,36 @@ export function watchSecrets({ sent = true } = {}): void {
     noteResponse(response);
     const type = response.headers.get("Content-Type") ?? "";
     if (type.includes("json")) noteJson(await response.clone().text());
+    if (sent && response.status >= 400 && init?.body instanceof URLSearchParams) {
+      const answer = await response.clone().text();
+      for (const [name, value] of init.body)
+        if (NEVER_REPEATED.has(name) && isTelling(value) && answer.includes(value))
+          repeated.push(`${response.status} at ${response.url}: ${name}`);
+    }
     return response;
   };
 }
 
-/** @returns the credentials seen so far that a text holds, shortened */
-export const secretsIn = (text: string): string[] =>
-  [...seen].filter((secret) => text.includes(secret)).map((secret) => `${secret.slice(0, 12)}…`);
+/**
+ * @param but what may stand there, by what it was met as
+ * @returns the credentials seen so far that a text holds, shortened
+ */
+export const secretsIn = (text: string, but?: string): string[] =>
+  [...seen].filter(([secret, kind]) => kind !== but && text.includes(secret)).map(([secret, kind]) => `${kind} ${secret.slice(0, 12)}…`);
+
+/** @returns answers that refused a request and repeated a credential of it */
+export const repeatedSecrets = (): readonly string[] => repeated;
+
+const isTelling = (value: string): boolean => value.length >= SHORTEST && new Set(value).size >= FEWEST;
 
 /** For what does not travel by `fetch`. */
-export function noteSecret(value: unknown): void {
-  if (typeof value !== "string" || value.length < SHORTEST || new Set(value).size < FEWEST) return;
-  seen.add(value);
+export function noteSecret(value: unknown, kind = "secret"): void {
+  if (typeof value !== "string" || !isTelling(value)) return;
+  const note = (secret: string) => void (seen.has(secret) || seen.set(secret, kind));
+  note(value);
   // The part of a JWT that makes it one; its header and claims are shared by many.
   const signature = /^[\w-]+\.[\w-]+\.([\w-]{16,})$/.exec(value)?.[1];
-  if (signature !== undefined) seen.add(signature);
+  if (signature !== undefined) note(signature);
 }
 
 function noteRequest(headers: Headers, body: unknown): void {
@@ -108,13 +131,14 @@ function noteUrl(url: string): void {
 }
 
 function noteParameters(parameters: URLSearchParams): void {
-  for (const [name, value] of parameters) if (CREDENTIALS.has(name)) noteSecret(value);
+  for (const [name, value] of parameters) if (CREDENTIALS.has(name)) noteSecret(value, name);
 }
 
-function noteJson(text: string): void {
+/** Credentials among the members of JSON, at any depth. */
+export function noteJson(text: string): void {
   try {
     JSON.parse(text, (name, value) => {
-      if (CREDENTIALS.has(name)) noteSecret(value);
+      if (CREDENTIALS.has(name)) noteSecret(value, name);
       return value;
     });
   } catch {

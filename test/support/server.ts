@@ -9,6 +9,7 @@ import { startEmbeddedPostgres } from "../../src/storage/embedded-postgres.ts";
 import { type GuardedProcess, startGuarded } from "./guarded-process.ts";
 import { freePort } from "./ports.ts";
 import { TEST_SECRET_KEY } from "./secret-key.ts";
+import { noteSecret, secretsIn } from "./secrets-watch.ts";
 import { tempDir } from "./temp-dir.ts";
 import { waitFor } from "./wait-for.ts";
 
@@ -24,6 +25,9 @@ interface Dispatcher {
 
 /** Where Node's `fetch` finds what keeps its connections. */
 const GLOBAL_DISPATCHER = Symbol.for("undici.globalDispatcher.1");
+
+/** What a first start on one's own machine tells whoever sits there, beside the log. */
+const BOOTSTRAP = /Nobody administers this server yet[\s\S]*?first account\./g;
 
 const MAIN = fileURLToPath(new URL("../../src/main.ts", import.meta.url));
 
@@ -108,6 +112,7 @@ export async function startServer(options: ServerOptions = {}): Promise<TestServ
     await clean();
     throw error;
   }
+  for (const key of (env.SECRET_KEY ?? "").split(",")) noteSecret(key.trim(), "SECRET_KEY");
   const running = () => child as GuardedProcess;
   const stop = async () => {
     await hangUp("close");
@@ -145,6 +150,8 @@ export async function startServer(options: ServerOptions = {}): Promise<TestServ
       try {
         await hangUp("destroy");
         if (!running().hasExited()) await stop();
+        const found = secretsIn((earlier + running().output()).replace(BOOTSTRAP, ""));
+        if (found.length > 0) throw new Error(`the server's output holds credentials: ${found.join(", ")}`);
       } finally {
         await clean();
       }
