@@ -11,7 +11,7 @@ export type Missing =
   | { readonly name: "redirect_uri" | "post_logout_redirect_uri"; readonly value: string }
   | { readonly name: "scope"; readonly value: "openid" }
   | { readonly name: "auth_method"; readonly value: string }
-  | { readonly name: "resource_of_service" }
+  | { readonly name: "resource_of_service" | "pushed" | "dpop" }
   | { readonly name: "resource"; readonly audience: string; readonly scope: string }
   | { readonly name: "symmetric" | "encrypted"; readonly value: string };
 
@@ -32,50 +32,64 @@ const USUAL_SCOPES = "openid profile email";
 const EXAMPLE_SCOPE = "example:read";
 
 /** @param resources those that there are */
-export function valuesFor(
-  quickStart: QuickStart,
-  { clientId, metadata }: ClientRecord,
-  issuer: string,
-  resources: readonly Resource[],
-): FilledIn {
-  const isApi = quickStart.fits === "api";
-  const isService = clientType(metadata) === "service";
-  const missing: Missing[] = [];
-
-  const registered = splitScope(metadata.scope ?? (isService ? "" : USUAL_SCOPES));
+export function valuesFor(quickStart: QuickStart, client: ClientRecord, issuer: string, resources: readonly Resource[]): FilledIn {
+  const { metadata } = client;
+  const registered = splitScope(metadata.scope ?? (clientType(metadata) === "service" ? "" : USUAL_SCOPES));
   const resource = resourceFor(registered, resources);
-  const api =
-    isApi || resource !== undefined ? apiOf(resource) : { resource: issuer, api_url: `${issuer}/oauth/userinfo`, scopes: ["openid"] };
-  const apiScopes = resource === undefined ? api.scopes : registered.filter((scope) => api.scopes.includes(scope));
-  if (isApi && resource === undefined) missing.push({ name: "resource", audience: api.resource, scope: EXAMPLE_SCOPE });
-  if (isApi && resource?.signingAlg === "HS256") missing.push({ name: "symmetric", value: resource.audience });
-  if (isApi && resource?.encryption !== undefined) missing.push({ name: "encrypted", value: resource.audience });
-  if (!isApi && isService && resource === undefined) missing.push({ name: "resource_of_service" });
-
-  const { redirectUri, isRegistered } = redirectUriFor(quickStart, metadata);
-  const home = `${URL.parse(redirectUri)?.origin ?? APPLICATION}/`;
-  if (!isApi && metadata.response_types.includes("code")) {
-    if (!isRegistered) missing.push({ name: "redirect_uri", value: redirectUri });
-    const returns = metadata.post_logout_redirect_uris?.includes(home) ?? false;
-    if (quickStart.callback !== undefined && !returns) missing.push({ name: "post_logout_redirect_uri", value: home });
-  }
-  if (!isApi && !isService && !registered.includes("openid")) missing.push({ name: "scope", value: "openid" });
-  const method = metadata.token_endpoint_auth_method;
-  if (!isApi && method !== "client_secret_basic" && method !== "none") missing.push({ name: "auth_method", value: method });
-
+  const callsUserinfo = quickStart.fits !== "api" && resource === undefined;
+  const api = callsUserinfo ? { resource: issuer, api_url: `${issuer}/oauth/userinfo` } : apiOf(resource);
+  const apiScopes = resource?.scopes.map(({ name }) => name).filter((name) => registered.includes(name)) ?? [];
   const openid = registered.filter((scope) => isOpenIdScope(scope) && scope !== "offline_access" && scope !== "openid");
+
+  const redirect = redirectUriFor(quickStart, metadata);
+  const home = `${URL.parse(redirect.uri)?.origin ?? APPLICATION}/`;
   const values = {
     issuer,
-    client_id: clientId,
-    redirect_uri: redirectUri,
+    client_id: client.clientId,
+    redirect_uri: redirect.uri,
     post_logout_redirect_uri: home,
-    scope: ["openid", ...openid, ...apiScopes.filter((scope) => !isOpenIdScope(scope))].join(" "),
-    resource: api.resource,
-    api_url: api.api_url,
+    scope: ["openid", ...openid, ...apiScopes].join(" "),
+    ...api,
     api_scope: apiScopes[0] ?? EXAMPLE_SCOPE,
     api_scopes: apiScopes.join(" "),
   };
+  const missing =
+    quickStart.fits === "api"
+      ? missingToApi(resource, values)
+      : [...missingToSignIn(quickStart, metadata, redirect, home), ...missingToApplication(metadata, registered, resource)];
   return { values, missing };
+}
+
+function missingToApi(resource: Resource | undefined, values: Values): Missing[] {
+  if (resource === undefined) return [{ name: "resource", audience: values.resource, scope: values.api_scope }];
+  const { audience: value, signingAlg, encryption } = resource;
+  return [
+    ...(signingAlg === "HS256" ? [{ name: "symmetric", value } as const] : []),
+    ...(encryption === undefined ? [] : [{ name: "encrypted", value } as const]),
+  ];
+}
+
+/** Where the browser comes back to. */
+function missingToSignIn({ callback }: QuickStart, metadata: ClientMetadata, redirect: Redirect, home: string): Missing[] {
+  if (!metadata.response_types.includes("code")) return [];
+  const returns = callback === undefined || metadata.post_logout_redirect_uris?.includes(home) === true;
+  return [
+    ...(redirect.isRegistered ? [] : [{ name: "redirect_uri", value: redirect.uri } as const]),
+    ...(returns ? [] : [{ name: "post_logout_redirect_uri", value: home } as const]),
+  ];
+}
+
+/** What the programs, being short, do not do, or cannot do without. */
+function missingToApplication(metadata: ClientMetadata, scopes: readonly string[], resource: Resource | undefined): Missing[] {
+  const isService = clientType(metadata) === "service";
+  const method = metadata.token_endpoint_auth_method;
+  return [
+    ...(isService && resource === undefined ? [{ name: "resource_of_service" } as const] : []),
+    ...(isService || scopes.includes("openid") ? [] : [{ name: "scope", value: "openid" } as const]),
+    ...(method === "client_secret_basic" || method === "none" ? [] : [{ name: "auth_method", value: method } as const]),
+    ...(metadata.require_pushed_authorization_requests === true ? [{ name: "pushed" } as const] : []),
+    ...(metadata.dpop_bound_access_tokens === true ? [{ name: "dpop" } as const] : []),
+  ];
 }
 
 /** Which variables a program for this application reads: a public one has no secret. */
@@ -89,37 +103,25 @@ function resourceFor(scopes: readonly string[], resources: readonly Resource[]):
 }
 
 /** An identifier that is an address on this machine is where the API listens. */
-function apiOf(resource: Resource | undefined): { resource: string; api_url: string; scopes: string[] } {
+function apiOf(resource: Resource | undefined): { resource: string; api_url: string } {
   const audience = resource?.audience ?? new URL(API).origin;
   const url = URL.parse(audience);
   const isHere = url !== null && url.protocol === "http:" && LOOPBACK_HOSTS.has(url.hostname) && url.port !== "";
-  return {
-    resource: audience,
-    api_url: isHere ? `${url.origin}/` : API,
-    scopes: resource === undefined ? [EXAMPLE_SCOPE] : resource.scopes.map(({ name }) => name),
-  };
+  return { resource: audience, api_url: isHere ? `${url.origin}/` : API };
+}
+
+interface Redirect {
+  readonly uri: string;
+  readonly isRegistered: boolean;
 }
 
 /** A registered one that the program can serve on this machine, or the one that it would have. */
-function redirectUriFor(
-  { callback }: QuickStart,
-  { application_type, redirect_uris }: ClientMetadata,
-): { redirectUri: string; isRegistered: boolean } {
-  if (callback === undefined) {
-    const [first] = redirect_uris;
-    return { redirectUri: first ?? APPLICATION + CALLBACK, isRegistered: first !== undefined };
-  }
-  const own = new URL(APPLICATION);
-  for (const uri of redirect_uris) {
-    const url = URL.parse(uri);
-    if (url === null || url.protocol !== "http:" || !LOOPBACK_HOSTS.has(url.hostname) || url.search !== "") continue;
-    const fits =
-      callback.path === undefined
-        ? PLAIN_PATH.test(url.pathname) && !callback.taken?.includes(url.pathname)
-        : url.pathname === callback.path;
-    // RFC 8252 §7.3: a native application takes any port.
-    if (url.port === "" && application_type === "native") url.port = own.port;
-    if (fits && url.port !== "") return { redirectUri: url.href, isRegistered: true };
-  }
-  return { redirectUri: APPLICATION + (callback.path ?? CALLBACK), isRegistered: false };
+function redirectUriFor({ callback }: QuickStart, { redirect_uris }: ClientMetadata): Redirect {
+  const served = redirect_uris.find((uri) => callback === undefined || canServe(callback, new URL(uri)));
+  return { uri: served ?? APPLICATION + (callback?.path ?? CALLBACK), isRegistered: served !== undefined };
+}
+
+function canServe({ path, taken }: NonNullable<QuickStart["callback"]>, url: URL): boolean {
+  const isHere = url.protocol === "http:" && LOOPBACK_HOSTS.has(url.hostname) && url.port !== "" && url.search === "";
+  return isHere && (path === undefined ? PLAIN_PATH.test(url.pathname) && !taken?.includes(url.pathname) : url.pathname === path);
 }

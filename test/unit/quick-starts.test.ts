@@ -195,6 +195,9 @@ describe("the values", () => {
     const keys = { jwks_uri: "https://app.example/keys", token_endpoint_auth_method: "private_key_jwt" };
     expect(valuesOf("go", client("web", { ...local, ...keys })).missing).toEqual([{ name: "auth_method", value: "private_key_jwt" }]);
     expect(valuesOf("go", client("web", { ...local, scope: "email" })).missing).toEqual([{ name: "scope", value: "openid" }]);
+    const protectedByMore = { require_pushed_authorization_requests: true, dpop_bound_access_tokens: true };
+    expect(valuesOf("go", client("web", { ...local, ...protectedByMore })).missing).toEqual([{ name: "pushed" }, { name: "dpop" }]);
+    expect(valuesOf("api-go", client("web", { ...local, ...protectedByMore, scope: "a" }), [resource("urn:a", ["a"])]).missing).toEqual([]);
     expect(valuesOf("curl-service", client("service")).missing).toEqual([{ name: "resource_of_service" }]);
     const record = client("web", { ...local, scope: "openid things" });
     const symmetric = resource("https://a.example", ["things"], { signingAlg: "HS256" });

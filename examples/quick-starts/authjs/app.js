@@ -47,7 +47,7 @@ const auth = {
 };
 
 const app = express();
-app.set("trust proxy", true);
+app.set("trust proxy", "loopback"); // a proxy on this machine says which address was asked for
 app.use("/auth", ExpressAuth(auth));
 
 app.get("/", async (req, res) => {

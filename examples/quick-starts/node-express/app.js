@@ -50,7 +50,7 @@ app.get("/sign-in", async (req, res) => {
 app.get(redirectUri.pathname, async (req, res) => {
   const { pending } = req.session;
   if (!pending) return res.redirect("/"); // not begun in this browser
-  // Checks state, nonce, issuer, and the signature's algorithm, audience and times of the ID token.
+  // Checks state, nonce, issuer, and the audience and times of the ID token, which comes over TLS from the server itself.
   const tokens = await oidc.authorizationCodeGrant(
     config,
     new URL(req.originalUrl, redirectUri),
@@ -76,6 +76,12 @@ app.post("/sign-out", (req, res) => {
     post_logout_redirect_uri: "{{post_logout_redirect_uri}}",
   });
   req.session.destroy(() => res.redirect(303, url.href));
+});
+
+// Such as access_denied: somebody did not allow it.
+app.use((error, _req, res, _next) => {
+  console.error(error);
+  res.status(502).send(`<h1>That did not work</h1>${block(error.error ?? "server_error")}<p><a href="/">Back</a></p>`);
 });
 
 function remember(session, tokens) {

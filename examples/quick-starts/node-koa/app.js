@@ -25,6 +25,16 @@ const store = {
 };
 app.use(session({ store, sameSite: "lax", secure: redirectUri.protocol === "https:" }, app));
 
+// Such as access_denied: somebody did not allow it.
+app.use((ctx, next) =>
+  next().catch((error) => {
+    console.error(error);
+    ctx.status = 502;
+    ctx.type = "html";
+    ctx.body = `<h1>That did not work</h1>${block(error.error ?? "server_error")}<p><a href="/">Back</a></p>`;
+  }),
+);
+
 const router = new Router();
 app.use(router.routes());
 

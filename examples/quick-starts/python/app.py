@@ -4,7 +4,7 @@ import os
 import secrets
 from urllib.parse import urlencode, urlsplit
 
-from authlib.integrations.flask_client import OAuth
+from authlib.integrations.flask_client import OAuth, OAuthError
 from flask import Flask, redirect, session
 from markupsafe import escape
 
@@ -78,6 +78,11 @@ def sign_out():
         return redirect("/", 303)
     hint = {"id_token_hint": signed_in["token"]["id_token"], "post_logout_redirect_uri": POST_LOGOUT_REDIRECT_URI}
     return redirect(f"{oauth.grantor.load_server_metadata()['end_session_endpoint']}?{urlencode(hint)}", 303)
+
+
+@app.errorhandler(OAuthError)
+def failed(error):  # such as access_denied: somebody did not allow it
+    return f'<h1>That did not work</h1>{block(error.error)}<p><a href="/">Back</a></p>', 502
 
 
 def block(value):
