@@ -16,12 +16,14 @@ export interface DeletionPagesOptions {
   deletion: Pick<Deletion, "request">;
   /** Seconds for which a deletion can be called off. */
   delay: number;
+  /** The applications that nobody looks after when the person is gone. */
+  soleApplications(accountId: string): Promise<readonly string[]>;
 }
 
-export function addDeletionPages(router: Router, frame: Frame, { deletion, delay }: DeletionPagesOptions): void {
+export function addDeletionPages(router: Router, frame: Frame, { deletion, delay, soleApplications }: DeletionPagesOptions): void {
   router.get("/account/delete", async (ctx) => {
     const session = await frame.recently(ctx, "delete");
-    if (session !== undefined) show(ctx, session);
+    if (session !== undefined) await show(ctx, session);
   });
 
   router.post("/account/delete", frame.verifyForm, async (ctx) => {
@@ -36,12 +38,12 @@ export function addDeletionPages(router: Router, frame: Frame, { deletion, delay
       frame.report(ctx, session, { event: "deletion.requested" });
       frame.render(ctx, "account-deleted", { email, deleteAt: marked?.deleteAt, signIn: "/sign-in" });
     } catch (error) {
-      show(ctx, session, typed, showBesideForm(ctx, error));
+      await show(ctx, session, typed, showBesideForm(ctx, error));
     }
   });
 
-  function show(ctx: Context, session: OwnSession, typed?: string, errors?: FormErrors): void {
-    const days = Math.ceil(delay / DAY_SECONDS);
-    frame.render(ctx, "account/delete", { ...frame.page(ctx, "delete", session), action: "/account/delete", days, typed, errors });
+  async function show(ctx: Context, session: OwnSession, typed?: string, errors?: FormErrors): Promise<void> {
+    const facts = { days: Math.ceil(delay / DAY_SECONDS), applications: await soleApplications(session.account.id), typed, errors };
+    frame.render(ctx, "account/delete", { ...frame.page(ctx, "delete", session), action: "/account/delete", ...facts });
   }
 }

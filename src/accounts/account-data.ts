@@ -23,7 +23,7 @@ export function createAccountData(prisma: PrismaClient): AccountData {
         prisma.federatedIdentity.findMany(inTime),
         prisma.accountSession.findMany(inTime),
         prisma.consent.findMany({ ...inTime, include: { client: { select: { metadata: true } } } }),
-        prisma.client.findMany({ where: { createdBy: account.id }, take: MOST, orderBy: { createdAt: "asc" } }),
+        prisma.clientOwner.findMany({ ...inTime, include: { client: { include: { _count: { select: { owners: true } } } } } }),
       ]);
       return {
         profile: {
@@ -71,10 +71,12 @@ export function createAccountData(prisma: PrismaClient): AccountData {
           changed_at: updatedAt,
           last_used_at: lastUsedAt,
         })),
-        own_applications: applications.map(({ id, metadata, createdAt }) => ({
-          client_id: id,
-          name: nameIn(metadata),
-          created_at: createdAt,
+        own_applications: applications.map(({ client, createdAt }) => ({
+          client_id: client.id,
+          name: nameIn(client.metadata),
+          created_at: client.createdAt,
+          owned_since: createdAt,
+          only_owner: client._count.owners === 1,
         })),
       };
     },

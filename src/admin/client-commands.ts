@@ -2,10 +2,12 @@
 import { readFileSync } from "node:fs";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { CLIENT_TYPES, type ClientType, clientType } from "../clients/client-metadata.ts";
+import { createClientOwners } from "../clients/client-owners.ts";
 import type { ClientWithSecret } from "../clients/client-store.ts";
 import { splitScope } from "../clients/scopes.ts";
 import { type ClientOperations, type ClientOrder, createClientOperations } from "../operations/client-operations.ts";
 import { COMMAND_LINE } from "../operations/operator.ts";
+import { createOwnerOperations, type OwnerOperations } from "../operations/owner-operations.ts";
 import { answer, toJson } from "./client-output.ts";
 import {
   type Answer,
@@ -25,6 +27,8 @@ import { table, time } from "./output.ts";
 
 interface ClientOptions {
   name?: string;
+  /** Addresses or ids; false: nobody. */
+  owner?: string[] | false;
   type?: ClientType;
   redirectUri?: string[] | false;
   postLogoutRedirectUri?: string[] | false;
@@ -49,6 +53,7 @@ interface ClientOptions {
 interface ListOptions extends PageOptions {
   search?: string;
   owner?: string;
+  ownerless?: true;
   suspended?: true;
 }
 
@@ -64,7 +69,10 @@ export function addClientCommands(client: Command, run: Run): void {
     .option("--require-second-factor", "whoever signs in for it does so with two factors, or with a passkey")
     .action(
       run(async (services, options: ClientOptions) => {
+        const { owner } = options;
+        if (Array.isArray(owner)) for (const each of owner) await (await services.accounts()).get(each); // nothing is made for nobody
         const made = await (await operations(services)).create(COMMAND_LINE, orderOf(options));
+        await setOwners(services, made.client.clientId, owner);
         return withNotes(services, made);
       }),
     );
@@ -72,14 +80,16 @@ export function addClientCommands(client: Command, run: Run): void {
   paged(leaf(client, "list", "list applications in the order of their registration"))
     .option("--search <text>", "only those with these words in their name or client_id; the last one may be only begun")
     .option("--owner <account>", "only those that this account looks after, by e-mail address or id")
+    .option("--ownerless", "only those that a person made and nobody looks after any more")
     .option("--suspended", "only those that are suspended")
     .action(
-      run(async (services, { limit, cursor, search, owner, suspended }: ListOptions) => {
+      run(async (services, { limit, cursor, search, owner, ownerless, suspended }: ListOptions) => {
         const page = await (await services.clients()).list({
           ...(limit !== undefined && { limit }),
           ...(cursor !== undefined && { after: readCursor(cursor) }),
           ...(search !== undefined && { search }),
           ...(owner !== undefined && { owner: (await (await services.accounts()).get(owner)).id }),
+          ...(ownerless === true && { ownerless }),
           ...(suspended === true && { suspended }),
         });
         const next = page.next && writeCursor(page.next);
@@ -100,7 +110,16 @@ export function addClientCommands(client: Command, run: Run): void {
     );
 
   leaf(client, "show <client_id>", "show an application").action(
-    run(async (services, clientId: string) => answer({ client: await (await operations(services)).get(clientId) })),
+    run(async (services, clientId: string) => {
+      const client = await (await operations(services)).get(clientId);
+      const owners = await (await ownersIn(services)).of(clientId);
+      const { json, text, ...rest } = answer({ client });
+      return {
+        ...rest,
+        json: { ...(json as object), owners },
+        text: `${text}${owners.map((email) => `\nlooked after by  ${email}`).join("")}`,
+      };
+    }),
   );
 
   leaf(client, "delete <client_id>", "remove an application with its consents, and end every grant and token of it").action(
@@ -132,6 +151,7 @@ export function addClientCommands(client: Command, run: Run): void {
     .addOption(typeOption())
     .option("--no-redirect-uri", "take all redirect URIs away")
     .option("--no-post-logout-redirect-uri", "take all post-logout redirect URIs away")
+    .option("--no-owner", "leave it to operators alone")
     .option("--verified", "show people that you know who stands behind it")
     .option("--no-verified", "show people that you do not know who stands behind it")
     .option("--dpop", "give it only tokens that are bound to a key of its own (RFC 9449)")
@@ -152,8 +172,12 @@ export function addClientCommands(client: Command, run: Run): void {
     .action(
       run(async (services, clientId: string, options: ClientOptions) => {
         const order = orderOf(options);
-        if (Object.keys(order).length === 0) throw new UsageError("say what to change");
-        return withNotes(services, await (await operations(services)).update(COMMAND_LINE, clientId, order));
+        if (Object.keys(order).length === 0 && options.owner === undefined) throw new UsageError("say what to change");
+        const orders = await operations(services);
+        const updated =
+          Object.keys(order).length === 0 ? { client: await orders.get(clientId) } : await orders.update(COMMAND_LINE, clientId, order);
+        await setOwners(services, clientId, options.owner);
+        return withNotes(services, updated);
       }),
     );
 }
@@ -163,6 +187,7 @@ const typeOption = (): Option => new Option("--type <type>", "what kind of appli
 /** What is the same in `create` and `update`. */
 function describedBy(command: Command): Command {
   return command
+    .addOption(repeatable("--owner <account>", "who looks after it in the portal, by e-mail address or id; replaces all"))
     .addOption(repeatable("--redirect-uri <uri>", "where people come back to, exactly"))
     .addOption(repeatable("--post-logout-redirect-uri <uri>", "where people come back to after signing out, exactly"))
     .addOption(repeatable("--scope <scopes>", "what it may ask for, separated by spaces; without any: the OpenID scopes"))
@@ -241,6 +266,17 @@ function readMetadata(given: string): Record<string, unknown> {
   }
   if (typeof value !== "object" || value === null || Array.isArray(value)) throw new InvalidArgumentError("It must be a JSON object.");
   return value as Record<string, unknown>;
+}
+
+const ownersIn = async (services: OperatorServices): Promise<OwnerOperations> =>
+  createOwnerOperations({
+    owners: createClientOwners((await services.database()).prisma),
+    accounts: await services.accounts(),
+    audit: await services.audit(),
+  });
+
+async function setOwners(services: OperatorServices, clientId: string, owner: ClientOptions["owner"]): Promise<void> {
+  if (owner !== undefined) await (await ownersIn(services)).replace(COMMAND_LINE, clientId, owner || []);
 }
 
 async function operations(services: OperatorServices): Promise<ClientOperations> {

@@ -17,6 +17,8 @@ export interface ClientQuestion {
   verified?: boolean;
   suspended?: boolean;
   createdBy?: string;
+  /** Of those that a person made, the ones that nobody looks after any more. */
+  ownerless?: boolean;
   after?: Place;
   limit?: number;
 }
@@ -50,11 +52,17 @@ async function findExactly(prisma: PrismaClient, search: string): Promise<string
   return isClientId(search) ? (await prisma.client.findUnique({ where: { id: search }, select: { id: true } }))?.id : undefined;
 }
 
-function stateFilters({ grantType, verified, suspended, createdBy }: ClientQuestion): Prisma.Sql[] {
+function stateFilters({ grantType, verified, suspended, createdBy, ownerless }: ClientQuestion): Prisma.Sql[] {
   return [
     ...(grantType === undefined ? [] : [Prisma.sql`t.metadata->'grant_types' @> to_jsonb(${grantType}::text)`]),
     ...(verified === undefined ? [] : [Prisma.sql`t.verified = ${verified}`]),
     ...(suspended === undefined ? [] : [Prisma.sql`(t.suspended_at IS NOT NULL) = ${suspended}`]),
+    ...(ownerless === true
+      ? [
+          Prisma.sql`t.created_by NOT IN ('operator', 'registration', 'initial_access_token')`,
+          Prisma.sql`NOT EXISTS (SELECT FROM client_owner WHERE client_id = t.id)`,
+        ]
+      : []),
     ...(createdBy === undefined ? [] : [Prisma.sql`t.created_by = ${createdBy}`]),
   ];
 }

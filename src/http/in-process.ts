@@ -42,6 +42,7 @@ export function askInProcess(
     Object.assign(request.headers, headers, { "content-length": String(Buffer.byteLength(body)) });
     request.push(body === "" ? null : Buffer.from(body));
     if (body !== "") request.push(null);
+    request.complete = true; // or reading it to the end closes the socket under the answer
 
     const response = new ServerResponse(request);
     response.useChunkedEncodingByDefault = false; // what is sent is head and body, and nothing between

@@ -249,7 +249,7 @@ export interface PageModels extends AppPageModels, AppCareModels, ApiPageModels 
   };
   "account/data": AccountPage & FormView;
   /** `days`: for how long it can be undone; 0 for not at all. */
-  "account/delete": AccountPage & FormView & { days: number; typed?: string | undefined };
+  "account/delete": AccountPage & FormView & { days: number; applications: readonly string[]; typed?: string | undefined };
   /** After a deletion was asked for; without `deleteAt` it is done. */
   "account-deleted": { email: string; deleteAt?: Date | undefined; signIn: string };
   /** Whoever signs in to an account that is going to be deleted calls it off, or leaves it so. */

@@ -32,7 +32,12 @@ describe("what is stored", () => {
   test("about a person is theirs to read, without anything that opens the account", async () => {
     const { prisma } = people.database;
     const client = await prisma.client.create({
-      data: { id: `app-${serial}`, metadata: { client_name: "Photos" }, createdBy: account.id },
+      data: {
+        id: `app-${serial}`,
+        metadata: { client_name: "Photos" },
+        createdBy: account.id,
+        owners: { create: { accountId: account.id } },
+      },
     });
     await people.consents.remember(account.id, client.id, { openid: "openid email", resources: {} });
     await prisma.passkey.create({
@@ -50,7 +55,7 @@ describe("what is stored", () => {
       recovery_codes_left: 1,
       other_providers: [{ issuer: "https://op.example", label: "ada" }],
       connected_applications: [{ client_id: client.id, name: "Photos", allowed: { openid: "openid email" } }],
-      own_applications: [{ client_id: client.id, name: "Photos" }],
+      own_applications: [{ client_id: client.id, name: "Photos", only_owner: true }],
     });
     const text = JSON.stringify(data);
     for (const secret of ["argon2", "hash-of-a-code", Buffer.from("key").toString("base64")]) expect(text).not.toContain(secret);
