@@ -7,7 +7,7 @@ export interface Filling {
 }
 
 /** Accounts whose addresses are at `late.example`: the last that were made, so that who reads in order of creation meets them at the end alone. */
-export const LATE_ACCOUNTS = 60_000;
+const LATE_ACCOUNTS = 60_000;
 export const RARE_WORD = "quetzalcoatl";
 
 const FIRST =

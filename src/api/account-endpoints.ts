@@ -1,25 +1,13 @@
 /** Accounts: made, found, changed, deleted. What is ordered of one beside that stands in account-order-endpoints.ts. */
 import { z } from "zod";
 import type { Account } from "../accounts/account.ts";
-import type { AccountStore } from "../accounts/account-store.ts";
-import type { AccountOperations } from "../operations/account-operations.ts";
-import type { RoleOperations } from "../operations/role-operations.ts";
-import type { WayInOperations } from "../operations/way-in-operations.ts";
-import { accountOrderEndpoints } from "./account-order-endpoints.ts";
+import { type AccountEndpoints, accountOrderEndpoints } from "./account-order-endpoints.ts";
 import { accountId, accountSchema, accountView, claimsSchema } from "./account-views.ts";
 import { refuseMightier } from "./containment.ts";
 import { type Endpoint, listing, operation } from "./endpoint.ts";
 import { listPlace, placePosition } from "./places.ts";
 import { notFound } from "./problems.ts";
 import { flagSchema, timeSchema } from "./schemas.ts";
-
-export interface AccountEndpoints {
-  readonly accounts: Pick<AccountStore, "find" | "list">;
-  readonly operations: AccountOperations;
-  readonly waysIn: WayInOperations;
-  /** @throws {AccountError} `not_found` */
-  readonly roles: Pick<RoleOperations, "get">;
-}
 
 const email = z.string().meta({ example: "ann@example.com" });
 const password = z.string().describe("By the rules of sign-up: at least 15 characters, and not a common one.");

@@ -2,11 +2,23 @@
 import { z } from "zod";
 import type { Account } from "../accounts/account.ts";
 import { AccountError } from "../accounts/account-error.ts";
-import type { AccountEndpoints } from "./account-endpoints.ts";
+import type { AccountStore } from "../accounts/account-store.ts";
+import type { AccountOperations } from "../operations/account-operations.ts";
+import type { RoleOperations } from "../operations/role-operations.ts";
+import type { WayInOperations } from "../operations/way-in-operations.ts";
 import { accountId, accountSchema, accountView, waysInSchema, waysInView } from "./account-views.ts";
 import { refuseMightier } from "./containment.ts";
 import { type Caller, type Endpoint, operation } from "./endpoint.ts";
 import { timeSchema } from "./schemas.ts";
+
+/** What all endpoints about accounts ask. */
+export interface AccountEndpoints {
+  readonly accounts: Pick<AccountStore, "find" | "list">;
+  readonly operations: AccountOperations;
+  readonly waysIn: WayInOperations;
+  /** @throws {AccountError} `not_found` */
+  readonly roles: Pick<RoleOperations, "get">;
+}
 
 const params = { account_id: accountId };
 const rolesSchema = z.object({ roles: z.array(z.string()) }).meta({ id: "AccountRoles" });
