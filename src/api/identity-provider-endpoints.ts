@@ -7,7 +7,6 @@ import { type Endpoint, listing, operation, pageOf } from "./endpoint.ts";
 const ID = z.string().meta({ description: "Part of the path of its callback.", example: "google" });
 
 /** The names and the rules are those of IDENTITY_PROVIDERS_FILE. */
-const given = z.strictObject(providerInput.shape);
 const { id: _id, kind: _kind, ...changeable } = providerInput.shape;
 const changes = z.strictObject(
   Object.fromEntries(Object.entries(changeable).map(([name, schema]) => [name, (schema as z.ZodType).nullable().optional()])),
@@ -79,7 +78,7 @@ export function identityProviderEndpoints(providers: ProviderOperations, issuer:
       tag: "identity-providers",
       summary: "Let people sign in with another provider",
       scope: "grantor:identity-providers:write",
-      body: given,
+      body: providerInput,
       response: providerSchema,
       status: 201,
       location: ({ id }) => `/identity-providers/${encodeURIComponent(id)}`,

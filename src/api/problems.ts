@@ -121,7 +121,10 @@ export function problemOf(error: unknown): Problem {
   if (error instanceof Problem) return error;
   if (error instanceof ClientError) return ofClient(error);
   if (error instanceof AccountError) return ofAccount(error);
-  if (error instanceof FederationError) return new Problem(FEDERATION[error.code], sentence(error.message), { cause: error });
+  if (error instanceof FederationError) {
+    const errors = error.faults.map(({ member, message }) => ({ field: pointer(member), message }));
+    return new Problem(FEDERATION[error.code], sentence(error.message), { errors, cause: error });
+  }
   if (error instanceof SigningKeyError) return new Problem("conflict", sentence(error.message), { cause: error });
   if (error instanceof UnfinishedError) return new Problem("unavailable", sentence(error.message), { cause: error });
   if (error instanceof URIError) return new Problem("malformed-request", "The path is no valid percent-encoding.");

@@ -39,10 +39,13 @@ export class SignInProblem extends Error {
 export class FederationError extends Error {
   override readonly name = "FederationError";
   readonly code: "not_found" | "provider_exists" | "invalid_provider" | "in_configuration" | "changed_meanwhile";
+  /** Of `invalid_provider`: each that is wrong; `message` reads on from the member's name. */
+  readonly faults: readonly { readonly member: string; readonly message: string }[];
 
-  constructor(code: FederationError["code"], message: string) {
+  constructor(code: FederationError["code"], message: string, faults: FederationError["faults"] = []) {
     super(message);
     this.code = code;
+    this.faults = faults;
   }
 }
 

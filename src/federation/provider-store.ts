@@ -131,7 +131,8 @@ export async function sealProviderSecretsAgain(prisma: PrismaClient, sealer: Sea
 function check(given: unknown): ProviderInput {
   const { success, data, error } = providerInput.safeParse(given);
   if (success) return data;
-  throw new FederationError("invalid_provider", faultsOf(error).join("; "));
+  const faults = error.issues.map(({ path, message }) => ({ member: path.map(String).join("."), message }));
+  throw new FederationError("invalid_provider", faultsOf(error).join("; "), faults);
 }
 
 function columnsOf(input: ProviderInput, sealer: Sealer): Omit<Prisma.IdentityProviderCreateManyInput, "id"> {

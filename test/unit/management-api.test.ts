@@ -248,6 +248,11 @@ describe("a problem", () => {
       [new AccountError("sign_up_closed", "Closed."), "forbidden", 403],
       [new AccountError("too_many_attempts", "Later.", { retryAfter: 7 }), "too-many-requests", 429],
       [new FederationError("changed_meanwhile", "It was."), "conflict", 409],
+      [
+        new FederationError("invalid_provider", "issuer: must be one", [{ member: "issuer", message: "must be one" }]),
+        "invalid-input",
+        400,
+      ],
       [new SigningKeyError("There are none."), "conflict", 409],
       [new StoreUnavailableError(new Error("ECONNREFUSED 10.0.0.1")), "unavailable", 503],
       [new URIError("malformed"), "malformed-request", 400],
@@ -262,8 +267,9 @@ describe("a problem", () => {
       expect(problem.message).toMatch(/^[A-Z].*[.]$/);
     }
     expect(problemOf(cases[2]?.[0]).errors).toEqual([{ field: "/scopes/0/name", message: "must be" }]);
+    expect(problemOf(cases[8]?.[0]).errors).toEqual([{ field: "/issuer", message: "must be one" }]);
     expect(problemOf(cases[6]?.[0]).headers).toEqual({ "Retry-After": "7" });
-    expect(problemOf(cases[9]?.[0]).headers).toHaveProperty("Retry-After");
+    expect(problemOf(new StoreUnavailableError("gone")).headers).toHaveProperty("Retry-After");
   });
 });
 
