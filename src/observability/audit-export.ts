@@ -104,7 +104,7 @@ const bytes = (given: unknown): Buffer | null => (typeof given === "string" ? Bu
 const date = (given: unknown): Date | null => (given === undefined || given === null ? null : new Date(given as string));
 
 /** An export that cannot be read; the message says where. */
-export class ExportError extends Error {
+class ExportError extends Error {
   override readonly name = "ExportError";
 }
 
