@@ -220,7 +220,8 @@ export function createEngine(config: Config, secrets: Secrets, services: Service
       }),
     ...createRegistrationRequests({
       clients,
-      tokens: config.registration === "token" ? services.registrationTokens : undefined,
+      tokens: services.registrationTokens,
+      tokenRequired: config.registration === "token",
       statements: createSoftwareStatements({
         issuers,
         audiences: [issuer, `${issuer}${ENGINE_ROUTES.registration}`],

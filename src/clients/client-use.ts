@@ -16,7 +16,7 @@ const REMEMBERED = 10_000;
 export interface ClientUse {
   /** It got tokens. Written behind the request, and once a day. */
   used(clientId: string): void;
-  /** Removes registrations of strangers that nobody used in their first thirty days, unless somebody vouches for them or owns them by now. */
+  /** Removes registrations of strangers that nobody used in their first thirty days, unless somebody vouches for them, owns or allows them by now. */
   removeUnused(): Promise<void>;
   /** Waits for what is being written. */
   close(): Promise<void>;
@@ -63,6 +63,8 @@ export function createClientUse(options: {
           verified: false,
           firstParty: false,
           owners: { none: {} },
+          consents: { none: {} },
+          introspects: { none: {} },
         },
         select: { id: true },
         take: MOST_REMOVED,

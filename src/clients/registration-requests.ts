@@ -17,19 +17,20 @@ export interface PreparedRegistration {
 }
 
 export interface RegistrationRequests {
-  /** @param bearer what stands in the Authorization header */
+  /** @param bearer the token in the Authorization header: for one that opens nothing, which the engine refuses, nothing is looked up */
   newClient(metadata: Metadata, bearer: string | undefined): Promise<PreparedRegistration>;
-  change(clientId: string, metadata: Metadata): Promise<PreparedRegistration>;
+  change(clientId: string, metadata: Metadata, bearer: string | undefined): Promise<PreparedRegistration>;
 }
 
 export function createRegistrationRequests(options: {
   clients: Pick<ClientStore, "find" | "checkSecret">;
-  /** Undefined: registration is for everybody, and no token counts. */
-  tokens: Pick<RegistrationTokens, "find"> | undefined;
+  tokens: Pick<RegistrationTokens, "find">;
+  /** Whoever registers needs an initial access token; else none counts. */
+  tokenRequired: boolean;
   statements: SoftwareStatements;
   statementRequired: boolean;
 }): RegistrationRequests {
-  const { clients, tokens, statements, statementRequired } = options;
+  const { clients, tokens, tokenRequired, statements, statementRequired } = options;
 
   async function prepared(
     given: Metadata,
@@ -54,18 +55,25 @@ export function createRegistrationRequests(options: {
         const message = "software_statement is needed here: one that a trusted issuer has signed (RFC 7591 §2.3)";
         return { metadata, refusal: new ClientError("invalid_client_metadata", message) };
       }
-      const token = bearer === undefined ? undefined : await tokens?.find("InitialAccessToken", bearer);
-      return prepared(metadata, undefined, token?.limits);
+      if (!tokenRequired) return prepared(metadata, undefined, undefined);
+      const token = bearer === undefined ? undefined : await tokens.find("InitialAccessToken", bearer);
+      return token === undefined ? { metadata, refusal: noSuchToken() } : prepared(metadata, undefined, token.limits);
     },
 
-    async change(clientId, { client_secret: secret, ...metadata }) {
+    async change(clientId, metadata, bearer) {
+      const token = bearer === undefined ? undefined : await tokens.find("RegistrationAccessToken", bearer);
+      const client = token?.clientId === clientId ? await clients.find(clientId) : undefined;
+      if (client === undefined) return { metadata, refusal: noSuchToken() };
       // RFC 7592 §2.2: an update may repeat the secret, which the engine cannot compare with a hash. A wrong one stays for it to refuse.
-      const repeated = secret === undefined || (typeof secret === "string" && (await clients.checkSecret(clientId, secret)));
-      const client = await clients.find(clientId);
-      return prepared({ ...metadata, ...(!repeated && { client_secret: secret }) }, client?.softwareStatement, client?.registrationLimits);
+      const { client_secret: secret, ...rest } = metadata;
+      const repeated = typeof secret === "string" && (await clients.checkSecret(clientId, secret));
+      return prepared(repeated ? rest : metadata, client.softwareStatement, client.registrationLimits);
     },
   };
 }
+
+/** Should the engine have found a token where we found none, it must not go on without what was not looked up. */
+const noSuchToken = (): ClientError => new ClientError("invalid_token", "there is no such token");
 
 /** RFC 7592 §2.2: null and the empty string are as good as nothing. */
 const isAbsent = (value: unknown): boolean => value === undefined || value === null || value === "";

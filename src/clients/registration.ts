@@ -66,7 +66,7 @@ export function registrationConfig(
   };
 
   function applyRules({ oidc, state }: KoaContextWithOIDC, metadata: Record<string, unknown>): void {
-    const { statement, refusal } = (state.registration ?? {}) as Partial<PreparedRegistration>;
+    const { statement, refusal } = state.registration as PreparedRegistration;
     if (refusal !== undefined) throw engineError(refusal);
     const given = (oidc.body ?? {}) as Record<string, unknown>;
     // Against the registration that there is, an update is checked where it is stored.

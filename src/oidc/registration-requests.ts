@@ -18,7 +18,7 @@ export function registrationRequests(options: {
   /** Whether whoever is at the address may try to register now. @throws an error with a status */
   admit(ctx: Context): Promise<void>;
   newClient(metadata: Metadata, bearer: string | undefined): Promise<Prepared>;
-  change(clientId: string, metadata: Metadata): Promise<Prepared>;
+  change(clientId: string, metadata: Metadata, bearer: string | undefined): Promise<Prepared>;
 }): Middleware {
   const below = `${ENGINE_ROUTES.registration}/`;
   return async (ctx, next) => {
@@ -38,9 +38,10 @@ export function registrationRequests(options: {
     request.body = body;
     if (Array.isArray(body)) return next(); // which the engine refuses, too
     const metadata = body as Metadata;
+    const bearer = bearerOf(ctx);
     const prepared = await (isNew
-      ? options.newClient(metadata, bearerOf(ctx))
-      : options.change(decodeURIComponent(ctx.path.slice(below.length)), metadata));
+      ? options.newClient(metadata, bearer)
+      : options.change(decodeURIComponent(ctx.path.slice(below.length)), metadata, bearer));
     ctx.state.registration = prepared;
     request.body = prepared.metadata;
     return next();

@@ -74,7 +74,8 @@ async function start(registration: "open" | "token" | "closed", issuers: Stateme
   const statements = createSoftwareStatements({ issuers, audiences: ["http://localhost"], fetchFrom: () => keysFetch, now: () => now });
   const requests = createRegistrationRequests({
     clients,
-    tokens: registration === "token" ? tokens : undefined,
+    tokens,
+    tokenRequired: registration === "token",
     statements,
     statementRequired: required,
   });
@@ -529,12 +530,23 @@ describe("registration with a software statement", () => {
     expect((await register({ ...WEB, software_statement: await sign({}) })).status).toBe(201);
   });
 
-  test("waits for keys that cannot be had now", async () => {
-    await start("open", [{ issuer: ISSUER, jwksUri: "https://issuer.example/jwks" }]);
-    expect(await register({ ...WEB, software_statement: await sign({}) })).toMatchObject({
-      status: 503,
-      body: { error: "temporarily_unavailable" },
-    });
+  test("waits for keys that cannot be had now, which nobody without a token has fetched", async () => {
+    let fetches = 0;
+    keysFetch = () => {
+      fetches += 1;
+      return Promise.reject(new TypeError("fetch failed"));
+    };
+    await start("token", [{ issuer: ISSUER, jwksUri: "https://issuer.example/jwks" }]);
+    const metadata = { ...WEB, software_statement: await sign({}) };
+    expect((await register(metadata)).status).toBe(401);
+    expect((await register(metadata, "made-up")).status).toBe(401);
+    const { token } = await tokens.createInitial();
+    const { body } = await register(WEB, token);
+    const update = { client_id: body.client_id, ...metadata };
+    expect((await manage("PUT", { ...body, registration_access_token: token }, update)).status).toBe(401);
+    expect(fetches).toBe(0);
+    expect((await manage("PUT", body, update)).status).toBe(503);
+    expect(await register(metadata, token)).toMatchObject({ status: 503, body: { error: "temporarily_unavailable" } });
   });
 });
 
