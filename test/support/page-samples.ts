@@ -3,6 +3,7 @@ import type { ClientView } from "../../src/http/page-parts.ts";
 import { text } from "../../src/i18n/messages.ts";
 import { accountPage, accountSamples } from "./account-page-samples.ts";
 import { apiSamples } from "./api-page-samples.ts";
+import { appCareSamples } from "./app-care-samples.ts";
 import { appSamples } from "./app-page-samples.ts";
 import type { Sample } from "./page-sample.ts";
 import { quickStartSamples } from "./quick-start-samples.ts";
@@ -201,6 +202,7 @@ export const samples: Record<string, Sample> = {
   ...apiSamples,
   ...accountSamples,
   ...appSamples,
+  ...appCareSamples,
   ...quickStartSamples,
   ...secondFactorSamples,
   "account-providers": {
