@@ -79,6 +79,7 @@ export const QUICK_STARTS: readonly QuickStart[] = [
     secrets: [],
     callback: { taken: ["/", "/app.js"] },
   },
+  { name: "node-service", fits: ["service"], files: ["app.js", "package.json"], ...NODE, secrets: CLIENT_SECRET },
   { name: "curl-sign-in", fits: ["web", "spa", "native"], files: ["sign-in.sh"], run: "bash sign-in.sh", secrets: CLIENT_SECRET },
   { name: "curl-service", fits: ["service"], files: ["service.sh"], run: "bash service.sh", secrets: CLIENT_SECRET },
   { name: "curl-device", fits: ["device"], files: ["device.sh"], run: "bash device.sh", secrets: [] },

@@ -16,9 +16,6 @@ import { type Stores, stores } from "../support/stores.ts";
 import { tempDir } from "../support/temp-dir.ts";
 import { waitFor } from "../support/wait-for.ts";
 
-/** Milliseconds in which a page comes, on two busy cores. */
-const PATIENCE = 15_000;
-
 const dir = tempDir("quick-starts");
 let backing: Stores;
 let grantor: Grantor;
@@ -35,7 +32,6 @@ beforeAll(async () => {
   browser = await launch();
   owner = await grantor.person({ name: "Grace Hopper" });
   developer = await browser.newContext();
-  developer.setDefaultTimeout(PATIENCE);
   page = await developer.newPage();
   await page.goto(`${grantor.url}/sign-in?return_to=/apps`);
   await signIn(page, owner);
@@ -226,7 +222,7 @@ function runScript({ directory, run }: CopiedQuickStart, env: Record<string, str
   };
 }
 
-describe("curl", () => {
+describe("in a shell", () => {
   beforeAll(() => {
     for (const name of ["bash", "curl", "openssl"]) findProgram([name], name);
   });
@@ -237,6 +233,9 @@ describe("curl", () => {
     const { audience, scope } = await registerApi();
     const client = await register("service", { scope });
     await start(await copy(client, "An API in Node.js with Express"));
+    const inNode = await copy(client, "Node.js");
+    running.push(await startNodeQuickStart(inNode, secretOf(client), /^The API answers 200: .*$/m));
+    expect(running.at(-1)?.output()).toContain(JSON.stringify({ ...things, sub: client.client_id, scope }));
     const program = await copy(client, "curl");
     expect(program.secrets).toEqual(["CLIENT_SECRET"]);
     const { status, output } = await runScript(program, secretOf(client)).ended;

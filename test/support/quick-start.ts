@@ -39,14 +39,18 @@ export async function copyQuickStart(page: Page, directory: string): Promise<Cop
 
 /**
  * Starts a JavaScript one: what `npm start` runs, beside the packages that `npm install` would put there.
- * Resolves when it listens; it gets nothing of our environment.
+ * Resolves when it has said that it listens, or whatever else is waited for; it gets nothing of our environment.
  */
-export async function startNodeQuickStart({ directory }: CopiedQuickStart, env: Record<string, string> = {}): Promise<GuardedProcess> {
+export async function startNodeQuickStart(
+  { directory }: CopiedQuickStart,
+  env: Record<string, string> = {},
+  said = /^Open |listens on port/m,
+): Promise<GuardedProcess> {
   symlinkSync(NODE_MODULES, join(directory, "node_modules"), "dir");
   const { scripts } = JSON.parse(readFileSync(join(directory, "package.json"), "utf8")) as { scripts: { start: string } };
   const [node, ...args] = scripts.start.split(" ");
   if (node !== "node") throw new Error(`npm start runs ${scripts.start}`);
   const program = await startGuarded([process.execPath, ...args], { cwd: directory, env });
-  await program.waitForOutput(/^Open |listens on port/m);
+  await program.waitForOutput(said);
   return program;
 }
