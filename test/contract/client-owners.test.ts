@@ -96,6 +96,9 @@ test("an operator puts others in their place, also when nobody is left", async (
 test("an application outlives the accounts that own it, and takes its ownership along when it goes", async () => {
   await database.prisma.account.delete({ where: { id: "ada" } });
   expect(await owners.of("app")).toEqual([]);
+  // Made by a person and left by them: what an operator made never had an owner.
+  await clients.create({ ...WEB, clientId: "left", createdBy: "ada" });
+  expect((await clients.list({ ownerless: true })).clients).toMatchObject([{ clientId: "left" }]);
   await database.prisma.client.delete({ where: { id: "other" } });
   expect(await owned("bob")).toEqual([]);
 });

@@ -155,10 +155,11 @@ describeFlows("looking after an application", (flow) => {
     await mailTo(person.email, "deleted the application");
   });
 
-  test("an application of somebody who deletes their account is named to them before, and stays for the operator", async () => {
+  test("an application of somebody who deletes their account is named to them before, and in their data", async () => {
     await owned(person, { metadata: { client_name: "Only mine" } });
     expect((await open("/account/delete")).text).toContain("Only mine");
-    expect(JSON.stringify(await (await agent.request(at("/account/data"), { method: "GET" })).text())).toBeDefined();
+    const data = await submit(await open("/account/data"), "/account/data");
+    expect(JSON.parse(data.text)).toMatchObject({ own_applications: [{ name: "Only mine", only_owner: true }] });
   });
 
   test("a suspended application stays as it is", async () => {
