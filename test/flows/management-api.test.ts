@@ -114,12 +114,13 @@ describeFlows("the management API", (flow) => {
     each(
       async (operation, order) => {
         const names = Object.keys(order.params ?? {});
-        for (const name of names) {
-          for (const other of [UNKNOWN, flow.grantor.url, "00000000-0000-4000-8000-000000000000", "ünïcode", "a".repeat(3000)]) {
-            const answer = await call(operation, { ...order, params: { ...order.params, [name]: other } });
-            expectProblem(answer, 404, `${operation.operationId} ${name} ${other.slice(0, 40)}`);
-          }
-        }
+        for (const name of names)
+          await Promise.all(
+            [UNKNOWN, flow.grantor.url, "00000000-0000-4000-8000-000000000000", "ünïcode", "a".repeat(3000)].map(async (other) => {
+              const answer = await call(operation, { ...order, params: { ...order.params, [name]: other } });
+              expectProblem(answer, 404, `${operation.operationId} ${name} ${other.slice(0, 40)}`);
+            }),
+          );
       },
       ({ path }) => path.includes("{"),
     ));
@@ -146,11 +147,12 @@ describeFlows("the management API", (flow) => {
         `${path}.json`,
         ...(path === path.toUpperCase() ? [] : [path.slice(0, 2).toUpperCase() + path.slice(2)]),
       ];
-      for (const trick of tricks) {
-        const answer = await call(operation, order, { path: trick });
-        // Where a word stands beside ids, what is no word is an id, of which the method may be unknown.
-        expectProblem(answer, [400, 404, 405], `${operation.operationId} ${trick}`);
-      }
+      // Where a word stands beside ids, what is no word is an id, of which the method may be unknown.
+      await Promise.all(
+        tricks.map(async (trick) =>
+          expectProblem(await call(operation, order, { path: trick }), [400, 404, 405], `${operation.operationId} ${trick}`),
+        ),
+      );
     }));
 
   it("names what is wrong in a body", () =>
