@@ -3,6 +3,7 @@ import { mkdirSync, readFileSync } from "node:fs";
 import { AxeBuilder } from "@axe-core/playwright";
 import type { Browser, BrowserContext, Locator, Page } from "playwright-core";
 import { expect } from "vitest";
+import { noteSent } from "../support/secrets-watch.ts";
 
 /** A directory for screenshots of every page that is come to; none without. */
 const shots = process.env.PAGE_SHOTS;
@@ -64,6 +65,7 @@ export async function visit(browser: Browser, manner: Manner, { issuer, applicat
     else complaints.push(`${response.status()} for ${response.url()}`);
   });
   context.on("request", (request) => {
+    noteSent(request.url(), request.postData());
     const { origin, protocol } = new URL(request.url());
     if (origin === issuer || protocol === "data:") return;
     if (![application, ...elsewhere].includes(origin) || !request.isNavigationRequest())

@@ -125,6 +125,12 @@ function noteResponse(response: Response): void {
   noteUrl(response.headers.get("Location") ?? "");
 }
 
+/** What a browser sends. */
+export function noteSent(url: string, form: string | null): void {
+  noteUrl(url);
+  noteParameters(new URLSearchParams(form ?? ""));
+}
+
 function noteUrl(url: string): void {
   const parsed = URL.parse(url, "http://relative.invalid");
   if (parsed !== null) noteParameters(parsed.searchParams);
