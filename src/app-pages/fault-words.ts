@@ -49,6 +49,9 @@ const MEMBERS: Readonly<Record<string, Words>> = {
   contacts: text("apps:faults.contacts"),
   jwks: text("apps:faults.jwks"),
   jwks_uri: text("apps:faults.jwks_uri"),
+  token_endpoint_auth_method: text("apps:faults.choice"),
+  access_token_max_ttl: text("apps:faults.choice"),
+  refresh_token_max_ttl: text("apps:faults.choice"),
 };
 
 const uriWords = (fault: UriFault): Words => text(`apps:uris.${fault}`);

@@ -91,7 +91,7 @@ export function addSettingsPages(router: Router, frame: Frame, server: ServerLif
       jwks_uri,
     }),
     change: (form) => ({
-      token_endpoint_auth_method: METHODS.find((method) => method === form.token_endpoint_auth_method) ?? "",
+      token_endpoint_auth_method: said(form.token_endpoint_auth_method) ?? undefined,
       jwks: parsed(form.jwks),
       jwks_uri: said(form.jwks_uri),
     }),

@@ -196,6 +196,8 @@ export function createAppOperations(options: AppOperationsOptions): AppOperation
         if (before.suspendedAt !== undefined)
           throw new ClientError("suspended", "the application is suspended: nothing of it can be changed");
         refuseOwnersChanges(before, after);
+        if (clientType(before.metadata) !== clientType(after))
+          refuseFaults([{ member: "token_endpoint_auth_method", message: "would make an application of another kind" }]);
         refuseBeyondLimits(after, before.registrationLimits, before.metadata);
         refuseScopes(account, after, splitScope(before.metadata.scope));
         changed = OWNERS_MEMBERS.filter((member) => !isDeepStrictEqual(before.metadata[member], after[member]));

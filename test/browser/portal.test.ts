@@ -1,5 +1,6 @@
 /** Developers register applications and look after them: by keyboard on a phone, and without scripts. */
 import { expect, it } from "vitest";
+import { waitFor } from "../support/wait-for.ts";
 import { describeJourneys } from "./journeys.ts";
 import type { Visitor } from "./visitor.ts";
 
@@ -25,6 +26,9 @@ describeJourneys("the developers' portal", (journey) => {
     const visitor = await journey.visitor();
     await journey.grantor.resource("https://notes.example/api", { scopes: [{ name: "notes:read", description: "Read notes" }] });
     await begin(visitor, "Web application");
+    const offers = async () =>
+      (await (await visitor.context.request.get(`${journey.grantor.url}/apps/new/service`)).text()).includes("notes:read");
+    await waitFor("the server to hear of the resource", offers);
     expect(await valueIn(visitor, "Where people come back to after they signed in")).toBe(LOCAL);
     await visitor.press("Register it");
     await visitor.at("Register an application");

@@ -169,6 +169,10 @@ describe("an owner says of an application what is theirs to say", () => {
       metadata: { ...before?.metadata, client_name: "Notes 2" },
       updatedAt: expect.any(Date),
     });
+    for (const method of ["none", "tls_client_auth", 1])
+      await expect(update({ token_endpoint_auth_method: method })).rejects.toMatchObject({
+        faults: [{ member: "token_endpoint_auth_method" }],
+      });
     for (const client_name of ["", " ", null])
       await expect(update({ client_name })).rejects.toMatchObject({ faults: [{ member: "client_name" }] });
   });

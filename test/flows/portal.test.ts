@@ -3,6 +3,7 @@ import { beforeEach, expect, test } from "vitest";
 import { Agent, type Page } from "../support/agent.ts";
 import { describeFlows } from "../support/flows.ts";
 import { answerOf, type Person, post, type SeededClient, signIn } from "../support/grantor.ts";
+import { waitFor } from "../support/wait-for.ts";
 
 const CALLBACK = "http://localhost:4000/callback";
 
@@ -88,6 +89,7 @@ describeFlows("the developers' portal", (flow) => {
   test("a program of its own gets the scopes that were chosen for it", async () => {
     const audience = "https://notes.example/api";
     await flow.grantor.resource(audience, { scopes: ["notes:read", "notes:write"] });
+    await waitFor("the server to hear of the resource", async () => (await open("/apps/new/service")).text.includes("notes:read"));
     const client = await registered("service", { "scope:notes:read": "yes" });
     const answer = await answerOf(
       post(at("/oauth/token"), client, { grant_type: "client_credentials", resource: audience, scope: "notes:read" }),
@@ -184,6 +186,8 @@ describeFlows("the developers' portal", (flow) => {
     for (const id of ["client_name-error", "logo_uri-error", "contacts-error"]) expect(wrong.text).toContain(`id="${id}"`);
     expect((await save("lifetimes", { access_token_max_ttl: "1e9" })).status).toBe(400);
     expect((await save("keys", { token_endpoint_auth_method: "private_key_jwt", jwks: "{", jwks_uri: "" })).status).toBe(400);
+    expect((await save("keys", { token_endpoint_auth_method: "none", jwks: "", jwks_uri: "" })).text).toContain("Choose one of these.");
+    expect((await open("/apps?after=garbage")).status).toBe(400);
     const { privateKey } = await crypto.subtle.generateKey({ name: "ECDSA", namedCurve: "P-256" }, true, ["sign", "verify"]);
     const { d, ...publicJwk } = await crypto.subtle.exportKey("jwk", privateKey);
     const told = await save("keys", {
