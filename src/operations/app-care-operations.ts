@@ -1,7 +1,8 @@
 /** What developers do with an application of theirs beyond its settings: its secret, who looks after it, its end. */
 import { type Account, isUsable } from "../accounts/account.ts";
-import { AccountError } from "../accounts/account-error.ts";
+import { AccountError, refuseFaults } from "../accounts/account-error.ts";
 import type { AccountStore } from "../accounts/account-store.ts";
+import { normalizeEmail } from "../accounts/email-address.ts";
 import { deadInvitation, type OwnerInvitation, type OwnerInvitations } from "../accounts/owner-invitations.ts";
 import { ClientError } from "../clients/client-error.ts";
 import type { ClientOwners } from "../clients/client-owners.ts";
@@ -112,6 +113,8 @@ export function createAppCareOperations(options: AppCareOptions): AppCareOperati
 
     async invite(developer, clientId, email) {
       await changeable(developer.account, clientId);
+      const known = (await accountsOf(clientId)).find((owner) => owner.email === normalizeEmail(email))?.email;
+      if (known !== undefined) refuseFaults([{ field: "email", message: text("app-care:owners.already", { email: known }) }]);
       const invitation = await invitations.send(developer.account, clientId, email, developer.origin);
       record(developer, "owner_invited", clientId);
       return invitation;
