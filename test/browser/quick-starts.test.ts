@@ -152,6 +152,8 @@ describe.each([
           .getByRole("link", { name: label })
           .or(app.getByRole("button", { name: label }))
           .click();
+      const tokenRequests = () => grantor.server.logs().split('"POST","path":"/oauth/token"').length - 1;
+      const before = tokenRequests();
       await app.goto(origin);
       await press("Sign in");
       // Auth.js has a page of its own between.
@@ -171,6 +173,8 @@ describe.each([
         sub: person.id,
         scope,
       });
+
+      await waitFor("the code's redemption and the refresh in the log", () => tokenRequests() - before >= 2);
 
       if (type === "web") await press("Back");
       await press("Sign out");
