@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect } from "vitest";
+import { CATALOGUE } from "./audit-catalogue.ts";
 import { type Grantor, startGrantor } from "./grantor.ts";
 import { repeatedSecrets, secretsIn, watchSecrets } from "./secrets-watch.ts";
 import { type Stores, stores } from "./stores.ts";
@@ -78,6 +79,8 @@ function checkKept({ audit, exported, mails }: Awaited<ReturnType<Grantor["kept"
     exported: [],
     mails: [],
   });
+  const recorded = new Set((JSON.parse(audit) as { event: string }[]).map(({ event }) => event));
+  expect([...recorded.difference(CATALOGUE)], "events that docs/audit-log.md does not name").toEqual([]);
 }
 
 function checkLog(log: string): void {
