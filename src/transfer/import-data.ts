@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { z } from "zod";
-import type { PrismaClient } from "../storage/generated/client.ts";
+import { Prisma, type PrismaClient } from "../storage/generated/client.ts";
 import type { Sealer } from "../storage/seal.ts";
 import { contextOf, footer, type Header, header, line, linesOf, openWith } from "./file-format.ts";
 import { type AnyNoun, NOUNS, type NounName, type OpenSecrets } from "./noun.ts";
@@ -49,7 +49,7 @@ export interface Imported {
 }
 
 /** The file cannot be taken as it is, and nothing of it was. */
-export class ImportError extends Error {
+class ImportError extends Error {
   override readonly name = "ImportError";
   constructor(faults: readonly string[]) {
     const more = faults.length >= MOST_FAULTS ? "\n  … and perhaps more" : "";
@@ -123,10 +123,13 @@ export async function importData(options: ImportOptions, { file, onConflict, dry
     const { todo, before } = await tally(batch);
     if (todo.length === 0) return;
     const rows = todo.map(({ row, secrets }) => (withSecrets ? noun.putSecrets(row, secrets) : row));
-    const left = await prisma.$transaction((tx) => noun.write(tx, rows, new Set(before.keys()), withSecrets), {
-      timeout: BATCH_LIMIT,
-      maxWait: BATCH_LIMIT,
-    });
+    const left = await prisma
+      .$transaction((tx) => noun.write(tx, rows, new Set(before.keys()), withSecrets), { timeout: BATCH_LIMIT, maxWait: BATCH_LIMIT })
+      .catch((cause: unknown) => {
+        if (!(cause instanceof Prisma.PrismaClientKnownRequestError)) throw cause;
+        const message = `What is here was changed meanwhile: the ${noun.name}s from line ${todo[0]?.number} on are not imported. Give the order again.`;
+        throw new Error(message, { cause });
+      });
     for (const [name, count] of Object.entries(left)) missing[name] = (missing[name] ?? 0) + count;
     await noun.written(rows, before);
   }
