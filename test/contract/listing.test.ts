@@ -97,7 +97,7 @@ test("a page costs no more than a stretch of rows, and is short rather than slow
   const since = new Date("2020-01-01");
   await prisma.$executeRaw`
     INSERT INTO account (id, email, created_at, updated_at)
-    SELECT 'bulk' || i, 'bulk' || i || '@' || CASE WHEN i IN (5, 9000) THEN 'seldom' WHEN i > 100 THEN 'often' ELSE 'early' END || '.example',
+    SELECT 'bulk' || i, 'bulk' || i || '@' || CASE WHEN i IN (150, 9000) THEN 'seldom' WHEN i > 100 THEN 'often' ELSE 'early' END || '.example',
       ${since}::timestamptz + i * interval '1 second', now() FROM generate_series(1, 9000) i`;
   const stretches = { first: 100, long: 1_000, found: 50 };
   const all = async (search: string | undefined, filters: Prisma.Sql[] = [], limit = 20) => {
@@ -113,9 +113,9 @@ test("a page costs no more than a stretch of rows, and is short rather than slow
     }
   };
   // Rare: the index finds both, wherever they are. Common: among the next rows. Common, but not here: a page is empty, and the next goes on.
-  expect(await all("seldom")).toEqual({ sizes: [2], ids: ["bulk5", "bulk9000"] });
+  expect(await all("seldom")).toEqual({ sizes: [2], ids: ["bulk150", "bulk9000"] });
   const often = await all("often");
-  expect(often.ids).toEqual(Array.from({ length: 8899 }, (_, n) => `bulk${n + 101}`));
+  expect(often.ids).toEqual(Array.from({ length: 8899 }, (_, n) => `bulk${n + 101}`).filter((id) => id !== "bulk150"));
   const late = await all("often", [Prisma.sql`t.id = 'bulk8999'`]);
   expect(late.ids).toEqual(["bulk8999"]);
   expect(late.sizes.length).toBeGreaterThan(5);
