@@ -168,7 +168,7 @@ export function appView(client: ClientRecord): AppView {
   return { clientId, name, kind: kindWords(clientType(metadata)), path, verified, suspended: suspendedAt !== undefined };
 }
 
-export const kindWords = (type: ClientType): Words => text(`apps:kinds.${type}.name`);
+const kindWords = (type: ClientType): Words => text(`apps:kinds.${type}.name`);
 
 /** What an owner is told of everybody else's application, and of none. */
 export const noSuchApp = (): HttpProblem =>
