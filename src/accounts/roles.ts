@@ -109,7 +109,8 @@ export function createRoles(prisma: PrismaClient, feed: Pick<ChangeFeed, "publis
     },
     async update(name, settings, expect) {
       const stored = await prisma.$transaction(async (tx) => {
-        expect?.(fromStored(await locked(tx, name)));
+        const before = await locked(tx, name);
+        expect?.(fromStored(before));
         return tx.role.update({ where: { name }, data: columns(settings), include: WITH_HOLDERS });
       });
       return changed(stored);
@@ -118,7 +119,8 @@ export function createRoles(prisma: PrismaClient, feed: Pick<ChangeFeed, "publis
       if (name === ADMIN_ROLE) throw new AccountError("invalid_input", `The role "${ADMIN_ROLE}" is built in and stays.`);
       // In one transaction, so that the holders that are told of are those that it was taken from.
       const stored = await prisma.$transaction(async (tx) => {
-        expect?.(fromStored(await locked(tx, name)));
+        const before = await locked(tx, name);
+        expect?.(fromStored(before));
         return tx.role.delete({ where: { name }, include: WITH_HOLDERS });
       });
       return changed(stored);
