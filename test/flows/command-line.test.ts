@@ -316,6 +316,24 @@ describe.each(stores)("the command line beside a server on $name", ({ open, redi
     expect(reserved).toMatchObject({ status: 1, stderr: expect.stringContaining("kept for the management API") });
   });
 
+  it("says who looks after an application, and lets two secrets of it count side by side", async () => {
+    const { email } = await grantor.person();
+    const made = await json<Registered>("client", "create", "--name", "Shared", "--type", "service", "--owner", email);
+    expect(await json("client", "show", made.client_id)).toMatchObject({ owners: [email] });
+    const rotated = await json<Registered>("client", "rotate-secret", made.client_id, "--overlap", "3600");
+    expect(rotated).toMatchObject({ secret_created_at: expect.any(Number), previous_secret_until: expect.any(Number) });
+    const known = async (client: Registered) => (await token(client)).status !== 401; // whatever it asks for
+    await waitFor("the new secret", () => known(rotated), 2000);
+    expect(await known(made)).toBe(true);
+    await json("client", "rotate-secret", made.client_id);
+    await waitFor("both to end", async () => !(await known(rotated)) && !(await known(made)), 2000);
+    await json("client", "update", made.client_id, "--no-owner");
+    expect(await json("client", "show", made.client_id)).toMatchObject({ owners: [] });
+    const nobody = await command(env, ["client", "update", made.client_id, "--owner", "nobody@example.org"]);
+    expect(nobody).toMatchObject({ status: 1, stderr: expect.stringContaining("There is no account") });
+    await json("client", "delete", made.client_id);
+  });
+
   it("makes and rotates the secret of a resource whose tokens it signs, shown once", async () => {
     const audience = "https://api.example/hmac";
     const { secret, ...made } = await json("resource", "create", "--audience", audience, "--alg", "HS256");

@@ -101,7 +101,10 @@ export const accountSamples: Record<string, Sample> = {
       errors: { fields: { email: text("deletion:type_address", { email: accountPage.person.email }) } },
     },
   },
-  "account-delete-at-once": { view: "account/delete", model: { ...accountPage, action: "/account/delete", days: 0, applications: ["Sunny Photo Prints"] } },
+  "account-delete-at-once": {
+    view: "account/delete",
+    model: { ...accountPage, action: "/account/delete", days: 0, applications: ["Sunny Photo Prints"] },
+  },
   "account-deleted": {
     view: "account-deleted",
     model: { email: accountPage.person.email, deleteAt: new Date("2026-04-01"), signIn: "/sign-in" },
