@@ -318,11 +318,11 @@ describe.each(stores)("the command line beside a server on $name", ({ open, redi
 
   it("says who looks after an application, and lets two secrets of it count side by side", async () => {
     const { email } = await grantor.person();
-    const made = await json<Registered>("client", "create", "--name", "Shared", "--type", "service", "--owner", email);
+    const made = await json<SeededClient>("client", "create", "--name", "Shared", "--type", "service", "--owner", email);
     expect(await json("client", "show", made.client_id)).toMatchObject({ owners: [email] });
-    const rotated = await json<Registered>("client", "rotate-secret", made.client_id, "--overlap", "3600");
+    const rotated = await json<SeededClient>("client", "rotate-secret", made.client_id, "--overlap", "3600");
     expect(rotated).toMatchObject({ secret_created_at: expect.any(Number), previous_secret_until: expect.any(Number) });
-    const known = async (client: Registered) => (await token(client)).status !== 401; // whatever it asks for
+    const known = async (client: SeededClient) => (await token(client)).status !== 401; // whatever it asks for
     await waitFor("the new secret", () => known(rotated), 2000);
     expect(await known(made)).toBe(true);
     await json("client", "rotate-secret", made.client_id);
