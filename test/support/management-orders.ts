@@ -4,6 +4,7 @@ import type { Flow } from "./flows.ts";
 import { refresh, signIn, userinfo } from "./grantor.ts";
 import type { ManagementApi } from "./management-api.ts";
 import { made, unique } from "./management-maker.ts";
+import { waitFor } from "./wait-for.ts";
 
 export function whatOrdersComeTo(flow: Flow, of: () => ManagementApi): void {
   const signedIn = async () => {
@@ -57,7 +58,11 @@ export function whatOrdersComeTo(flow: Flow, of: () => ManagementApi): void {
     const api = of();
     const { person, client, tokens } = await signedIn();
     const path = `/grants/${person.id}/${client.client_id}`;
-    const { status, headers, body } = await api.call("GET", path);
+    // That it was used is noted behind the answer.
+    const { status, headers, body } = await waitFor("the use to be noted", async () => {
+      const answer = await api.call("GET", path);
+      return answer.body.last_used_at === undefined ? undefined : answer;
+    });
     expect([status, body]).toMatchObject([200, { account_id: person.id, client_id: client.client_id, scope: "openid" }]);
     expect((await api.call("GET", `/grants?account_id=${person.id}`)).body.items).toEqual([body]);
     expect((await api.call("DELETE", path, { headers: { "If-Match": headers.get("etag") as string } })).status).toBe(204);
