@@ -11,7 +11,7 @@ export type Missing =
   | { readonly name: "redirect_uri" | "post_logout_redirect_uri"; readonly value: string }
   | { readonly name: "scope"; readonly value: "openid" }
   | { readonly name: "auth_method"; readonly value: string }
-  | { readonly name: "resource_of_service" | "pushed" | "dpop" }
+  | { readonly name: "resource_of_service" | "api_unchosen" | "pushed" | "dpop" }
   | { readonly name: "resource"; readonly audience: string; readonly scope: string }
   | { readonly name: "symmetric" | "encrypted"; readonly value: string };
 
@@ -55,13 +55,16 @@ export function valuesFor(quickStart: QuickStart, client: ClientRecord, issuer: 
   };
   const missing =
     quickStart.fits === "api"
-      ? missingToApi(resource, values)
+      ? missingToApi(resource, values, resources)
       : [...missingToSignIn(quickStart, metadata, redirect, home), ...missingToApplication(metadata, registered, resource)];
   return { values, missing };
 }
 
-function missingToApi(resource: Resource | undefined, values: Values): Missing[] {
-  if (resource === undefined) return [{ name: "resource", audience: values.resource, scope: values.api_scope }];
+function missingToApi(resource: Resource | undefined, values: Values, resources: readonly Resource[]): Missing[] {
+  if (resource === undefined) {
+    const isThere = resources.some(({ scopes }) => scopes.length > 0);
+    return [isThere ? { name: "api_unchosen" } : { name: "resource", audience: values.resource, scope: values.api_scope }];
+  }
   const { audience: value, signingAlg, encryption } = resource;
   return [
     ...(signingAlg === "HS256" ? [{ name: "symmetric", value } as const] : []),

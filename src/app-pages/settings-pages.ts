@@ -3,7 +3,7 @@ import type Router from "@koa/router";
 import type { Context } from "koa";
 import { type ClientMetadata, clientType } from "../clients/client-metadata.ts";
 import type { ClientRecord } from "../clients/client-record.ts";
-import { OPENID_SCOPES } from "../clients/scopes.ts";
+import { OPENID_SCOPES, splitScope } from "../clients/scopes.ts";
 import type { AppForm, AppPageModels } from "../http/app-page-models.ts";
 import type { FormErrors } from "../http/page-parts.ts";
 import type { PageModels } from "../http/pages.ts";
@@ -78,7 +78,7 @@ export function addSettingsPages(router: Router, frame: Frame, server: ServerLif
     change: (form) => ({ scope: chosenScope(form) }),
     async more({ session, client }, { scope = "" }) {
       const offered = frame.apps.offeredScopes(session.account, clientType(client.metadata));
-      return { choices: await scopeChoices(offered, scope.split(" ").filter(Boolean)), asksPeople: hasPeople(client) };
+      return { choices: await scopeChoices(offered, splitScope(scope)), asksPeople: hasPeople(client) };
     },
   });
 

@@ -7,6 +7,7 @@ import type { Context } from "koa";
 import { ClientError } from "../clients/client-error.ts";
 import { CLIENT_TYPES, type ClientType } from "../clients/client-metadata.ts";
 import { newClientId } from "../clients/client-secrets.ts";
+import { splitScope } from "../clients/scopes.ts";
 import type { FormErrors } from "../http/page-parts.ts";
 import type { OwnSession } from "../interactions/own-session.ts";
 import type { OwnersChange } from "../operations/app-operations.ts";
@@ -107,7 +108,7 @@ export function addWizardPages(router: Router, frame: Frame, { seal, open }: Wiz
       uriKind: kind === "native" ? "redirect_native" : "redirect_web",
       typed,
       lines: checkedLists(typed, kind === "native" ? "redirect_native" : "redirect_web"),
-      scopes: offered && (await scopeChoices(offered, chosenScope(typed).split(" "))),
+      scopes: offered && (await scopeChoices(offered, splitScope(chosenScope(typed)))),
       errors,
     });
   }
