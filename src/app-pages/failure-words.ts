@@ -20,6 +20,9 @@ const EXPLAINED: ReadonlySet<string> = new Set([
   ...["insufficient_scope", "invalid_dpop_proof", "temporarily_unavailable", "unsupported_token_type", "invalid_client_metadata"],
 ]);
 
+/** Stands, in every language, where a request said nothing. */
+const NOTHING = "—";
+
 export function explainFailure(failure: Pick<RepeatedFailure, "error" | "detail">, client: ClientRecord): Explanation {
   const { error, detail } = failure;
   if (error === "invalid_redirect_uri") return redirectUri(detail.redirect_uri, client.metadata.redirect_uris);
@@ -28,10 +31,10 @@ export function explainFailure(failure: Pick<RepeatedFailure, "error" | "detail"
   return explained(name, {
     method: client.metadata.token_endpoint_auth_method,
     used: detail.auth_method ?? "none",
-    scope: detail.scope ?? "",
-    resource: detail.resource ?? "",
-    grant: detail.grant_type ?? "",
-    response: detail.response_type ?? "",
+    scope: detail.scope || NOTHING,
+    resource: detail.resource || NOTHING,
+    grant: detail.grant_type || NOTHING,
+    response: detail.response_type || NOTHING,
   });
 }
 
