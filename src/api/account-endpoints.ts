@@ -1,9 +1,8 @@
 /** Accounts: made, found, changed, deleted. What is ordered of one beside that stands in account-order-endpoints.ts. */
 import { z } from "zod";
 import type { Account } from "../accounts/account.ts";
-import { type AccountEndpoints, accountOrderEndpoints } from "./account-order-endpoints.ts";
+import { type AccountEndpoints, accountOrderEndpoints, takeovers } from "./account-order-endpoints.ts";
 import { accountId, accountSchema, accountView, claimsSchema } from "./account-views.ts";
-import { refuseMightier } from "./containment.ts";
 import { type Endpoint, listing, operation } from "./endpoint.ts";
 import { listPlace, placePosition } from "./places.ts";
 import { notFound } from "./problems.ts";
@@ -15,6 +14,7 @@ const name = z.string().describe("The full name.");
 
 export function accountEndpoints(options: AccountEndpoints): Endpoint[] {
   const { accounts, operations } = options;
+  const refuseTakeover = takeovers(options);
 
   /** By its id alone: operations also take addresses. */
   async function known(id: string): Promise<Account> {
@@ -116,7 +116,7 @@ export function accountEndpoints(options: AccountEndpoints): Endpoint[] {
       async handle({ params, body, expect }, caller) {
         const account = await known(params.account_id);
         // Whoever has the address gets a link with which a password is chosen.
-        if (body.email !== undefined || body.email_verified !== undefined) refuseMightier(caller, account);
+        if (body.email !== undefined || body.email_verified !== undefined) await refuseTakeover(caller, account);
         const order = {
           ...(body.email !== undefined && { email: body.email }),
           ...(body.email_verified !== undefined && { verified: body.email_verified }),

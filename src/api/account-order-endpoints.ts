@@ -3,6 +3,7 @@ import { z } from "zod";
 import type { Account } from "../accounts/account.ts";
 import { AccountError } from "../accounts/account-error.ts";
 import type { AccountStore } from "../accounts/account-store.ts";
+import type { ClientOwners } from "../clients/client-owners.ts";
 import type { AccountOperations } from "../operations/account-operations.ts";
 import type { RoleOperations } from "../operations/role-operations.ts";
 import type { WayInOperations } from "../operations/way-in-operations.ts";
@@ -18,7 +19,14 @@ export interface AccountEndpoints {
   readonly waysIn: WayInOperations;
   /** @throws {AccountError} `not_found` */
   readonly roles: Pick<RoleOperations, "get">;
+  readonly owners: Pick<ClientOwners, "managementScopesOf">;
 }
+
+/** @returns throws `forbidden` before somebody could come to sign in as the owner of an account, and by it as an application, that may do more than they */
+export const takeovers =
+  ({ owners }: Pick<AccountEndpoints, "owners">) =>
+  async (caller: Caller, account: Account): Promise<void> =>
+    refuseMightier(caller, account, await owners.managementScopesOf(account.id));
 
 const params = { account_id: accountId };
 const rolesSchema = z.object({ roles: z.array(z.string()) }).meta({ id: "AccountRoles" });
@@ -26,6 +34,7 @@ const rolesView = ({ roles }: Account): z.input<typeof rolesSchema> => ({ roles:
 
 export function accountOrderEndpoints(options: AccountEndpoints & { known(id: string): Promise<Account> }): Endpoint[] {
   const { operations, waysIn, known } = options;
+  const refuseTakeover = takeovers(options);
 
   /** One that there is none of permits nothing. */
   async function permissionsOf(name: string): Promise<readonly string[]> {
@@ -69,7 +78,10 @@ export function accountOrderEndpoints(options: AccountEndpoints & { known(id: st
     order(
       "enable",
       { operationId: "enableAccount", summary: "Let its owner sign in again", description: "What had ended stays ended." },
-      ({ id }, { by }) => operations.enable(by, id),
+      async (account, caller) => {
+        await refuseTakeover(caller, account);
+        return operations.enable(caller.by, account.id);
+      },
     ),
     order(
       "sign-out",
@@ -102,7 +114,7 @@ export function accountOrderEndpoints(options: AccountEndpoints & { known(id: st
       response: accountSchema,
       async handle({ params: { account_id }, body: { password } }, caller) {
         const account = await known(account_id);
-        refuseMightier(caller, account);
+        await refuseTakeover(caller, account);
         return accountView(await operations.update(caller.by, account.id, { password }));
       },
     }),
@@ -129,7 +141,7 @@ export function accountOrderEndpoints(options: AccountEndpoints & { known(id: st
       response: waysInSchema,
       async handle({ params: { account_id } }, caller) {
         const account = await known(account_id);
-        refuseMightier(caller, account);
+        await refuseTakeover(caller, account);
         return waysInView(await waysIn.removeSecondFactor(caller.by, account.id));
       },
     }),
@@ -158,9 +170,14 @@ export function accountOrderEndpoints(options: AccountEndpoints & { known(id: st
       needsMatch: true,
       async handle({ params: { account_id }, body: { roles }, expect }, caller) {
         const account = await known(account_id);
-        for (const name of roles.filter((each) => !account.roles.includes(each)))
-          refuseMightier(caller, { roles: [name], permissions: await permissionsOf(name) });
-        return rolesView(await operations.update(caller.by, account.id, { roles }, (before) => expect(rolesView(before))));
+        const permissions = new Map<string, readonly string[]>();
+        for (const name of new Set(roles)) permissions.set(name, await permissionsOf(name));
+        const order = (before: Account) => {
+          for (const [name, permitted] of permissions)
+            if (!before.roles.includes(name)) refuseMightier(caller, { roles: [name], permissions: permitted });
+          expect(rolesView(before));
+        };
+        return rolesView(await operations.update(caller.by, account.id, { roles }, order));
       },
     }),
     operation({

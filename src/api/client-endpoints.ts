@@ -149,7 +149,10 @@ export function clientEndpoints({ clients, operations }: ClientEndpoints): Endpo
     order(
       "resume",
       { operationId: "resumeClient", summary: "Let an application go on", description: "What it had before stays ended." },
-      (id, { by }) => operations.resume(by, id),
+      async (id, caller) => {
+        refuseMightierClient(caller, await operations.get(id));
+        return operations.resume(caller.by, id);
+      },
     ),
     operation({
       method: "POST",

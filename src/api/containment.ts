@@ -19,9 +19,17 @@ export function refuseBeyond({ scopes: own }: Holder, scopes: readonly string[])
     throw new Problem("forbidden", `It is about more than your access token allows: it does not hold ${beyond.join(" ")}.`);
 }
 
-/** Before somebody could come to sign in as the owner of an account. @throws {Problem} `forbidden` */
-export function refuseMightier(caller: Holder, { roles, permissions }: Pick<Account, "roles" | "permissions">): void {
-  refuseBeyond(caller, roles.includes(ADMIN_ROLE) ? MANAGEMENT_SCOPES : permissions);
+/**
+ * Before somebody could come to sign in as the owner of an account.
+ * @param applications scopes of those that the account looks after: whoever signs in as it gives them new secrets
+ * @throws {Problem} `forbidden`
+ */
+export function refuseMightier(
+  caller: Holder,
+  { roles, permissions }: Pick<Account, "roles" | "permissions">,
+  applications: readonly string[] = [],
+): void {
+  refuseBeyond(caller, roles.includes(ADMIN_ROLE) ? MANAGEMENT_SCOPES : [...permissions, ...applications]);
 }
 
 /** Before somebody could come to act as an application. @throws {Problem} `forbidden` */

@@ -33,6 +33,7 @@ export function peopleOperations(
     accounts: {
       accounts,
       roles,
+      owners: services.clientOwners,
       operations: createAccountOperations({
         accounts,
         roles: people.roles,

@@ -28,6 +28,8 @@ export interface ClientOwners {
   clientsOf(accountId: string, after?: string): Promise<OwnedClients>;
   /** Those that nobody else who can sign in owns, the oldest first. */
   ownedAloneBy(accountId: string): Promise<ClientRecord[]>;
+  /** Scopes of the management API that the applications which somebody owns have, each once. */
+  managementScopesOf(accountId: string): Promise<string[]>;
   /** @returns false when they own it already @throws {ClientError} `not_found`: there is no such application or no such account */
   add(clientId: string, accountId: string, within?: Prisma.TransactionClient): Promise<boolean>;
   /**
@@ -89,6 +91,14 @@ export function createClientOwners(prisma: PrismaClient, now: () => number = Dat
         orderBy: [{ createdAt: "asc" }, { id: "asc" }],
       });
       return rows.map((row) => fromRow(row));
+    },
+
+    async managementScopesOf(accountId) {
+      const rows = await prisma.client.findMany({
+        where: { owners: { some: { accountId } }, managementScopes: { isEmpty: false } },
+        select: { managementScopes: true },
+      });
+      return [...new Set(rows.flatMap(({ managementScopes }) => managementScopes))];
     },
 
     async add(clientId, accountId, within = prisma) {

@@ -98,16 +98,22 @@ export function whatOrdersComeTo(flow: Flow, of: () => ManagementApi): void {
     const admin = await flow.grantor.person({ roles: ["admin"] });
     const somebody = await flow.grantor.person();
     const mighty = await flow.grantor.client({ type: "service", managementScopes: ["grantor:keys:write"] });
+    const owner = await flow.grantor.person();
+    await flow.grantor.services.clientOwners.add(mighty.client_id, owner.id);
     const web = { type: "web", client_name: "Modest", redirect_uris: ["https://modest.example/cb"] };
     const any = { "If-Match": "*" };
     for (const [method, path, body] of [
       ["PATCH", `/accounts/${admin.id}`, { email: `${unique("taken")}@example.org` }],
       ["POST", `/accounts/${admin.id}/password`, { password: "a password of somebody else" }],
       ["POST", `/accounts/${admin.id}/remove-second-factor`, undefined],
+      ["POST", `/accounts/${admin.id}/enable`, undefined],
+      ["PATCH", `/accounts/${owner.id}`, { email: `${unique("taken")}@example.org` }],
+      ["POST", `/accounts/${owner.id}/password`, { password: "a password of somebody else" }],
       ["PUT", `/accounts/${somebody.id}/roles`, { roles: ["admin"] }],
       ["POST", "/clients", { ...web, scope: "openid grantor:keys:write" }],
       ["PATCH", `/clients/${mighty.client_id}`, { client_name: "Mine" }],
       ["POST", `/clients/${mighty.client_id}/rotate-secret`, {}],
+      ["POST", `/clients/${mighty.client_id}/resume`, undefined],
     ] as const) {
       const refused = await api.call(method, path, { token, body, ...(method !== "POST" && { headers: any }) });
       expect([refused.status, refused.body.type], path).toEqual([403, expect.stringMatching(/\/forbidden$/)]);
