@@ -12,6 +12,7 @@ import { entityTag, expectationOf } from "../../src/api/entity-tags.ts";
 import { PROBLEMS, Problem, problemOf } from "../../src/api/problems.ts";
 import { readBody, readParams, readQuery, schemasOf } from "../../src/api/request-input.ts";
 import { compileRoutes } from "../../src/api/routes.ts";
+import { timeSchema } from "../../src/api/schemas.ts";
 import { ClientError } from "../../src/clients/client-error.ts";
 import { FederationError } from "../../src/federation/federation-error.ts";
 import { SigningKeyError } from "../../src/keys/key-rows.ts";
@@ -150,7 +151,7 @@ describe("an entity tag", () => {
   it("is compared strongly (RFC 9110 §13.1.1)", () => {
     const tag = entityTag({ a: 1 });
     for (const fits of ["", "*", tag, `"x", ${tag}`, `${tag} ,"x"`]) expectationOf(fits)({ a: 1 });
-    for (const not of [`W/${tag}`, '"x"', tag.slice(1, -1), "x"])
+    for (const not of [`W/${tag}`, '"x"', tag.slice(1, -1), "x", '"x",*', '"x,*,y"', '"*"'])
       expect(problemFrom(() => expectationOf(not)({ a: 1 })).problem).toBe("precondition-failed");
   });
 });
@@ -164,7 +165,7 @@ describe("what a request says", () => {
       summary: "",
       scope: "grantor:keys:read",
       params: { id: z.string().max(5) },
-      query: { name: z.string().optional() },
+      query: { name: z.string().optional(), since: timeSchema.optional() },
       item: z.string(),
       handle: async () => ({ items: [], next: undefined }),
     }),
@@ -181,6 +182,8 @@ describe("what a request says", () => {
     ]);
     expect(fieldsOf(() => readQuery(schemas.query, "?name=%00"))).toEqual(["query/name"]);
     expect(fieldsOf(() => readQuery(schemas.query, "?__proto__=1"))).toEqual(["query/__proto__"]);
+    expect(fieldsOf(() => readQuery(schemas.query, "?since=0000-12-31T23:59:59Z"))).toEqual(["query/since"]);
+    expect(readQuery(schemas.query, "?since=0001-01-01T00:00:00Z")).toEqual({ limit: 50, since: "0001-01-01T00:00:00Z" });
   });
 
   it("finds nothing under what can be no id", () => {
