@@ -4,6 +4,7 @@
  * `verified`, management scopes) has no place here.
  */
 import { z } from "zod";
+import { isStorable } from "../storage/storable.ts";
 import { type Fault, refuseFaults } from "./client-error.ts";
 import { holdsPrivateKey, jwksFault } from "./client-jwks.ts";
 import { redirectUriFault, URI_FAULTS, webUriFault } from "./client-uris.ts";
@@ -117,7 +118,7 @@ export function parseClientMetadata(input: Readonly<Record<string, unknown>>, ru
     const value = Object.hasOwn(input, name) ? input[name] : undefined;
     if (value === undefined || value === null || value === "") continue;
     const parsed = members[name].safeParse(value);
-    if (isUnstorable(value)) faults.push({ member: name, message: "holds characters that are no text" });
+    if (!isStorable(value)) faults.push({ member: name, message: "holds characters that are no text, or is nested too deeply" });
     else if (parsed.success) given[name] = parsed.data;
     else
       for (const issue of parsed.error.issues)
@@ -131,9 +132,6 @@ export function parseClientMetadata(input: Readonly<Record<string, unknown>>, ru
   refuseFaults([...faults, ...faultsBetween(metadata, new Set(faults.map(({ member }) => member.replace(/\[.*/, ""))), rules)]);
   return metadata;
 }
-
-/** NUL and halves of surrogate pairs are valid JSON, and PostgreSQL takes neither. */
-const isUnstorable = (value: unknown): boolean => /(?<!\\)(?:\\\\)*\\u(?:0000|d[89a-f])/.test(JSON.stringify(value));
 
 /** RFC 7591 §2; where response types are not given they follow from the grant types. */
 function withDefaults(given: Members): ClientMetadata {

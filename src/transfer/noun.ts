@@ -5,6 +5,7 @@
  */
 import { z } from "zod";
 import type { Prisma, PrismaClient } from "../storage/generated/client.ts";
+import { isStorable } from "../storage/storable.ts";
 
 export type Db = PrismaClient | Prisma.TransactionClient;
 
@@ -53,8 +54,13 @@ export interface Noun<Row> {
 // biome-ignore lint/suspicious/noExplicitAny: each noun is used with its own rows alone
 export type AnyNoun = Noun<any>;
 
+/** PostgreSQL knows no year 0. */
+const TIME = z.iso
+  .datetime("must be a time such as 2026-01-31T12:00:00.000Z")
+  .refine((text) => !text.startsWith("0000"), "must be of the year 1 or later");
+
 export const moment = () =>
-  z.codec(z.iso.datetime("must be a time such as 2026-01-31T12:00:00.000Z"), z.date(), {
+  z.codec(TIME, z.date(), {
     decode: (text) => new Date(text),
     encode: (date) => date.toISOString(),
   });
@@ -76,11 +82,11 @@ export const words = (most: number) =>
   z
     .string()
     .max(most)
-    .refine((text) => !text.includes("\0") && text.isWellFormed(), "must be text");
+    .refine((text) => isStorable(text), "must be text");
 
 /** JSON that PostgreSQL takes. */
 export const json = () =>
-  z.json().refine((value) => !/(?<!\\)(?:\\\\)*\\u(?:0000|d[89a-f])/.test(JSON.stringify(value)), "must be text throughout");
+  z.custom<z.core.util.JSONType>((value) => value !== undefined && isStorable(value), "must be text throughout, and not nested too deeply");
 
 /** SHA-256, base64url. */
 export const sha256 = () => z.string().regex(/^[\w-]{43}$/, "must be a SHA-256, base64url");
