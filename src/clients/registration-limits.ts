@@ -9,13 +9,14 @@ export interface RegistrationLimits {
   readonly scopes?: readonly string[];
   /**
    * Where redirect URIs, those after a sign-out included, may lead: `app.example`, `*.app.example` for what lies below it, or the private-use
-   * scheme of a native application, such as `com.example.app`. In lower case.
+   * scheme of a native application with its colon, such as `com.example.app:`. In lower case.
    */
   readonly redirectHosts?: readonly string[];
 }
 
 const MOST_ENTRIES = 50;
 const HOST = /^(?:\*\.)?(?=.{1,253}$)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*$|^\[[0-9a-f:]+\]$/;
+const SCHEME = /^[a-z][a-z0-9+-]*(?:\.[a-z0-9+-]+)+:$/;
 
 /** As they are kept: each entry once, hosts in lower case. @throws {ClientError} `invalid_client_metadata` naming every fault */
 export function checkLimits({ scopes, redirectHosts }: RegistrationLimits): RegistrationLimits {
@@ -31,8 +32,11 @@ export function checkLimits({ scopes, redirectHosts }: RegistrationLimits): Regi
     else if (isManagementScope(scope)) faults.push({ member: `scopes[${index}]`, message: "is given by an operator alone" });
   }
   for (const [index, host] of (hosts ?? []).entries()) {
-    if (!HOST.test(host))
-      faults.push({ member: `redirect_hosts[${index}]`, message: "must be a host such as app.example or *.app.example, without a port" });
+    if (!HOST.test(host) && !SCHEME.test(host))
+      faults.push({
+        member: `redirect_hosts[${index}]`,
+        message: "must be a host such as app.example or *.app.example, without a port, or a private-use scheme such as com.example.app:",
+      });
   }
   refuseFaults(faults);
   return { ...(names !== undefined && { scopes: names }), ...(hosts !== undefined && { redirectHosts: hosts }) };
@@ -77,10 +81,10 @@ export const limitsToJson = ({ scopes, redirectHosts }: RegistrationLimits) => (
 /** The scope of a registration that names none: what its initial access token allows. */
 export const scopeWithin = (limits: RegistrationLimits | undefined): string | undefined => limits?.scopes?.join(" ");
 
-/** Of a private-use scheme there is nothing but the scheme (RFC 8252 §7.1). */
+/** Of a private-use scheme there is nothing but the scheme (RFC 8252 §7.1), whose colon tells it from a host: any application on a device can claim it. */
 function hostOf(uri: string): string {
   const { protocol, hostname } = new URL(uri);
-  return protocol === "https:" || protocol === "http:" ? hostname : protocol.slice(0, -1);
+  return protocol === "https:" || protocol === "http:" ? hostname : protocol;
 }
 
 const covers = (entry: string, host: string): boolean => (entry.startsWith("*.") ? host.endsWith(entry.slice(1)) : host === entry);

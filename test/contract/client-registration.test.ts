@@ -399,7 +399,7 @@ describe("registration with a token", () => {
 
 describe("registration within the limits of an initial access token", () => {
   beforeEach(() => start("token"));
-  const LIMITS = { scopes: ["openid", "profile"], redirectHosts: ["app.example", "*.app.example", "com.example.app"] };
+  const LIMITS = { scopes: ["openid", "profile"], redirectHosts: ["app.example", "*.app.example", "com.example.app:"] };
 
   test("takes what the token allows, at first and at every change", async () => {
     const { token } = await tokens.createInitial(LIMITS);
@@ -436,7 +436,9 @@ describe("registration within the limits of an initial access token", () => {
     const { token } = await tokens.createInitial(LIMITS);
     const native = { application_type: "native", token_endpoint_auth_method: "none", scope: "openid" };
     expect((await register({ ...native, redirect_uris: ["com.example.app:/cb"] }, token)).status).toBe(201);
-    expect((await register({ ...native, redirect_uris: ["com.example.other:/cb"] }, token)).status).toBe(400);
+    // What has the name of a host is no such host.
+    for (const uri of ["com.example.other:/cb", "app.example:/cb", "x.app.example:/cb", "https://com.example.app/cb"])
+      expect((await register({ ...native, redirect_uris: [uri] }, token)).status, uri).toBe(400);
     const { body } = await register({ ...WEB, scope: "openid" }, token);
     const added = { redirect_uris: ["https://app.example/cb", "https://else.example/cb"], scope: "openid api:read" };
     await clients.update(String(body.client_id), { metadata: added });
@@ -452,6 +454,7 @@ describe("registration within the limits of an initial access token", () => {
       { redirectHosts: ["https://app.example"] },
       { redirectHosts: ["app.example:8443"] },
       { redirectHosts: ["*"] },
+      { redirectHosts: ["*.example.app:"] },
       { redirectHosts: ["*.*.example"] },
       { uses: 0 },
       { uses: 1.5 },
