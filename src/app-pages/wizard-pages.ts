@@ -21,6 +21,12 @@ export interface WizardPagesOptions {
   open(sealed: string, context: string): string;
 }
 
+/**
+ * Milliseconds for which a form can make the application whose id it carries; one that lies for longer makes another. Without an end an application
+ * that was deleted, by an operator or by an owner of later days, would come back under its id to whoever had kept the form.
+ */
+const FORM_LIFE = 3_600_000;
+
 /** Where the quick starts run, and where a native application listens on the person's own machine: any port will do. */
 const USUAL_ADDRESSES: Partial<Record<ClientType, { redirect_uris: string; post_logout_redirect_uris: string }>> = {
   web: { redirect_uris: "http://localhost:4000/callback", post_logout_redirect_uris: "http://localhost:4000/" },
@@ -29,7 +35,8 @@ const USUAL_ADDRESSES: Partial<Record<ClientType, { redirect_uris: string; post_
 };
 const FIELDS = ["client_name", "redirect_uris", "post_logout_redirect_uris", "scope"];
 
-export function addWizardPages(router: Router, frame: Frame, { seal, open }: WizardPagesOptions): void {
+/** @param now milliseconds since the epoch */
+export function addWizardPages(router: Router, frame: Frame, { seal, open }: WizardPagesOptions, now: () => number = Date.now): void {
   router.get("/apps/new", async (ctx) => {
     const session = await welcome(ctx, "/apps/new");
     if (session !== undefined) frame.render(ctx, "apps/new", { ...frame.page(ctx, session), kinds: CLIENT_TYPES });
@@ -39,7 +46,7 @@ export function addWizardPages(router: Router, frame: Frame, { seal, open }: Wiz
     const kind = kindOf(ctx);
     if (kind === undefined) return next();
     const session = await welcome(ctx, `/apps/new/${kind}`);
-    if (session !== undefined) await show(ctx, session, kind, { client_name: "", ...USUAL_ADDRESSES[kind] }, newClientId());
+    if (session !== undefined) await show(ctx, session, kind, { client_name: "", ...USUAL_ADDRESSES[kind] }, newForm());
   });
 
   router.post("/apps/new/:kind", frame.verifyForm, async (ctx, next) => {
@@ -49,7 +56,8 @@ export function addWizardPages(router: Router, frame: Frame, { seal, open }: Wiz
     if (session === undefined) return;
     const { account } = session;
     const form: Record<string, string> = ctx.state.form ?? {};
-    const clientId = opened(form.application ?? "", account.id) ?? newClientId();
+    const made = opened(form.application ?? "", account.id) ?? newForm();
+    const { clientId } = made;
     try {
       const { secret } = await frame.apps.create(frame.developer(ctx, session), {
         type: kind,
@@ -60,7 +68,7 @@ export function addWizardPages(router: Router, frame: Frame, { seal, open }: Wiz
     } catch (error) {
       if (error instanceof ClientError && (error.code === "too_many" || error.code === "not_allowed")) return seeOther(ctx, "/apps");
       const isSentAgain = error instanceof ClientError && error.code === "conflict";
-      if (!isSentAgain) return show(ctx, session, kind, form, clientId, showBesideFields(ctx, error, FIELDS));
+      if (!isSentAgain) return show(ctx, session, kind, form, made, showBesideFields(ctx, error, FIELDS));
       await frame.apps.owned(account.id, clientId);
     }
     seeOther(ctx, `${appPath(clientId, "overview")}/created`);
@@ -94,7 +102,7 @@ export function addWizardPages(router: Router, frame: Frame, { seal, open }: Wiz
     session: OwnSession,
     kind: ClientType,
     typed: Readonly<Record<string, string>>,
-    clientId: string,
+    made: NewForm,
     errors?: FormErrors,
   ): Promise<void> {
     const { account } = session;
@@ -103,7 +111,7 @@ export function addWizardPages(router: Router, frame: Frame, { seal, open }: Wiz
       ...frame.page(ctx, session),
       kind,
       action: `/apps/new/${kind}`,
-      hidden: { application: seal(clientId, contextOf(account.id)) },
+      hidden: { application: seal(JSON.stringify(made), contextOf(account.id)) },
       hasAddresses: USUAL_ADDRESSES[kind] !== undefined,
       uriKind: kind === "native" ? "redirect_native" : "redirect_web",
       typed,
@@ -113,13 +121,22 @@ export function addWizardPages(router: Router, frame: Frame, { seal, open }: Wiz
     });
   }
 
-  function opened(application: string, accountId: string): string | undefined {
+  const newForm = (): NewForm => ({ clientId: newClientId(), until: now() + FORM_LIFE });
+
+  function opened(application: string, accountId: string): NewForm | undefined {
     try {
-      return open(application, contextOf(accountId));
+      const made = JSON.parse(open(application, contextOf(accountId))) as NewForm;
+      return made.until > now() ? made : undefined;
     } catch {
       return undefined; // not one of ours, or another person's: a new one does no harm
     }
   }
+}
+
+interface NewForm {
+  readonly clientId: string;
+  /** Milliseconds since the epoch. */
+  readonly until: number;
 }
 
 const contextOf = (accountId: string): string => `new application ${accountId}`;

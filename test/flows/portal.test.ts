@@ -67,6 +67,17 @@ describeFlows("the developers' portal", (flow) => {
     expect((await open(`/apps/${client_id}`)).text).toContain(person.email);
   });
 
+  test("a form that somebody kept does not bring back an application that was deleted", async () => {
+    const form = await open("/apps/new/web");
+    const client_id = copied(await agent.submit(form, { client_name: "Phish", ...web }), "client_id");
+    await flow.grantor.services.clients.delete(client_id as string);
+    await flow.later(3_600, async () => {
+      const again = await agent.submit(form, { client_name: "Phish", ...web });
+      expect([again.status, copied(again, "client_id")]).toEqual([200, expect.not.stringMatching(client_id as string)]);
+    });
+    expect(await flow.grantor.services.clients.find(client_id as string)).toBeUndefined();
+  });
+
   test("every kind gets what is safe for it, and nothing that a form adds", async () => {
     const kinds = { web, spa: web, native: { redirect_uris: "http://127.0.0.1/callback" }, service: {}, device: {} };
     const methods: Record<string, string> = {};
