@@ -90,6 +90,7 @@ export function createOwnerInvitations(options: {
     async send(by, clientId, typed, { address, language }) {
       const email = normalizeEmail(typed);
       refuseFaults(checkEmail(email));
+      await throttle.require("owner-invitation", { email: by.email });
       await throttle.require("mail", { email, ...(address === undefined ? {} : { address }) });
       await throttle.require("mailbox", { email });
       const waiting = await pending(clientId, [by.id]);

@@ -46,6 +46,8 @@ const ALLOWANCES = {
   mail: { points: 5, window: HOUR },
   /** By recipient: nobody's mailbox is filled through us, from wherever. */
   mailbox: { points: 20, window: HOUR },
+  /** By whoever invites: links to look after an application, to whatever addresses they like. */
+  "owner-invitation": { points: 30, window: HOUR },
   /** By address: wrong codes of devices. */
   "user-code": { points: 30, window: HOUR },
   /** By address: applications that register themselves, where everybody may. Each is a row that stays for weeks. */
@@ -55,7 +57,7 @@ const ALLOWANCES = {
 } as const;
 export type Allowance = keyof typeof ALLOWANCES;
 
-/** Whose allowance: of a recipient, of whoever is at an address, or of a pair of them. */
+/** Whose allowance: of a recipient or a sender, of whoever is at an address, or of a pair of them. */
 export interface Subject {
   /** Normalised. */
   readonly email?: string;

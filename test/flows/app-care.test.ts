@@ -108,6 +108,10 @@ describeFlows("looking after an application", (flow) => {
       [other.person.email, "stranger@example.org"].map((email) => submit(page, "/owners", { email })),
     );
     for (const sent of [known, unknown]) expect(sent?.text).toContain("The invitation is on its way");
+    const { accounts, ownerInvitations } = flow.grantor.services.people;
+    const inviter = await accounts.get(person.id);
+    for (let n = 2; n < 30; n++) await ownerInvitations.send(inviter, `another-${n}`, `somebody-${n}@example.org`, {});
+    expect((await submit(page, "/owners", { email: "one-too-many@example.org" })).status).toBe(429);
     const mail = await mailTo(other.person.email, "/apps/invitation?token=");
     expect(mail).not.toContain("Shared notes"); // whatever somebody typed does not go to an address of their choice
     const link = /http\S+\/apps\/invitation\?token=[\w-]+/.exec(mail)?.[0] ?? "";
