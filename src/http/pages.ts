@@ -210,6 +210,8 @@ export interface PageModels extends AppPageModels, AppCareModels, ApiPageModels 
     advice: Words;
     reference: string;
     client?: ClientView | undefined;
+    /** Where the application's owners read what was refused to it. */
+    failures?: string | undefined;
     /** What the engine says of it, for the application's developer: always in English. */
     detail?: string | undefined;
     /** An error code of the protocol, for the application's developer. */

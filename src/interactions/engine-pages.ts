@@ -60,6 +60,7 @@ export function enginePages(options: {
         code: error,
         reference: String(ctx.state.requestId ?? ""),
         client: clientOf(ctx),
+        failures: failuresOf(ctx),
       });
     },
     deviceInput(ctx, { action, xsrf, userCode, error }) {
@@ -95,6 +96,8 @@ export function enginePages(options: {
   };
 }
 
-const clientOf = (ctx: Context): ClientView | undefined => askingClient((ctx.oidc as { client?: NamedClient } | undefined)?.client);
+const engineClient = (ctx: Context) => (ctx.oidc as { client?: NamedClient } | undefined)?.client;
+const clientOf = (ctx: Context): ClientView | undefined => askingClient(engineClient(ctx));
+const failuresOf = (ctx: Context) => (clientOf(ctx) === undefined ? undefined : `/apps/${engineClient(ctx)?.clientId}/failures`);
 
 const sentence = (said: string): string => `${said.charAt(0).toUpperCase()}${said.slice(1)}${/[.!?]$/.test(said) ? "" : "."}`;

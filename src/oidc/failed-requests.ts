@@ -1,6 +1,7 @@
 /** What the engine refuses to an application that it knows, told to whoever keeps it for those who build the application. */
 import type { Context } from "koa";
 import type { errors, KoaContextWithOIDC, Provider } from "oidc-provider";
+import { errorToTell } from "./error-codes.ts";
 
 export interface FailedRequest {
   readonly clientId: string;
@@ -65,7 +66,7 @@ export function reportFailures(provider: Provider, record: (failure: FailedReque
     on(event, (ctx, error) => {
       const clientId = ctx.oidc?.client?.clientId;
       if (clientId === undefined || EXPECTED.has(error.error)) return;
-      record({ clientId, endpoint, error: error.error, detail: detailOf(ctx, error) });
+      record({ clientId, endpoint, error: errorToTell(ctx, error.error), detail: detailOf(ctx, error) });
     });
   }
 }

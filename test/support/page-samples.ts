@@ -196,6 +196,7 @@ export const samples: Record<string, Sample> = {
       advice: "Go back, reload the page and send the form again. Nothing was changed.",
       reference: "9f86d081884c7d65",
       client,
+      failures: "/apps/xyz/failures",
       code: "invalid_request",
     },
   },
