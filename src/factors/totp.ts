@@ -131,7 +131,10 @@ export function createTotp({ prisma, sealer, issuer, factors, now }: TotpOptions
         if (secret === undefined) lost += 1;
         // Compare and set: whoever set up another app meanwhile wins.
         else
-          await prisma.credential.updateMany({ where: { id, secret: sealed }, data: { secret: sealTotpSecret(sealer, account_id, secret) } });
+          await prisma.credential.updateMany({
+            where: { id, secret: sealed },
+            data: { secret: sealTotpSecret(sealer, account_id, secret) },
+          });
       }
       return lost;
     },
