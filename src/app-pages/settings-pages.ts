@@ -1,13 +1,14 @@
 /** The pages on which an owner changes what an application says of itself. All of them work in the same way: what differs is in SETTINGS. */
 import type Router from "@koa/router";
 import type { Context } from "koa";
+import { showsPrivateKey } from "../clients/client-jwks.ts";
 import { type ClientMetadata, clientType } from "../clients/client-metadata.ts";
 import type { ClientRecord } from "../clients/client-record.ts";
 import { OPENID_SCOPES, splitScope } from "../clients/scopes.ts";
 import type { AppForm, AppPageModels } from "../http/app-page-models.ts";
 import type { FormErrors } from "../http/page-parts.ts";
 import type { PageModels } from "../http/pages.ts";
-import { text } from "../i18n/messages.ts";
+import { text, type Words } from "../i18n/messages.ts";
 import type { OwnersChange } from "../operations/app-operations.ts";
 import { checkedLists, linesOf, PRIVATE_KEY, showBesideFields, URI_LISTS } from "./fault-words.ts";
 import { type AppSection, type AppVisit, appPath, type Frame, hasPeople, seeOther } from "./frame.ts";
@@ -29,6 +30,7 @@ interface Settings<V extends keyof AppPageModels> {
   more(visit: AppVisit, typed: Form): Promise<Omit<AppPageModels[V], keyof AppForm>>;
 }
 
+const KEY_FIELDS = ["jwks", "jwks_uri"] as const;
 const METHODS = ["client_secret_basic", "client_secret_post", "private_key_jwt"] as const;
 
 export function addSettingsPages(router: Router, frame: Frame, server: ServerLifetimes): void {
@@ -149,10 +151,12 @@ export function addSettingsPages(router: Router, frame: Frame, server: ServerLif
         }
         frame.done(ctx, section, client.clientId, unverified ? "saved_unverified" : "saved");
       } catch (error) {
-        const errors = showBesideFields(ctx, error, settings.fields);
-        // A private key is not repeated.
-        const jwks = errors.fields?.jwks === PRIVATE_KEY ? "" : (form.jwks ?? "");
-        await show(ctx, visit, { ...form, jwks, scope: chosenScope(form) }, errors);
+        const { fields: found, ...others } = showBesideFields(ctx, error, settings.fields);
+        // A private key is not repeated, in whatever shape and field it came.
+        const given = KEY_FIELDS.filter((field) => found?.[field] === PRIVATE_KEY || showsPrivateKey(form[field] ?? ""));
+        const instead = (words: Words) => Object.fromEntries(given.map((field) => [field, words]));
+        const typed = { ...form, jwks: form.jwks ?? "", scope: chosenScope(form), ...(instead("") as Form) };
+        await show(ctx, visit, typed, { ...others, fields: { ...found, ...instead(PRIVATE_KEY) } });
       }
     });
 

@@ -12,6 +12,9 @@ const isPrivate = (jwk: Record<string, unknown>): boolean => PRIVATE_MEMBERS.som
 export const holdsPrivateKey = ({ keys }: { keys?: unknown }): boolean =>
   Array.isArray(keys) && keys.some((key: unknown) => typeof key === "object" && key !== null && isPrivate(key as Record<string, unknown>));
 
+/** The same of what somebody typed, also where it is no key set: a key alone, PEM, or JSON with a slip in it. */
+export const showsPrivateKey = (typed: string): boolean => /PRIVATE KEY|["'](?:d|k|priv)["']\s*:/.test(typed);
+
 /** What is wrong with a client's own key set, or undefined. @see RFC 7517 §5, RFC 7591 §2 `jwks` */
 export function jwksFault(jwks: unknown): string | undefined {
   const keys = (jwks as { keys?: unknown } | null)?.keys;

@@ -197,6 +197,16 @@ describeFlows("the developers' portal", (flow) => {
     for (const id of ["client_name-error", "logo_uri-error", "contacts-error"]) expect(wrong.text).toContain(`id="${id}"`);
     expect((await save("lifetimes", { access_token_max_ttl: "1e9" })).status).toBe(400);
     expect((await save("keys", { token_endpoint_auth_method: "private_key_jwt", jwks: "{", jwks_uri: "" })).status).toBe(400);
+    const pem = "-----BEGIN PRIVATE KEY----- PASTED";
+    for (const typed of [
+      { jwks: '{"kty":"EC","d":"PASTED"}' },
+      { jwks: '{"keys":[{"d": "PASTED",}]}' },
+      { jwks: pem },
+      { jwks_uri: pem },
+    ]) {
+      const { text } = await save("keys", { token_endpoint_auth_method: "private_key_jwt", jwks: "", jwks_uri: "", ...typed });
+      expect([text.includes("PASTED"), text.includes("must never leave your application")]).toEqual([false, true]);
+    }
     expect((await save("keys", { token_endpoint_auth_method: "none", jwks: "", jwks_uri: "" })).text).toContain("Choose one of these.");
     expect((await open("/apps?after=garbage")).status).toBe(400);
     const { privateKey } = await crypto.subtle.generateKey({ name: "ECDSA", namedCurve: "P-256" }, true, ["sign", "verify"]);
