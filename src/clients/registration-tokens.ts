@@ -60,6 +60,7 @@ export interface RegistrationTokens {
   listInitial(): Promise<ListedToken[]>;
   /** By the id that it is listed with. @returns whether there was one */
   deleteInitial(id: string): Promise<boolean>;
+  /** A registration access token takes the place of every other one of its client. */
   save(kind: RegistrationTokenKind, token: string, stored: StoredToken): Promise<void>;
   /** Undefined also when it has expired or has no use left. */
   find(kind: RegistrationTokenKind, token: string): Promise<StoredToken | undefined>;
@@ -119,7 +120,14 @@ export function createRegistrationTokens(prisma: PrismaClient, now: () => number
     async save(kind, token, { payload, clientId, expiresAt }) {
       const data = { kind, payload: payload as Prisma.InputJsonObject, clientId: clientId ?? null, expiresAt: expiresAt ?? null };
       const hash = hashSecret(token);
-      await prisma.registrationToken.upsert({ where: { hash }, create: { hash, ...data }, update: data });
+      await prisma.$transaction(async (tx) => {
+        if (kind === "RegistrationAccessToken" && clientId !== undefined) {
+          // Of several changes at once each brings one: the last alone counts.
+          await tx.$queryRaw`SELECT id FROM client WHERE id = ${clientId} FOR NO KEY UPDATE`;
+          await tx.registrationToken.deleteMany({ where: { kind, clientId, hash: { not: hash } } });
+        }
+        await tx.registrationToken.upsert({ where: { hash }, create: { hash, ...data }, update: data });
+      });
     },
 
     async find(kind, token) {

@@ -319,6 +319,15 @@ describe("management of a registration", () => {
     expect((await manage("GET", body)).status).toBe(200);
   });
 
+  test("has one access token, however many changes are made with it at once", async () => {
+    const update = { client_id: registered.client_id, ...WEB };
+    const changes = await Promise.all(Array.from({ length: 6 }, () => manage("PUT", registered, update)));
+    const given = changes.filter(({ status }) => status === 200).map(({ body }) => body);
+    expect(given.length).toBeGreaterThan(0);
+    const statuses = await Promise.all([registered, ...given].map(async (body) => (await manage("GET", body)).status));
+    expect(statuses.filter((status) => status === 200)).toHaveLength(1);
+  });
+
   test("lets a secret be repeated when it is right", async () => {
     const { client_id: id, client_secret: secret } = registered;
     const update = { client_id: id, ...WEB, client_secret: secret };
