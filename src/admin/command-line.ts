@@ -6,6 +6,7 @@ import { version } from "../observability/version.ts";
 import { loadSecrets } from "../secrets.ts";
 import { type Answer, type Run, UsageError } from "./commands.ts";
 import { createOperatorServices, type OperatorServices } from "./operator-services.ts";
+import { printable } from "./output.ts";
 
 const FAILED = 1;
 const WRONG_USE = 2;
@@ -128,10 +129,13 @@ function print({ json, text, notes = [] }: Answer, asJson: boolean): void {
   for (const note of notes) process.stderr.write(`${note}\n`);
 }
 
-/** What is safe and useful to say of an error: rooms say it in their messages. */
+/** What is useful to say of an error: rooms say it in their messages, some of which repeat a word of what was given. */
 function sentence(error: unknown): string {
   const { error_description, message } = error as { error_description?: unknown; message?: unknown };
-  return String(error_description ?? message ?? error);
+  return String(error_description ?? message ?? error)
+    .split("\n")
+    .map(printable)
+    .join("\n");
 }
 
 /** `… | head` has read enough. */

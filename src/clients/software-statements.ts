@@ -65,8 +65,8 @@ export function createSoftwareStatements({ issuers, audiences, fetchFrom, now = 
   };
 }
 
-/** Who signed a statement that has been verified. */
-export const statementIssuer = (statement: string): string | undefined => decodeJwt(statement).iss;
+/** Who signed a statement that has been verified. @throws {ClientError} `invalid_software_statement` for what is none */
+export const statementIssuer = (statement: string): string | undefined => decode(statement).iss;
 
 /** What a statement says of the application, of what may be said of one; it has been verified before. */
 function statedMembers(statement: string): Record<string, unknown> {

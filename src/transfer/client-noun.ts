@@ -3,12 +3,15 @@ import { parseClientMetadata } from "../clients/client-metadata.ts";
 import { isClientId } from "../clients/client-record.ts";
 import { fromRow, type Row as StoredClient } from "../clients/client-rows.ts";
 import { checkSettings } from "../clients/operator-settings.ts";
+import { checkLimits } from "../clients/registration-limits.ts";
+import { statementIssuer } from "../clients/software-statements.ts";
 import type { ChangeFeed } from "../storage/change-feed.ts";
 import { Prisma } from "../storage/generated/client.ts";
 import { id, json, moment, NO_SECRETS, type Noun, query, selectOf, sha256, words } from "./noun.ts";
 import { isSame } from "./same.ts";
 
 const seconds = () => z.int().positive().nullable();
+const names = () => z.array(words(500)).max(1_000);
 const shape = {
   id: id(),
   metadata: json(),
@@ -25,10 +28,10 @@ const shape = {
   refreshTokenMaxAge: seconds(),
   requiresSecondFactor: z.boolean(),
   branding: z.strictObject({ color: z.string() }).nullable(),
-  tokenExchange: json().nullable(),
+  tokenExchange: z.strictObject({ audiences: names(), scopes: z.record(words(200), names()), impersonation: z.boolean() }).nullable(),
   managementScopes: z.array(z.string()).max(1_000),
   createdBy: words(255),
-  registrationLimits: json().nullable(),
+  registrationLimits: z.strictObject({ scopes: names().optional(), redirectHosts: names().optional() }).nullable(),
   softwareStatement: words(100_000).nullable(),
   lastUsedAt: moment().nullable(),
   createdAt: moment(),
@@ -70,7 +73,11 @@ function faults(row: ClientRow): string[] {
   try {
     const metadata = parseClientMetadata(row.metadata as Record<string, unknown>);
     if (!isSame(metadata, row.metadata)) return ["metadata: holds what is no metadata of a client, or leaves out what is always there"];
-    checkSettings(metadata, fromRow(row as unknown as StoredClient));
+    const client = fromRow(row as unknown as StoredClient);
+    checkSettings(metadata, client);
+    if (client.registrationLimits !== undefined && !isSame(checkLimits(client.registrationLimits), row.registrationLimits))
+      return ["registrationLimits: are not in the form in which they are kept"];
+    if (client.softwareStatement !== undefined) statementIssuer(client.softwareStatement);
     return [];
   } catch (error) {
     return [String((error as { error_description?: string }).error_description ?? (error as Error).message)];

@@ -370,6 +370,36 @@ describe("nothing is taken of a file", () => {
       /line 4: redirect_uris/,
     ],
     ["with metadata that is no client's", (lines) => changed(lines, "client", withMetadata({ client_secret: "x" })), /line 4: metadata: /],
+    [
+      "with metadata without a bottom",
+      (lines) => lines.map((line) => line.replace('"metadata":{', `"metadata":{"jwks":${'{"a":'.repeat(20_000)}1${"}".repeat(20_000)},`)),
+      /line 4: metadata: must be text throughout, and not nested/,
+    ],
+    [
+      "with limits that are none",
+      (lines) => changed(lines, "client", set({ registrationLimits: { scopes: "x" } })),
+      /line 4: registrationLimits/,
+    ],
+    [
+      "with limits that nobody may make",
+      (lines) => changed(lines, "client", set({ registrationLimits: { redirectHosts: ["*"] } })),
+      /line 4: redirect_hosts/,
+    ],
+    [
+      "with a policy that is none",
+      (lines) => changed(lines, "client", set({ tokenExchange: { audiences: [1] } })),
+      /line 4: tokenExchange/,
+    ],
+    [
+      "with a statement that is none",
+      (lines) => changed(lines, "client", set({ softwareStatement: "x" })),
+      /line 4: software_statement must/,
+    ],
+    [
+      "with a time that no database knows",
+      (lines) => changed(lines, "client", set({ createdAt: "0000-01-01T00:00:00Z" })),
+      /line 4: createdAt/,
+    ],
     ["with a client that needs no PKCE and no secret", (lines) => changed(lines, "client", publicWithoutPkce), /line 4: require_pkce/],
     [
       "with the issuer as a resource",
