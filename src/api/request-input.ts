@@ -59,7 +59,7 @@ export function readQuery(schema: EndpointSchemas["query"], search: string): Rec
     Object.defineProperty(raw, name, { value, enumerable: true, configurable: true, writable: true });
     if (value.includes("\0")) twice.push({ field: `query/${name}`, message: "must not hold the character U+0000" });
   }
-  const parsed = schema.safeParse(raw);
+  const parsed = schema.safeParse(raw, { error: missing });
   const errors = [...twice, ...(parsed.success ? [] : faultsOf(parsed.error, (path) => `query/${path.join("/")}`))];
   if (!parsed.success || errors.length > 0) throw invalid("A parameter in the query is not as it must be.", errors);
   return parsed.data;
@@ -72,7 +72,7 @@ export async function readBody(ctx: Context, schema: z.ZodType | undefined): Pro
     if (text.trim() === "" || text.trim() === "{}") return { body: undefined, text: "" };
     throw invalid("This takes no body.", [{ field: "", message: "must be empty" }]);
   }
-  const parsed = schema.safeParse(text.trim() === "" && schema.safeParse({}).success ? {} : json(text));
+  const parsed = schema.safeParse(text.trim() === "" && schema.safeParse({}).success ? {} : json(text), { error: missing });
   if (!parsed.success) throw invalid("The body is not as it must be.", faultsOf(parsed.error, pointer));
   return { body: parsed.data, text };
 }
@@ -137,6 +137,9 @@ const invalid = (detail: string, errors: readonly FieldError[]): Problem => new 
 /** RFC 6901. */
 const pointer = (path: readonly PropertyKey[]): string =>
   path.map((part) => `/${String(part).slice(0, 100).replaceAll("~", "~0").replaceAll("/", "~1")}`).join("");
+
+/** Where nothing stands, the kinds of things that could are of no use; other faults keep their own words. */
+const missing = ({ input }: { readonly input?: unknown }): string | undefined => (input === undefined ? "is missing" : undefined);
 
 /** Unknown members are named one by one, where they stand. */
 function faultsOf(error: z.ZodError, name: (path: readonly PropertyKey[]) => string): FieldError[] {

@@ -326,6 +326,7 @@ describeFlows("looking after an application", (flow) => {
       await shown("registered for client_secret_basic");
       await post(at("/oauth/token"), app, { grant_type: DEVICE_CODE_GRANT, device_code: leaked });
       const page = await shown("is not registered for");
+      expect(page.text).toContain("unauthorized_client");
       expect(page.text).toContain("token=…");
       expect(page.text).not.toContain(leaked);
       const rows = await flow.grantor.services.database.prisma.clientFailure.findMany({ where: { clientId: app.client_id } });
