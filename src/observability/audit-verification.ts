@@ -102,9 +102,10 @@ class Walk {
   /** The newest removal of old batches that was recorded says: up to this one. */
   private removalRecorded = 0;
   private lastSigned: Date | undefined;
-  /** Whose events were found erased: where first. */
-  private readonly erasedOf = new Map<string, { who: (string | null)[]; place: ChainFault }>();
-  private readonly erasureRecorded = new Set<string | null>();
+  /** Whose events were found erased: where first, and in which batch last. */
+  private readonly erasedOf = new Map<string, { who: (string | null)[]; place: ChainFault; last: number }>();
+  /** In which batch the newest order stands: it comes after what it erases, which had its seal then. */
+  private readonly erasureRecorded = new Map<string | null, number>();
 
   constructor(previous: Buffer | undefined, options: VerificationOptions) {
     this.begunWith = previous;
@@ -150,7 +151,7 @@ class Walk {
       if (salt === null) this.wasErased(event, batch, position, fail);
       else if (!personalHash(event, salt).equals(personal))
         throw fail(`Address or detail of event ${event.id} in batch ${batch.number} were changed.`, position);
-      this.evidence(event);
+      this.evidence(event, batch.number);
       return eventHash(event, personal);
     });
     if (events.length !== batch.count)
@@ -173,7 +174,8 @@ class Walk {
       throw fail(`Event ${event.id} in batch ${batch.number} has lost the salt of its seal.`, position);
     const who = [event.account_id, event.actor];
     const message = `Event ${event.id} in batch ${batch.number} was erased, and no order to do so was recorded.`;
-    if (!this.erasedOf.has(who.join(" "))) this.erasedOf.set(who.join(" "), { who, place: { batch: batch.number, position, message } });
+    const { place } = this.erasedOf.get(who.join(" ")) ?? { place: { batch: batch.number, position, message } };
+    this.erasedOf.set(who.join(" "), { who, place, last: batch.number });
     this.count.erased += 1;
   }
 
@@ -204,9 +206,9 @@ class Walk {
     if (own !== undefined) this.lastSigned = sealedAt;
   }
 
-  /** What erasing and removing leave behind. */
-  evidence({ event, account_id, detail }: StoredEvent): void {
-    if (event === "audit.erased") this.erasureRecorded.add(account_id);
+  /** What erasing and removing leave behind. @param batch absent: it waits for its seal */
+  evidence({ event, account_id, detail }: StoredEvent, batch = Number.POSITIVE_INFINITY): void {
+    if (event === "audit.erased") this.erasureRecorded.set(account_id, batch);
     if (event === "audit.removed") this.removalRecorded = Math.max(this.removalRecorded, Number(detail.through));
   }
 
@@ -226,8 +228,8 @@ class Walk {
       const message = `The events of batch ${this.removalRecorded + 1} are gone, and their removal was not recorded.`;
       throw new Broken({ batch: this.removalRecorded + 1, message });
     }
-    for (const { who, place } of this.erasedOf.values())
-      if (!who.some((id) => id !== null && this.erasureRecorded.has(id))) throw new Broken(place);
+    for (const { who, place, last } of this.erasedOf.values())
+      if (!who.some((id) => id !== null && (this.erasureRecorded.get(id) ?? 0) > last)) throw new Broken(place);
   }
 
   report(): Omit<ChainReport, "fault" | "unsealed"> {

@@ -417,6 +417,15 @@ describe("erasing", () => {
       { event: "sign_in", address: undefined, detail: {} },
     ]);
     expect((await createAuditTrail(database.pool).search({ address: "192.0.2.2" }, { limit: 10 })).events).toHaveLength(1);
+
+    // The order stands for what was there when it was given.
+    await record([{ event: "sign_in", outcome: "success", actor: "person-3", accountId: "person-3", address: "192.0.2.66" }]);
+    await sealerOf().seal();
+    expect((await verify()).fault).toBeUndefined();
+    await behindItsBack(
+      "UPDATE audit_event SET address = NULL, detail = '{}', salt = NULL, erased_at = now() WHERE address = '192.0.2.66'",
+    );
+    expect((await verify()).fault).toMatchObject({ message: expect.stringContaining("no order") });
   });
 
   test("raced with sealing, nothing is lost and nothing stays", async () => {
