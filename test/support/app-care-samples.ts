@@ -72,11 +72,11 @@ const exchanges = [
 ];
 const trial = { ...page, action: `${path}/try`, exchanges, tokens: [], mayRefresh: false, failures: `${path}/failures` };
 const failure = (error: string, detail: Record<string, string>, endpoint: string, count: number) => {
-  const { reason: _reason, said = "", ...sent } = detail;
+  const { reason: _reason, said, ...sent } = detail;
   return {
     ...explainFailure({ error, detail }, client),
     where: text(`remedies:endpoints.${endpoint}`),
-    answer: `${error}: ${said}`,
+    answer: said === undefined ? error : `${error}: ${said}`,
     count,
     last: new Date("2026-03-01T12:00Z"),
     sent: Object.entries(sent).map(([name, value]) => ({ name, value })),
