@@ -17,6 +17,8 @@ export interface Wording {
    * has between `<link>` and `</link>` gets the markup of that name; `<strong>` and `<code>` mean what they do in HTML.
    */
   rich(key: string, values?: Values, tags?: Tags): string;
+  /** HTML, for `<%- %>`, of something that logic wanted said whose values must be read exactly: each is escaped and isolated, as `rich` does. */
+  sayExactly(words: Words): string;
   /** A day, in words. */
   day(date: Date): string;
   /** A moment, in UTC, in words. */
@@ -54,6 +56,7 @@ export function wordingFor(language: Language): Wording {
         return closing === "" ? pair[0] : pair[1];
       });
     },
+    sayExactly: (words) => (typeof words === "string" ? escapeHtml(words) : made.rich(words.key, words.values)),
     day: (date) => days.format(date),
     moment: (date) => `${moments.format(date)} UTC`,
   };

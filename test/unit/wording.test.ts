@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { wordingFor } from "../../src/http/wording.ts";
+import { text } from "../../src/i18n/messages.ts";
 
 const strong = { strong: ["<strong>", "</strong>"] } as const;
 
@@ -12,6 +13,14 @@ test("a text's markup is the template's; what a stranger typed stays text, set a
   expect(evil).toContain("<strong><bdi>&#60;strong&#62;x&#60;/strong&#62;&#60;script&#62;</bdi></strong>");
   expect(evil).not.toContain("<script>");
   expect(evil).not.toContain("look at this");
+});
+
+test("what logic wanted said keeps its values apart, whichever way the reader reads; words without a translation are escaped alone", () => {
+  const sent = "http://app.example/cb/";
+  const said = wordingFor("ar").sayExactly(text("remedies:redirect_uri.what", { sent, registered: "<b>" }));
+  expect(said).toContain(`<bdi>${sent}</bdi>`);
+  expect(said).toContain("<bdi>&#60;b&#62;</bdi>");
+  expect(wordingFor("ar").sayExactly("a < b")).toBe("a &#60; b");
 });
 
 test("a tag without markup, a text that is not there and a value that is missing are mistakes", () => {
