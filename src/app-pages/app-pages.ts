@@ -3,6 +3,8 @@ import Router from "@koa/router";
 import type { Middleware } from "koa";
 import { accountErrors } from "../accounts/account-errors-middleware.ts";
 import { ClientError } from "../clients/client-error.ts";
+import { HttpProblem } from "../http/errors.ts";
+import { text } from "../i18n/messages.ts";
 import { addCheckPages } from "./check-pages.ts";
 import { addDeletePages, type DeletePagesOptions } from "./delete-pages.ts";
 import { addFailurePages, type FailurePagesOptions } from "./failure-pages.ts";
@@ -33,7 +35,7 @@ export interface AppPagesOptions {
 export function appPages(options: AppPagesOptions): Router {
   const frame = createFrame(options.frame);
   const router = new Router();
-  router.use(accountErrors(), notFoundPages);
+  router.use(accountErrors(), clientErrors);
 
   addListPages(router, frame);
   addWizardPages(router, frame, options.wizard);
@@ -49,11 +51,16 @@ export function appPages(options: AppPagesOptions): Router {
   return router;
 }
 
-const notFoundPages: Middleware = async (_ctx, next) => {
+/** What no page shows beside its form. */
+const clientErrors: Middleware = async (_ctx, next) => {
   try {
     await next();
   } catch (error) {
-    if (error instanceof ClientError && error.code === "not_found") throw noSuchApp();
+    if (!(error instanceof ClientError)) throw error;
+    const { code, status } = error;
+    if (code === "not_found") throw noSuchApp();
+    if (code === "suspended") throw new HttpProblem(status, code, text("apps:suspended"));
+    if (code === "too_many") throw new HttpProblem(status, code, text("apps:may_not.too_many"));
     throw error;
   }
 };

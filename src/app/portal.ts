@@ -54,6 +54,7 @@ export function createPortal(
     accounts: people.accounts,
     told,
     audit,
+    appsPerPerson,
   });
   const { states, ask } = engine.trialRequests;
   const runs = createTrials({

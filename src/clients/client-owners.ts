@@ -30,8 +30,11 @@ export interface ClientOwners {
   ownedAloneBy(accountId: string): Promise<ClientRecord[]>;
   /** Scopes of the management API that the applications which somebody owns have, each once. */
   managementScopesOf(accountId: string): Promise<string[]>;
-  /** @returns false when they own it already @throws {ClientError} `not_found`: there is no such application or no such account */
-  add(clientId: string, accountId: string, within?: Prisma.TransactionClient): Promise<boolean>;
+  /**
+   * @param most how many applications the account may look after; absent: any number
+   * @returns false when they own it already @throws {ClientError} `not_found`: there is no such application or no such account; `too_many`
+   */
+  add(clientId: string, accountId: string, most?: number): Promise<boolean>;
   /**
    * Somebody who can sign in MUST remain, however many are taken away at once.
    * @returns false when they do not own it @throws {ClientError} `last_owner`
@@ -51,9 +54,10 @@ const lock = (tx: Prisma.TransactionClient, clientId: string) =>
  */
 export async function requireRoom(tx: Prisma.TransactionClient, accountId: string, most: number): Promise<void> {
   await tx.$queryRaw`SELECT id FROM account WHERE id = ${accountId} FOR NO KEY UPDATE`;
-  if ((await tx.clientOwner.count({ where: { accountId } })) >= most)
-    throw new ClientError("too_many", `one account looks after ${most} applications at most`);
+  if ((await tx.clientOwner.count({ where: { accountId } })) >= most) throw noRoom(most);
 }
+
+export const noRoom = (most: number): ClientError => new ClientError("too_many", `one account looks after ${most} applications at most`);
 
 /** @param now milliseconds since the epoch */
 export function createClientOwners(prisma: PrismaClient, now: () => number = Date.now): ClientOwners {
@@ -101,11 +105,16 @@ export function createClientOwners(prisma: PrismaClient, now: () => number = Dat
       return [...new Set(rows.flatMap(({ managementScopes }) => managementScopes))];
     },
 
-    async add(clientId, accountId, within = prisma) {
-      const { count } = await within.clientOwner
-        .createMany({ data: [{ clientId, accountId, createdAt: new Date(now()) }], skipDuplicates: true })
+    async add(clientId, accountId, most) {
+      const pair = { clientId, accountId };
+      return prisma
+        .$transaction(async (tx) => {
+          if ((await tx.clientOwner.findUnique({ where: { clientId_accountId: pair } })) !== null) return false;
+          if (most !== undefined) await requireRoom(tx, accountId, most);
+          const { count } = await tx.clientOwner.createMany({ data: [{ ...pair, createdAt: new Date(now()) }], skipDuplicates: true });
+          return count > 0;
+        })
         .catch(notThere);
-      return count > 0;
     },
 
     async remove(clientId, accountId) {

@@ -5,9 +5,10 @@ import type { AccountStore } from "../accounts/account-store.ts";
 import { normalizeEmail } from "../accounts/email-address.ts";
 import { deadInvitation, type OwnerInvitation, type OwnerInvitations } from "../accounts/owner-invitations.ts";
 import { ClientError } from "../clients/client-error.ts";
-import type { ClientOwners } from "../clients/client-owners.ts";
+import { type ClientOwners, noRoom } from "../clients/client-owners.ts";
 import type { ClientRecord } from "../clients/client-record.ts";
 import type { ClientStore, ClientWithSecret } from "../clients/client-store.ts";
+import type { Config } from "../config.ts";
 import { text } from "../i18n/messages.ts";
 import type { AuditLog } from "../observability/audit-log.ts";
 import type { AppOperations } from "./app-operations.ts";
@@ -35,7 +36,7 @@ export interface AppCareOperations {
   withdraw(developer: Developer, clientId: string, invitation: string): Promise<void>;
   /** @throws AccountError `link_invalid`: also when it is for another address, or who invited does not look after the application any more */
   describeInvitation(account: Account, token: string): Promise<{ client: ClientRecord; by: string }>;
-  /** Uses the link up. @throws AccountError as `describeInvitation` */
+  /** Uses the link up. @throws AccountError as `describeInvitation` @throws {ClientError} `too_many` */
   accept(developer: Developer, token: string): Promise<ClientRecord>;
   /** Takes an owner away: another one, or whoever gives the order. @throws {ClientError} `last_owner` */
   removeOwner(developer: Developer, clientId: string, accountId: string): Promise<void>;
@@ -43,7 +44,7 @@ export interface AppCareOperations {
   delete(developer: Developer, clientId: string): Promise<void>;
 }
 
-export interface AppCareOptions {
+export interface AppCareOptions extends Pick<Config, "appsPerPerson"> {
   apps: Pick<AppOperations, "owned">;
   operations: Pick<ClientOperations, "rotateSecret" | "endPreviousSecret" | "delete">;
   clients: Pick<ClientStore, "find">;
@@ -55,7 +56,7 @@ export interface AppCareOptions {
 }
 
 export function createAppCareOperations(options: AppCareOptions): AppCareOperations {
-  const { apps, operations, clients, owners, invitations, accounts, told, audit } = options;
+  const { apps, operations, clients, owners, invitations, accounts, told, audit, appsPerPerson } = options;
   const { accountsOf, tell } = told;
 
   async function changeable(account: Account, clientId: string): Promise<ClientRecord> {
@@ -130,9 +131,12 @@ export function createAppCareOperations(options: AppCareOptions): AppCareOperati
     async accept(developer, token) {
       const { client } = await opened(developer.account, token);
       const { clientId } = client;
+      const { id } = developer.account;
+      // Before the link is used up: whoever makes room can come back with it.
+      if ((await owners.count(id)) >= appsPerPerson && !(await owners.has(clientId, id))) throw noRoom(appsPerPerson);
       if ((await invitations.take(token)) === undefined) return deadInvitation();
-      if (await owners.add(clientId, developer.account.id)) {
-        record(developer, "owner_added", clientId, { owner: developer.account.id });
+      if (await owners.add(clientId, id, appsPerPerson)) {
+        record(developer, "owner_added", clientId, { owner: id });
         tell(await accountsOf(clientId), "owner_joined", client, developer, developer.account);
       }
       return client;

@@ -4,7 +4,7 @@ import { type Account, isUsable } from "../accounts/account.ts";
 import { ADMIN_ROLE } from "../accounts/roles.ts";
 import { ClientError, refuseFaults } from "../clients/client-error.ts";
 import { type ClientMetadata, type ClientType, clientType, parseClientMetadata, TYPE_DEFAULTS } from "../clients/client-metadata.ts";
-import type { ClientOwner, ClientOwners, OwnedClients } from "../clients/client-owners.ts";
+import { type ClientOwner, type ClientOwners, noRoom, type OwnedClients } from "../clients/client-owners.ts";
 import { type ClientRecord, isClientId } from "../clients/client-record.ts";
 import type { ClientStore, ClientWithSecret } from "../clients/client-store.ts";
 import { outgrowsVerification, refuseOwnersChanges } from "../clients/own-changes.ts";
@@ -170,7 +170,7 @@ export function createAppOperations(options: AppOperationsOptions): AppOperation
 
     async create({ account, by }, { type, metadata: given, clientId }) {
       const refusal = await refusalFor(account);
-      if (refusal === "too_many") throw new ClientError("too_many", `one account looks after ${appsPerPerson} applications at most`);
+      if (refusal === "too_many") throw noRoom(appsPerPerson);
       if (refusal !== undefined) throw new ClientError("not_allowed", `this account may not register applications: ${refusal}`);
       const metadata = ownersMembers({ client_name: "", ...given });
       refuseScopes(account, parseClientMetadata({ ...TYPE_DEFAULTS[type], ...metadata }), []);

@@ -50,6 +50,15 @@ test("whoever made an application owns it, and others whom they share it with", 
     await expect(owners.add(client, account)).rejects.toMatchObject({ code: "not_found", status: 404 });
 });
 
+test("an account looks after so many and no more, however many it accepts at once", async () => {
+  for (const clientId of ["second", "third"]) await clients.create({ ...WEB, clientId, owner: "bob" });
+  const all = await Promise.allSettled(["app", "other", "second", "third"].map((id) => owners.add(id, "eve", 2)));
+  expect(all.filter(({ status }) => status === "fulfilled")).toHaveLength(2);
+  for (const each of all) if (each.status === "rejected") expect(each.reason).toMatchObject({ code: "too_many", status: 409 });
+  const [kept = ""] = await owned("eve");
+  expect(await owners.add(kept, "eve", 2)).toBe(false);
+});
+
 test("applications are listed a page at a time, the newest first", async () => {
   for (let n = 0; n < 60; n++) await clients.create({ ...WEB, clientId: `app-${String(n).padStart(2, "0")}`, owner: "eve" });
   const { clients: newest, next } = await owners.clientsOf("eve");

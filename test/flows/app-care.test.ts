@@ -6,13 +6,17 @@ import { beforeEach, expect, test } from "vitest";
 import { DEVICE_CODE_GRANT } from "../../src/clients/client-metadata.ts";
 import type { NewClient } from "../../src/clients/client-store.ts";
 import { Agent, type Page } from "../support/agent.ts";
-import { describeFlows } from "../support/flows.ts";
+import { describeFlows, type Flow } from "../support/flows.ts";
 import { authorizationUrl, type Person, pkce, post, redeem, type SeededClient, signIn } from "../support/grantor.ts";
 import { waitFor } from "../support/wait-for.ts";
 
 const API = "https://api.example/trials";
+/** That one account looks after. */
+const MOST_APPS = 2;
 
-describeFlows("looking after an application", (flow) => {
+describeFlows("looking after an application", lookingAfter, { env: { APPS_PER_PERSON: `${MOST_APPS}` } });
+
+function lookingAfter(flow: Flow): void {
   let person: Person;
   let agent: Agent;
   const at = (path: string) => `${flow.grantor.url}${path}`;
@@ -145,6 +149,19 @@ describeFlows("looking after an application", (flow) => {
     expect([last.status, last.text.includes("You are the only one")]).toEqual([409, true]);
   });
 
+  test("whoever looks after as many as they may makes room before they accept, and the link waits for them", async () => {
+    const app = await owned(person);
+    const other = await signedIn();
+    const others = await Promise.all(Array.from({ length: MOST_APPS }, () => owned(other.person)));
+    await submit(await open(appPath(app, "/owners")), "/owners", { email: other.person.email });
+    const link = /http\S+\/apps\/invitation\?token=[\w-]+/.exec(await mailTo(other.person.email, "/apps/invitation?token="))?.[0] ?? "";
+    const invited = await other.agent.open(link);
+    const full = await submit(invited, "/apps/invitation", {}, other.agent);
+    expect([full.status, full.text.includes("as many applications as one person may")]).toEqual([409, true]);
+    await flow.grantor.services.clients.delete(others[0]?.client_id ?? "");
+    expect((await submit(invited, "/apps/invitation", {}, other.agent)).text).toContain("You look after this application now.");
+  });
+
   test("an application goes when its name was typed, with its tokens, and everybody is told", async () => {
     const app = await owned(person, { metadata: { client_name: "Old  notes" } });
     const { tokens } = await signIn(flow.grantor, app, person, { agent });
@@ -179,6 +196,7 @@ describeFlows("looking after an application", (flow) => {
       (await submit(trial, "/try")).status,
     ];
     expect(statuses).toEqual([409, 409, 409, 409]);
+    expect((await submit(secret, "/secret", { overlap: "0" })).text).toContain("An operator has suspended this application");
     for (const path of ["/secret", "/owners", "/delete", "/try"])
       expect((await open(appPath(app, path))).forms.filter(({ action }) => action.includes("/apps/"))).toEqual([]);
   });
@@ -333,4 +351,4 @@ describeFlows("looking after an application", (flow) => {
       expect(JSON.stringify(rows, (_key, value: unknown) => (typeof value === "bigint" ? String(value) : value))).not.toContain(leaked);
     });
   }
-});
+}
