@@ -98,7 +98,7 @@ export function createRoles(prisma: PrismaClient, feed: Pick<ChangeFeed, "publis
     },
     async create(name, settings = {}) {
       const [fault] = checkRoleName(name);
-      if (fault) throw new AccountError("invalid_input", fault.message, { faults: [fault] });
+      if (fault) throw new AccountError("invalid_input", fault.message, { faults: [{ ...fault, field: "name" }] });
       const made = prisma.role.create({ data: { name, ...columns(settings) }, include: WITH_HOLDERS });
       return changed(
         await made.catch((cause: unknown) => {

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { ListedToken } from "../clients/registration-tokens.ts";
+import { type ListedToken, LONGEST_LIFE, MOST_USES } from "../clients/registration-tokens.ts";
 import type { RegistrationTokenOperations } from "../operations/registration-token-operations.ts";
 import { type Endpoint, listing, operation, pageOf } from "./endpoint.ts";
 import { notFound } from "./problems.ts";
@@ -52,8 +52,8 @@ export function registrationTokenEndpoints(tokens: RegistrationTokenOperations):
       summary: "Make an initial access token",
       scope: "grantor:registration-tokens:write",
       body: z.strictObject({
-        expires_in: z.int().min(1).optional().describe("Seconds; absent: it never expires."),
-        uses: z.int().min(1).optional().describe("Registrations that it is good for; absent: any number."),
+        expires_in: z.int().min(1).max(LONGEST_LIFE).optional().describe("Seconds; absent: it never expires."),
+        uses: z.int().min(1).max(MOST_USES).optional().describe("Registrations that it is good for; absent: any number."),
         ...limits,
       }),
       response: tokenSchema,

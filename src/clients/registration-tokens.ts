@@ -10,8 +10,8 @@ import { checkLimits, type RegistrationLimits } from "./registration-limits.ts";
 /** Whole characters of base64url, and far too many to meet twice. */
 const ID_BYTES = 12;
 /** Seconds: ten years. */
-const LONGEST_LIFE = 315_360_000;
-const MOST_USES = 1_000_000;
+export const LONGEST_LIFE = 315_360_000;
+export const MOST_USES = 1_000_000;
 const ID = /^[0-9a-f]{24}$/;
 
 export type RegistrationTokenKind = "RegistrationAccessToken" | "InitialAccessToken";

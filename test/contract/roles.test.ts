@@ -90,7 +90,7 @@ test("what is no scope permits nothing", async () => {
     await expect(roles.create(BY, "wrong", settings)).rejects.toMatchObject(refused);
     await expect(roles.update(BY, "admin", settings)).rejects.toMatchObject(refused);
   }
-  await expect(roles.create(BY, "-wrong", {})).rejects.toMatchObject({ code: "invalid_input", faults: [{ field: "role" }] });
+  await expect(roles.create(BY, "-wrong", {})).rejects.toMatchObject({ code: "invalid_input", faults: [{ field: "name" }] });
   await expect(roles.get("wrong")).rejects.toMatchObject({ code: "not_found" });
   const early = await roles.create(BY, "early", { permissions: ["orders:read", "stock:read", "grantor:keys:read"] });
   expect(await roles.permissionsWithoutResource(early)).toEqual(["stock:read"]);

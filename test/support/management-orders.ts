@@ -123,6 +123,17 @@ export function whatOrdersComeTo(flow: Flow, of: () => ManagementApi): void {
     expect((await api.call("PUT", `/accounts/${somebody.id}/roles`, { token, body: { roles: ["staff"] }, headers: any })).status).toBe(200);
   });
 
+  it("what is wrong is named as it was given", async () => {
+    for (const [path, body, field] of [
+      ["/roles", { name: "no name" }, "/name"],
+      ["/registration-tokens", { expires_in: 1_000_000_000 }, "/expires_in"],
+      ["/registration-tokens", { redirect_hosts: ["app.example", "*"] }, "/redirect_hosts/1"],
+    ] as const) {
+      const { status, body: problem } = await of().call("POST", path, { body });
+      expect([status, problem.errors?.map((error: { field: string }) => error.field)], path).toEqual([400, [field]]);
+    }
+  });
+
   it("what is sent back as it was got changes nothing", async () => {
     const api = of();
     const { client_id } = await made(api, "/clients", {
