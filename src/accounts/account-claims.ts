@@ -1,5 +1,8 @@
 import type { Account } from "./account.ts";
 
+/** Characters, as JSON: tokens and lists carry them. */
+const LONGEST_CLAIM = 4_000;
+
 type Kind = "string" | "boolean" | "object";
 
 /** OIDC Core §5.1: the claims that a person's record may hold beside the name, address and roles that have places of their own. */
@@ -63,7 +66,7 @@ export function claimsFor(account: Account, scopes: Iterable<string>): Claims {
 /** Whether a person's record may hold a claim of this name beside the name, address and roles. */
 export const isStandardClaim = (name: string): boolean => Object.hasOwn(STANDARD_CLAIMS, name);
 
-/** Names in `claims` that a record may not hold, or whose value has the wrong type: empty when all is well. */
+/** Names in `claims` that a record may not hold, or whose value has the wrong type or is too long: empty when all is well. */
 export function refusedClaims(claims: Record<string, unknown>): string[] {
   return Object.entries(claims).flatMap(([name, value]) => (fits(name, value) ? [] : [name]));
 }
@@ -83,5 +86,8 @@ function allClaims(account: Account): Record<string, unknown> {
 
 function fits(name: string, value: unknown): boolean {
   const kind = Object.hasOwn(STANDARD_CLAIMS, name) ? STANDARD_CLAIMS[name] : undefined;
-  return kind !== undefined && typeof value === kind && value !== null && !Array.isArray(value);
+  if (kind === undefined || typeof value !== kind || value === null || Array.isArray(value)) return false;
+  // OIDC Core §5.1.1: an address is made of texts.
+  if (typeof value === "object" && !Object.values(value).every((part) => typeof part === "string")) return false;
+  return JSON.stringify(value).length <= LONGEST_CLAIM;
 }

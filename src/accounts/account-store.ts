@@ -272,7 +272,7 @@ export function checkDetails(details: {
     ...(tooLong ? [{ field: "name", message: text("faults:name_long", { count: MAX_NAME_LENGTH }) }] : []),
     ...refusedClaims(details.claims ?? {}).map((name) => ({
       field: "claims",
-      message: `The claim "${name}" is not known or has the wrong type.`,
+      message: `The claim "${name}" is not known, has the wrong type or is too long.`,
     })),
     ...(details.roles ?? []).flatMap(checkRoleName),
   ];

@@ -74,6 +74,10 @@ test("a scope releases its own claims and no others", () => {
 
 test("a record holds standard claims of the right type alone", () => {
   expect(refusedClaims({ given_name: "Ada", phone_number_verified: true, address: {} })).toEqual([]);
+  expect(refusedClaims({ address: { formatted: { a: 1 } }, nickname: "x".repeat(4_000) })).toEqual(["address", "nickname"]);
+  expect(
+    refusedClaims({ address: { formatted: "x".repeat(3_000), country: "FR" }, website: `https://a.example/${"x".repeat(2_000)}` }),
+  ).toEqual([]);
   expect(refusedClaims({ sub: "x", email: "x", roles: [], given_name: 1, address: [], constructor: "x" })).toEqual([
     "sub",
     "email",
