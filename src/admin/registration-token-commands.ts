@@ -19,7 +19,7 @@ export function addRegistrationTokenCommands(registrationToken: Command, run: Ru
     .addOption(
       repeatable(
         "--redirect-host <host>",
-        "redirect URIs lead to this host alone, such as app.example or *.app.example; without it, anywhere",
+        "redirect URIs lead to this host alone, such as app.example, *.app.example or the scheme com.example.app: (with its colon); without it, anywhere",
       ),
     )
     .action(
