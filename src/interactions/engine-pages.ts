@@ -100,4 +100,7 @@ const engineClient = (ctx: Context) => (ctx.oidc as { client?: NamedClient } | u
 const clientOf = (ctx: Context): ClientView | undefined => askingClient(engineClient(ctx));
 const failuresOf = (ctx: Context) => (clientOf(ctx) === undefined ? undefined : `/apps/${engineClient(ctx)?.clientId}/failures`);
 
-const sentence = (said: string): string => `${said.charAt(0).toUpperCase()}${said.slice(1)}${/[.!?]$/.test(said) ? "" : "."}`;
+const sentence = (said: string): string => {
+  const isName = /^[a-z]+_/.test(said); // of a parameter, which is written as it is
+  return `${isName ? said.charAt(0) : said.charAt(0).toUpperCase()}${said.slice(1)}${/[.!?]$/.test(said) ? "" : "."}`;
+};
