@@ -16,6 +16,7 @@ import { appPath, appView, type Frame, seeOther } from "./frame.ts";
 import { chosenScope, scopeChoices, usualScopes } from "./scope-choice.ts";
 
 export interface WizardPagesOptions {
+  issuer: string;
   /** Binds the id of an application that is being made to whoever makes it. */
   seal(plaintext: string, context: string): string;
   open(sealed: string, context: string): string;
@@ -36,7 +37,12 @@ const USUAL_ADDRESSES: Partial<Record<ClientType, { redirect_uris: string; post_
 const FIELDS = ["client_name", "redirect_uris", "post_logout_redirect_uris", "scope"];
 
 /** @param now milliseconds since the epoch */
-export function addWizardPages(router: Router, frame: Frame, { seal, open }: WizardPagesOptions, now: () => number = Date.now): void {
+export function addWizardPages(
+  router: Router,
+  frame: Frame,
+  { issuer, seal, open }: WizardPagesOptions,
+  now: () => number = Date.now,
+): void {
   router.get("/apps/new", async (ctx) => {
     const session = await welcome(ctx, "/apps/new");
     if (session !== undefined) frame.render(ctx, "apps/new", { ...frame.page(ctx, session), kinds: CLIENT_TYPES });
@@ -81,6 +87,7 @@ export function addWizardPages(router: Router, frame: Frame, { seal, open }: Wiz
     frame.render(ctx, "apps/created", {
       ...frame.page(ctx, session),
       app: appView(client),
+      issuer,
       hasSecret: client.secretHash !== undefined,
       secret: frame.shownOnce.take(ctx, session.account.id, client.clientId),
       quickStarts: appPath(client.clientId, "quick_starts"),

@@ -70,7 +70,7 @@ export function createPortal(
     secretOf: async (audience) => resources.hmacKeyFor(audience)?.export(),
   });
   const pages = appPages({
-    wizard: { seal, open },
+    wizard: { issuer, seal, open },
     overview: { issuer, accounts: people.accounts },
     lifetimes: { accessTokenTtl, refreshTokenTtl },
     owners: { https, care, outbox: loopback ? people.mailer.outbox : undefined },

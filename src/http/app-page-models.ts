@@ -111,6 +111,7 @@ export interface AppPageModels {
   /** `secret`: shown this once; `newSecret` is where another one is made. */
   "apps/created": PortalPage & {
     app: AppView;
+    issuer: string;
     hasSecret: boolean;
     secret?: string | undefined;
     quickStarts: string;

@@ -111,6 +111,7 @@ export const appSamples: Record<string, Sample> = {
     model: {
       person,
       app: suspended.app,
+      issuer: "https://id.example.com",
       hasSecret: true,
       secret: "pM0sA7rD8HD0gW3Cn1dJk5yXx8cVw2nq4bLwKZr6Q9E",
       quickStarts: appPath,
@@ -120,7 +121,27 @@ export const appSamples: Record<string, Sample> = {
   },
   "apps-created-again": {
     view: "apps/created",
-    model: { person, app: appPage.app, hasSecret: true, quickStarts: appPath, tryIt: appPath, newSecret: appPath },
+    model: {
+      person,
+      app: appPage.app,
+      issuer: "https://id.example.com",
+      hasSecret: true,
+      quickStarts: appPath,
+      tryIt: appPath,
+      newSecret: appPath,
+    },
+  },
+  "apps-created-no-secret": {
+    view: "apps/created",
+    model: {
+      person,
+      app: appPage.app,
+      issuer: "https://id.example.com",
+      hasSecret: false,
+      quickStarts: appPath,
+      tryIt: appPath,
+      newSecret: appPath,
+    },
   },
   "app-overview": {
     view: "apps/overview",
