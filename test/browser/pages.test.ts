@@ -106,19 +106,22 @@ describe("every page", () => {
   });
 });
 
-test.each(["login-branded", "sign-up-wrong", "consent", "device-confirm", "account", "error"])("%s from right to left", async (name) => {
-  const { page, complaints } = await open(`${name}?ui_locales=ar`);
-  expect(await page.evaluate(() => [document.documentElement.lang, getComputedStyle(document.body).direction])).toEqual(["ar", "rtl"]);
-  for (const { name: look, viewport, colorScheme } of looks) {
-    await page.setViewportSize(viewport);
-    await page.emulateMedia({ colorScheme });
-    if (shots) await page.screenshot({ path: `${shots}/rtl-${name}-${look}.png`, fullPage: true });
-    expect(await layoutOf(page), look).toEqual({ overflow: 0, small: [] });
-  }
-  expect(await violations(page)).toEqual([]);
-  expect(complaints).toEqual([]);
-  await page.context().close();
-});
+test.each(["login-branded", "sign-up-wrong", "consent", "device-confirm", "account", "error", "app-overview", "app-failures"])(
+  "%s from right to left",
+  async (name) => {
+    const { page, complaints } = await open(`${name}?ui_locales=ar`);
+    expect(await page.evaluate(() => [document.documentElement.lang, getComputedStyle(document.body).direction])).toEqual(["ar", "rtl"]);
+    for (const { name: look, viewport, colorScheme } of looks) {
+      await page.setViewportSize(viewport);
+      await page.emulateMedia({ colorScheme });
+      if (shots) await page.screenshot({ path: `${shots}/rtl-${name}-${look}.png`, fullPage: true });
+      expect(await layoutOf(page), look).toEqual({ overflow: 0, small: [] });
+    }
+    expect(await violations(page)).toEqual([]);
+    expect(complaints).toEqual([]);
+    await page.context().close();
+  },
+);
 
 test("errors stand beside their field, are described by it and lead to it", async () => {
   const { page } = await open("sign-up-wrong");

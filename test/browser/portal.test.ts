@@ -65,6 +65,13 @@ describeJourneys("the developers' portal", (journey) => {
     await visitor.page.goto(`${journey.grantor.url}/apps`);
     await visitor.at("Your applications");
     for (const name of ["Notes", "A Device", "A Machine to machine"]) expect(await visitor.words()).toContain(name);
+
+    await visitor.follow("Notes");
+    await visitor.at("Notes");
+    await visitor.follow("Keys");
+    await visitor.at("Keys");
+    await visitor.press("Save");
+    await visitor.page.getByRole("status").filter({ hasText: "Saved." }).waitFor();
   });
 
   it("explains what is wrong with an address: while it is typed, where there are scripts, and when it is sent", async () => {
@@ -105,5 +112,20 @@ describeJourneys("the developers' portal", (journey) => {
     await visitor.press("Save");
     await visitor.page.getByRole("status").filter({ hasText: "Saved." }).waitFor();
     expect(await valueIn(visitor, "Access tokens")).toBe("300");
+
+    for (const section of ["Addresses", "Name and links", "Extra protection"]) {
+      await visitor.follow("Overview");
+      await visitor.at("Pictures");
+      await visitor.follow(section);
+      await visitor.at(section);
+      await visitor.press("Save");
+      await visitor.page.getByRole("status").filter({ hasText: "Saved." }).waitFor();
+    }
+    await visitor.follow("Overview");
+    await visitor.at("Pictures");
+    await visitor.follow("Quick starts");
+    await visitor.at("Quick starts");
+    await visitor.follow("JavaScript in the browser");
+    await visitor.at("JavaScript in the browser");
   });
 });

@@ -1,10 +1,10 @@
-/** Developers try their application, read what went wrong, make another secret and delete it: by keyboard on a phone, and without scripts. */
+/** Developers try their application, read what went wrong, make another secret, invite somebody and delete it: by keyboard on a phone, and without scripts. */
 import { expect, it } from "vitest";
 import { waitFor } from "../support/wait-for.ts";
 import { describeJourneys } from "./journeys.ts";
 
 describeJourneys("an application in its developer's care", (journey) => {
-  it("is tried, explained, given another secret and deleted", async () => {
+  it("is tried, explained, given another secret, shared and deleted", async () => {
     const visitor = await journey.visitor();
     const person = await journey.grantor.person();
     const { url } = journey.grantor;
@@ -39,6 +39,24 @@ describeJourneys("an application in its developer's care", (journey) => {
     await visitor.press("Make a new secret");
     await visitor.at("Secret");
     expect(await visitor.page.getByLabel("Client secret", { exact: true }).inputValue()).toMatch(/^[\w-]{43}$/);
+
+    const friend = await journey.grantor.person();
+    await visitor.page.goto(at("/owners"));
+    await visitor.at("Who looks after it");
+    await visitor.fill("E-mail address", friend.email);
+    await visitor.press("Send the invitation");
+    await visitor.at("Who looks after it");
+    const invited = await journey.visitor();
+    await invited.page.goto((await journey.mailTo(friend.email)).link);
+    await journey.signIn(invited, friend);
+    await invited.at("Look after an application together");
+    await invited.press("Accept");
+    await invited.at("Notes");
+    await visitor.page.goto(at("/owners"));
+    await visitor.at("Who looks after it");
+    await visitor.press(/^Remove/);
+    await visitor.page.getByText("Removed.").waitFor();
+    expect(await visitor.words()).not.toContain(friend.email);
 
     await visitor.page.goto(at("/delete"));
     await visitor.at("Delete this application");

@@ -151,6 +151,7 @@ export const appCareSamples: Record<string, Sample> = {
       trouble: explainFailure({ error: "invalid_scope", detail: { scope: "photos:read" } }, client),
     },
   },
+  "app-trial-ended": { view: "apps/trial", model: { ...trial, phase: "ended" } },
   "app-trial-device": {
     view: "apps/trial",
     model: { ...trial, phase: "waiting", device: { userCode: "BCDF-GHJK", link: "https://id.harbour.example/device?user_code=BCDF-GHJK" } },
