@@ -25,7 +25,10 @@ const LONGEST_LIFETIME = 315_360_000;
 const DECEPTIVE = /[\p{Cc}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}\u2800\uFFF9-\uFFFB]/u;
 /** Where invisible characters belong to what is seen: within an emoji, and between the letters of a Persian word. */
 const SEEN = /\p{RGI_Emoji}|(?<=\p{Script=Arabic})\u200C(?=\p{Script=Arabic})/gv;
-const isReadable = (name: string): boolean => name.trim() !== "" && !DECEPTIVE.test(name.replace(SEEN, ""));
+/** Marks that belong to no letter, or so many on one that they cover the lines around it; no language needs more. */
+const OVERFLOWING = /^\s*\p{Mn}|\p{Mn}{5}/u;
+const isReadable = (name: string): boolean =>
+  name.trim() !== "" && !DECEPTIVE.test(name.replace(SEEN, "")) && !OVERFLOWING.test(name.normalize("NFD"));
 
 const choice = <const T extends readonly string[]>(values: T) => z.enum(values, `must be one of ${values.join(", ")}`);
 const list = <T extends z.ZodType>(item: T) =>

@@ -61,9 +61,12 @@ const RECOGNISED_BY = ["client_name", "logo_uri", "client_uri", "policy_uri", "t
 /** Whether it is not the application any more that an operator looked at: it calls itself something else, or sends people to another place. */
 export function outgrowsVerification(before: ClientMetadata, after: ClientMetadata): boolean {
   if (RECOGNISED_BY.some((member) => before[member] !== after[member])) return true;
-  const known = new Set(before.redirect_uris.map(placeOf));
-  return !after.redirect_uris.every((uri) => known.has(placeOf(uri)));
+  return !placesOf(after).isSubsetOf(placesOf(before));
 }
+
+/** Where people are sent, after a sign-in and after a sign-out. */
+const placesOf = ({ redirect_uris, post_logout_redirect_uris = [] }: ClientMetadata): Set<string> =>
+  new Set([...redirect_uris, ...post_logout_redirect_uris].map(placeOf));
 
 /** Scheme and host. */
 function placeOf(uri: string): string {

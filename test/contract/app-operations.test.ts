@@ -204,6 +204,7 @@ describe("an owner says of an application what is theirs to say", () => {
       [{ redirect_uris: ["https://notes.example/other"] }, false],
       [{ scope: "openid" }, false],
       [{ redirect_uris: ["https://notes.example/cb", "https://evil.example/cb"] }, true],
+      [{ post_logout_redirect_uris: ["https://phish.example/"] }, true],
       [{ client_name: "Your bank" }, true],
       [{ logo_uri: "https://notes.example/logo.png" }, true],
       [{ client_uri: "https://bank.example" }, true],

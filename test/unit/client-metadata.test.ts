@@ -113,6 +113,8 @@ describe("a fault", () => {
     ["contacts[0]", { ...REDIRECT, contacts: ["nobody"] }],
     ["client_name", { ...REDIRECT, client_name: "x".repeat(101) }],
     ["client_name", { ...REDIRECT, client_name: "Bank\u202Egro.live" }],
+    ["client_name", { ...REDIRECT, client_name: `Bank${"\u0300".repeat(9)}` }],
+    ["client_name", { ...REDIRECT, client_name: "\u0300Bank" }],
     ["client_name", { ...REDIRECT, client_name: "   " }],
     ["default_max_age", { ...REDIRECT, default_max_age: -1 }],
   ])("in %s is found: %j", (member, input) => {
