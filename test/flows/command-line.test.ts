@@ -191,6 +191,9 @@ describe.each(stores)("the command line beside a server on $name", ({ open, redi
     });
     const { accounts } = await json<{ accounts: { email: string }[] }>("account", "list", "--search", "generated");
     expect(accounts).toMatchObject([{ email }]);
+    // Somebody administers the server, always.
+    expect((await command(env, ["account", "update", email, "--no-admin"])).stderr).toMatch(/^error: This is the only administrator/);
+    await json("account", "create", "--email", "second@example.org", "--admin");
     expect(await json("account", "update", email, "--no-admin", "--name", "Gen")).toMatchObject({ roles: [], name: "Gen" });
   });
 

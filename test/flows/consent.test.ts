@@ -316,7 +316,7 @@ describeFlows("sign-in and consent", (flow) => {
     for (const page of [login1, asked]) {
       expect(speaks(page)).toBe("fr");
       expect(page.text).toContain("/assets/accent-0b6e4f.css?v=");
-      expect(page.text).toContain(`<img src="${logo_uri}"`);
+      expect(page.text).toContain(`<img src="/logos/${client.client_id}`);
     }
     expect(login1.text).toMatch(/href="\/sign-up\?interaction=[^"]+ui_locales=fr"/);
     const refused = await agent.open(url(client, { ui_locales: "fr", redirect_uri: "https://evil.example/" }));
