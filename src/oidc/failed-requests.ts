@@ -29,7 +29,9 @@ const ENDPOINTS = {
 const EXPECTED: ReadonlySet<string> = new Set(["authorization_pending", "use_dpop_nonce"]);
 
 /** Parameters that say what went wrong, and hold no secret when they are what they should be. */
-const TELLING = ["scope", "grant_type", "response_type", "response_mode", "resource", "prompt", "code_challenge_method"] as const;
+const TELLING = ["scope", "grant_type", "response_type", "response_mode", "prompt", "code_challenge_method"] as const;
+/** Of these, where they lead. */
+const ADDRESSES = ["resource", "redirect_uri"] as const;
 
 /**
  * What the engine says to itself of an error, and the name under which it is explained (`remedies:<name>`). Its own words stay here: of what it
@@ -75,12 +77,12 @@ type EngineError = errors.OIDCProviderError & { readonly error_detail?: string; 
 
 function detailOf(ctx: KoaContextWithOIDC, error: EngineError): Record<string, string> {
   const params: Record<string, unknown> = { ...(ctx.oidc.params ?? ctx.oidc.body ?? ctx.query) };
-  const telling = TELLING.flatMap((name) => (typeof params[name] === "string" && params[name] !== "" ? [[name, cut(params[name])]] : []));
+  const sent = (names: readonly string[], kept: (value: string) => string) =>
+    names.flatMap((name) => (typeof params[name] === "string" && params[name] !== "" ? [[name, kept(params[name])]] : []));
   const said = error.error_description ?? "";
   const reason = REASONS.find(([words]) => words.test(error.error_detail ?? "") || words.test(said))?.[1];
   return {
-    ...(Object.fromEntries(telling) as Record<string, string>),
-    ...(typeof params.redirect_uri === "string" && { redirect_uri: bareUri(params.redirect_uri) }),
+    ...(Object.fromEntries([...sent(TELLING, cut), ...sent(ADDRESSES, bareUri)]) as Record<string, string>),
     ...(ctx.method === "POST" && { auth_method: authMethodOf(ctx as unknown as Context, params) }),
     ...(reason !== undefined && { reason }),
     // The application was told this, too.
@@ -104,10 +106,13 @@ const cut = (value: string): string =>
     .replace(/[^\P{C}\n]/gu, "")
     .slice(0, LONGEST);
 
+/** A user name and a password, however a browser lets an address begin. */
+const CREDENTIALS = /^([a-z][a-z0-9+.-]*:[/\\]*)[^/\\]*@/i;
+
 /** Where it leads, and the names of what it carries. */
 function bareUri(uri: string): string {
   if (!URL.canParse(uri)) return cut(uri);
   const [address = "", query] = uri.split("#", 1)[0]?.split("?", 2) ?? [];
   const names = query === undefined ? "" : `?${[...new URLSearchParams(query).keys()].map((name) => `${name}=…`).join("&")}`;
-  return cut(`${address.replace(/\/\/[^/@]*@/, "//")}${names}${uri.includes("#") ? "#…" : ""}`);
+  return cut(`${address.replace(CREDENTIALS, "$1")}${names}${uri.includes("#") ? "#…" : ""}`);
 }
