@@ -166,7 +166,9 @@ describe("the values", () => {
     const api = valuesOf("api-node-koa", record);
     expect(api.values).toMatchObject({ resource: "http://localhost:4100", api_scope: "example:read" });
     expect(api.missing).toEqual([{ name: "resource", audience: "http://localhost:4100", scope: "example:read" }]);
-    expect(valuesOf("api-node-koa", client("web", local), [resource("urn:things", ["things"])]).missing).toEqual([{ name: "api_unchosen" }]);
+    expect(valuesOf("api-node-koa", client("web", local), [resource("urn:things", ["things"])]).missing).toEqual([
+      { name: "api_unchosen" },
+    ]);
   });
 
   it.each([
