@@ -1,33 +1,17 @@
 /** For screenshots.ts: somebody gets an account, comes to every page of it, and leaves. */
-import { readdirSync, readFileSync } from "node:fs";
 import { generateSync } from "otplib";
-import type { Browser, Page } from "playwright-core";
-import type { Demo } from "../test/support/demo.ts";
-import { waitFor } from "../test/support/wait-for.ts";
+import type { Page } from "playwright-core";
+import { at, DESK, fill, follow, newestLink, open, press, signIn as signInAs, type Tour } from "./tour.ts";
 
 const ADA = { email: "ada@example.org", name: "Ada Lovelace", password: "a few words of my own", next: "words chosen after that" };
 const PHONE =
   "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.5 Mobile/15E148 Safari/604.1";
-const DESK = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0";
-
-export interface Tour {
-  readonly browser: Browser;
-  readonly demo: Demo;
-  /** Where mails lie. */
-  readonly outbox: string;
-  picture(page: Page, name: string, schemes?: readonly ("light" | "dark")[]): Promise<void>;
-  inArabic(page: Page, name: string): Promise<void>;
-}
 
 export async function lookAfterAccount({ browser, demo: { app, issuer }, outbox, picture, inArabic }: Tour): Promise<void> {
-  const open = async (userAgent: string) => (await browser.newContext({ userAgent, deviceScaleFactor: 1.5 })).newPage();
-  const at = (page: Page, heading: string) => page.getByRole("heading", { level: 1, name: heading, exact: true }).waitFor();
-  const fill = (page: Page, label: string, text: string) => page.getByLabel(label, { exact: true }).fill(text);
-  const press = (page: Page, button: string) => page.getByRole("button", { name: button, exact: true }).click();
-  const follow = (page: Page, link: string) => page.getByRole("link", { name: link, exact: true }).click();
+  const signIn = (of: Page, password: string): Promise<void> => signInAs(of, { email: ADA.email, password });
   const both = ["light", "dark"] as const;
 
-  const page = await open(DESK);
+  const page = await open(browser, DESK);
   await page.goto(`${app}/sign-in`);
   await follow(page, "Create an account");
   await fill(page, "E-mail address", ADA.email);
@@ -86,7 +70,7 @@ export async function lookAfterAccount({ browser, demo: { app, issuer }, outbox,
   await page.goto(`${issuer}/account/two-step`);
   await picture(page, "account-two-step");
 
-  const phone = await open(PHONE);
+  const phone = await open(browser, PHONE);
   await phone.goto(`${issuer}/sign-in`);
   await picture(phone, "sign-in-providers");
   await signIn(phone, ADA.password);
@@ -132,11 +116,6 @@ export async function lookAfterAccount({ browser, demo: { app, issuer }, outbox,
   await at(phone, "This account is going to be deleted");
   await picture(phone, "deletion-pending");
 
-  async function signIn(of: Page, password: string): Promise<void> {
-    await fill(of, "E-mail address", ADA.email);
-    await fill(of, "Password", password);
-    await press(of, "Sign in");
-  }
   async function recover(of: Page): Promise<void> {
     await follow(of, "I cannot do this: use a recovery code");
     await fill(of, "Recovery code", codes.shift() ?? "");
@@ -161,11 +140,3 @@ export async function lookAfterAccount({ browser, demo: { app, issuer }, outbox,
     await of.getByText("Your passkey was added.").waitFor();
   }
 }
-
-/** The newest mail that has a link to a page, which comes after the answer. */
-const newestLink = (outbox: string, page: string): Promise<string> =>
-  waitFor(`a mail with a link to ${page}`, () => {
-    const mails = readdirSync(outbox).filter((file) => file.endsWith(".eml"));
-    const links = mails.sort().flatMap((file) => readFileSync(`${outbox}/${file}`, "utf8").match(/^http\S+$/gm) ?? []);
-    return links.findLast((link) => link.includes(page));
-  });

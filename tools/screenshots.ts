@@ -1,7 +1,7 @@
 /**
  * `node tools/screenshots.ts`: the pictures in docs/images/, taken of the demo in Chromium: on a phone and on a desk, in light, some of them
- * in dark and in Arabic too. Needs the ports 3000 to 3002, which people see in the pictures. They are a quarter as large, and look the same,
- * with a palette: `pngquant --force --ext .png docs/images/*.png`.
+ * in dark and in Arabic too. `node tools/screenshots.ts portal` takes some of them: TOURS are there. Needs the ports 3000 to 3003, which people
+ * see in the pictures. They are a quarter as large, and look the same, with a palette: `pngquant --force --ext .png docs/images/*.png`.
  */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
@@ -11,6 +11,8 @@ import { launch } from "../test/support/chromium.ts";
 import { type Demo, startDemo } from "../test/support/demo.ts";
 import { tempDir } from "../test/support/temp-dir.ts";
 import { lookAfterAccount } from "./account-tour.ts";
+import { LOGO_PORT, lookAfterApplications, PORTAL_SETTINGS } from "./portal-tour.ts";
+import type { Tour } from "./tour.ts";
 
 const IMAGES = fileURLToPath(new URL("../docs/images/", import.meta.url));
 
@@ -24,39 +26,45 @@ const PROVIDERS = [
   { id: "github", kind: "github", name: "GitHub", client_id: "grantor", client_secret: "never used in pictures" },
 ];
 
+/** Pixels of a long page that are enough to know it by. */
+const TALLEST = 1600;
+
+const TOURS = {
+  "sign-in": () =>
+    withDemo({}, async ({ browser, demo }) => {
+      for (const size of BOTH) {
+        for (const colorScheme of ["light", "dark"] as const) await signIn(browser, demo, size, colorScheme);
+      }
+    }),
+  account: () => withDemo({}, lookAfterAccount, PROVIDERS),
+  portal: () => withDemo({ ...PORTAL_SETTINGS, FETCH_ALLOW: `localhost:${LOGO_PORT}` }, lookAfterApplications),
+};
+
 const browser = await launch();
 mkdirSync(IMAGES, { recursive: true });
-await withDemo({}, async (demo) => {
-  for (const size of BOTH) {
-    for (const colorScheme of ["light", "dark"] as const) await signIn(browser, demo, size, colorScheme);
-  }
-});
-await withDemo({ providers: PROVIDERS }, (demo, dataDir) =>
-  lookAfterAccount({ browser, demo, outbox: `${dataDir}/outbox`, picture, inArabic }),
-);
+const chosen = process.argv.slice(2);
+for (const [name, take] of Object.entries(TOURS)) {
+  if (chosen.length === 0 || chosen.includes(name)) await take();
+}
 await browser.close();
 
-async function withDemo(providers: object, work: (demo: Demo, dataDir: string) => Promise<void>): Promise<void> {
+async function withDemo(settings: Record<string, string>, work: (tour: Tour) => Promise<void>, providers: object[] = []): Promise<void> {
   await using dir = tempDir("screenshots");
   const dataDir = `${dir.path}/data`;
   const file = `${dir.path}/providers.json`;
-  writeFileSync(file, JSON.stringify({ providers: [], ...providers }));
+  writeFileSync(file, JSON.stringify({ providers }));
+  const ports = { PORT: "3000", RP_PORT: "3001", API_PORT: "3002" };
   try {
-    await using demo = await startDemo({
-      DATA_DIR: dataDir,
-      PORT: "3000",
-      RP_PORT: "3001",
-      API_PORT: "3002",
-      IDENTITY_PROVIDERS_FILE: file,
-    });
-    await work(demo, dataDir);
+    await using demo = await startDemo({ DATA_DIR: dataDir, IDENTITY_PROVIDERS_FILE: file, ...ports, ...settings });
+    await work({ browser, demo, outbox: `${dataDir}/outbox`, picture, inArabic });
   } finally {
     removeCluster(dataDir);
   }
 }
 
 async function save(page: Page, name: string): Promise<void> {
-  await page.screenshot({ path: `${IMAGES}${name}.png`, fullPage: true });
+  const { width, height } = (await page.locator("html").boundingBox()) ?? SIZES.desktop;
+  await page.screenshot({ path: `${IMAGES}${name}.png`, fullPage: true, clip: { x: 0, y: 0, width, height: Math.min(height, TALLEST) } });
 }
 
 /** The page as it stands, at both sizes. */
