@@ -5,7 +5,7 @@ import type { AccountOperations, AccountOrder } from "../operations/account-oper
 import { COMMAND_LINE } from "../operations/operator.ts";
 import type { WayInOperations, WaysIn } from "../operations/way-in-operations.ts";
 import { type Answer, leaf, moreNote, type PageOptions, paged, type Run, repeatable, UsageError } from "./commands.ts";
-import { readCursor, writeCursor } from "./list-cursor.ts";
+import { firstFound, readCursor, writeCursor } from "./list-cursor.ts";
 import type { OperatorServices } from "./operator-services.ts";
 import { type Cells, details, numericDate, table, time, yesNo } from "./output.ts";
 import { askHidden, isInteractive, readInput } from "./prompt.ts";
@@ -74,14 +74,19 @@ export function addAccountCommands(account: Command, run: Run): void {
     .option("--unverified", "only those whose owner has not confirmed the address")
     .action(
       run(async (services, { limit, cursor, search, role, disabled, unverified }: ListOptions) => {
-        const page = await (await services.accounts()).list({
+        const store = await services.accounts();
+        const question = {
           ...(limit !== undefined && { limit }),
-          ...(cursor !== undefined && { after: readCursor(cursor) }),
           ...(search !== undefined && { search }),
           ...(role !== undefined && { role }),
           ...(disabled === true && { disabled }),
           ...(unverified === true && { verified: false }),
-        });
+        };
+        const page = await firstFound(
+          (after) => store.list({ ...question, ...(after !== undefined && { after }) }),
+          ({ accounts }) => accounts.length === 0,
+          cursor === undefined ? undefined : readCursor(cursor),
+        );
         const next = page.next && writeCursor(page.next);
         const rows = page.accounts.map((each) => [
           ["email", each.email] as const,
@@ -92,7 +97,7 @@ export function addAccountCommands(account: Command, run: Run): void {
         ]);
         return {
           json: { accounts: page.accounts.map(toJson), ...(next !== undefined && { next }) },
-          text: table(rows, next === undefined ? "There are no such accounts." : "None of them is on this page."),
+          text: table(rows, "There are no such accounts."),
           ...moreNote(next),
         };
       }),

@@ -21,7 +21,7 @@ import {
   UsageError,
   wholeNumber,
 } from "./commands.ts";
-import { readCursor, writeCursor } from "./list-cursor.ts";
+import { firstFound, readCursor, writeCursor } from "./list-cursor.ts";
 import type { OperatorServices } from "./operator-services.ts";
 import { table, time } from "./output.ts";
 
@@ -84,14 +84,19 @@ export function addClientCommands(client: Command, run: Run): void {
     .option("--suspended", "only those that are suspended")
     .action(
       run(async (services, { limit, cursor, search, owner, ownerless, suspended }: ListOptions) => {
-        const page = await (await services.clients()).list({
+        const store = await services.clients();
+        const question = {
           ...(limit !== undefined && { limit }),
-          ...(cursor !== undefined && { after: readCursor(cursor) }),
           ...(search !== undefined && { search }),
           ...(owner !== undefined && { owner: (await (await services.accounts()).get(owner)).id }),
           ...(ownerless === true && { ownerless }),
           ...(suspended === true && { suspended }),
-        });
+        };
+        const page = await firstFound(
+          (after) => store.list({ ...question, ...(after !== undefined && { after }) }),
+          ({ clients }) => clients.length === 0,
+          cursor === undefined ? undefined : readCursor(cursor),
+        );
         const next = page.next && writeCursor(page.next);
         const rows = page.clients.map((each) => [
           ["client_id", each.clientId] as const,
@@ -103,7 +108,7 @@ export function addClientCommands(client: Command, run: Run): void {
         ]);
         return {
           json: { clients: page.clients.map((each) => toJson({ client: each })), ...(next !== undefined && { next }) },
-          text: table(rows, next === undefined ? "There are no such applications." : "None of them is on this page."),
+          text: table(rows, "There are no such applications."),
           ...moreNote(next),
         };
       }),

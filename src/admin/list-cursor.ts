@@ -1,4 +1,4 @@
-/** Where a list goes on, as one argument of the command line. */
+/** Where a list goes on, as one argument of the command line; and lists that begin with pages on which nothing was found. */
 import type { Place } from "../storage/listing.ts";
 import { UsageError } from "./commands.ts";
 
@@ -14,4 +14,18 @@ export function readCursor(cursor: string): Place {
     // answered below
   }
   throw new UsageError("--cursor is not one that a list has printed");
+}
+
+/**
+ * The first page on which something was found, else the last one: each is looked for among a bounded number of rows, which whoever waits at a
+ * terminal need not know.
+ */
+export async function firstFound<P extends { readonly next?: Place }>(
+  list: (after: Place | undefined) => Promise<P>,
+  isEmpty: (page: P) => boolean,
+  from: Place | undefined,
+): Promise<P> {
+  let page = await list(from);
+  while (page.next !== undefined && isEmpty(page)) page = await list(page.next);
+  return page;
 }
