@@ -149,6 +149,9 @@ async function leading(page: Page, act: () => Promise<void>): Promise<void> {
 /** Moves the focus forward as far as needed; wherever it rests on the way, it must be seen. Once for each target in each state of a page. */
 async function tabTo(page: Page, target: Locator): Promise<void> {
   await target.waitFor();
+  // Until the stylesheet is there and a frame was drawn, nothing has the page's own focus, nor a ring of ours; and scripts do nothing yet.
+  await page.waitForLoadState();
+  await page.evaluate(() => new Promise((drawn) => requestAnimationFrame(drawn)));
   const way = `${await stateOf(page)}: ${target}`;
   if (reached.has(way)) return target.focus();
   await tabAllTheWay(page, target);
@@ -159,9 +162,6 @@ async function tabTo(page: Page, target: Locator): Promise<void> {
 const reached = new Set<string>();
 
 async function tabAllTheWay(page: Page, target: Locator): Promise<void> {
-  // Until the stylesheet is there and a frame was drawn, nothing has the page's own focus, nor a ring of ours.
-  await page.waitForLoadState();
-  await page.evaluate(() => new Promise((drawn) => requestAnimationFrame(drawn)));
   for (let tabs = 0; tabs < MOST_TABS; tabs++) {
     if (await target.evaluate((element) => element === element.ownerDocument.activeElement)) return;
     await page.keyboard.press("Tab");
