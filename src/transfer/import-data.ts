@@ -92,23 +92,23 @@ export async function importData(options: ImportOptions, { file, onConflict, dry
   return { header: head, tallies, missing, withSecrets };
 
   /** Sorts a batch by what becomes of it. */
-  async function tally(batch: readonly Entry[]): Promise<{ todo: Entry[]; before: Map<string, unknown> }> {
+  async function tally(batch: readonly Entry[]): Promise<{ pending: Entry[]; before: Map<string, unknown> }> {
     const noun = (batch[0] as Entry).noun;
     const existing = await existingOf(prisma, batch);
     const counts = tallies[noun.name] ?? { created: 0, replaced: 0, unchanged: 0, skipped: 0 };
     tallies[noun.name] = counts;
     const held = onConflict === "skip" ? await heldByOthers(prisma, batch) : new Map<Entry, string>();
-    const todo: Entry[] = [];
+    const pending: Entry[] = [];
     const before = new Map<string, unknown>();
     for (const entry of batch) {
       const there = existing.get(entry.id);
       const outcome = outcomeOf(there !== undefined, there !== undefined && isAsThere(entry, there, withSecrets), held.has(entry));
       counts[outcome] += 1;
       if (outcome !== "created" && outcome !== "replaced") continue;
-      todo.push(entry);
+      pending.push(entry);
       if (there !== undefined) before.set(entry.id, there);
     }
-    return { todo, before };
+    return { pending, before };
   }
 
   function outcomeOf(isHere: boolean, isSame: boolean, isHeld: boolean): keyof Tally {
@@ -120,14 +120,14 @@ export async function importData(options: ImportOptions, { file, onConflict, dry
 
   async function write(batch: readonly Entry[]): Promise<void> {
     const noun = (batch[0] as Entry).noun;
-    const { todo, before } = await tally(batch);
-    if (todo.length === 0) return;
-    const rows = todo.map(({ row, secrets }) => (withSecrets ? noun.putSecrets(row, secrets) : row));
+    const { pending, before } = await tally(batch);
+    if (pending.length === 0) return;
+    const rows = pending.map(({ row, secrets }) => (withSecrets ? noun.putSecrets(row, secrets) : row));
     const left = await prisma
       .$transaction((tx) => noun.write(tx, rows, new Set(before.keys()), withSecrets), { timeout: BATCH_LIMIT, maxWait: BATCH_LIMIT })
       .catch((cause: unknown) => {
         if (!(cause instanceof Prisma.PrismaClientKnownRequestError)) throw cause;
-        const message = `What is here was changed meanwhile: the ${noun.name}s from line ${todo[0]?.number} on are not imported. Give the order again.`;
+        const message = `What is here was changed meanwhile: the ${noun.name}s from line ${pending[0]?.number} on are not imported. Give the order again.`;
         throw new Error(message, { cause });
       });
     for (const [name, count] of Object.entries(left)) missing[name] = (missing[name] ?? 0) + count;
