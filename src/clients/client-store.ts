@@ -53,6 +53,8 @@ export interface ClientWithSecret {
 /** What the registration endpoint stores: metadata has been checked, ids and secrets made. */
 export interface Registration {
   clientId: string;
+  /** Seconds since the epoch, as the answer to a new one says (RFC 7591 §3.2.1). */
+  issuedAt?: number;
   metadata: ClientMetadata;
   /** Absent: none is needed, or the one that there is stays. */
   secret?: string;
@@ -284,7 +286,9 @@ export function createClientStore(
         UPDATE client SET previous_secret_hash = NULL, previous_secret_until = NULL WHERE previous_secret_until <= ${new Date(now())}`;
     },
 
-    async register({ clientId, metadata, secret, softwareStatement, initialAccessToken }) {
+    async register({ clientId, issuedAt = Math.floor(now() / 1000), metadata, secret, softwareStatement, initialAccessToken }) {
+      // Within the second that is answered, which may be over by now.
+      const createdAt = new Date(Math.min(Math.max(now(), issuedAt * 1000), issuedAt * 1000 + 999));
       await prisma.$transaction(async (tx) => {
         const limits = initialAccessToken === undefined ? undefined : await takeInitialAccessToken(tx, initialAccessToken, now());
         refuseBeyondLimits(metadata, limits);
@@ -295,8 +299,8 @@ export function createClientStore(
             ...(softwareStatement !== undefined && { softwareStatement }),
             ...(limits && { registrationLimits: limits as Prisma.InputJsonObject }),
             createdBy: initialAccessToken === undefined ? STRANGER : "initial_access_token",
-            createdAt: new Date(now()),
-            ...secretColumns(metadata, secret, new Date(now())),
+            createdAt,
+            ...secretColumns(metadata, secret, createdAt),
           },
         });
       });

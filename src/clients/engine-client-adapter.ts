@@ -151,9 +151,13 @@ export function createClientAdapters(clients: ClientStore, tokens: RegistrationT
         pending.delete(clientId);
         const metadata = pick(payload);
         const secret = needsSecret(metadata) && typeof payload.client_secret === "string" ? payload.client_secret : undefined;
-        const { software_statement: statement } = payload as { software_statement?: string };
+        const { software_statement: statement, client_id_issued_at: issuedAt } = payload as {
+          software_statement?: string;
+          client_id_issued_at?: number;
+        };
         const registration = {
           clientId,
+          ...(issuedAt !== undefined && { issuedAt }),
           metadata,
           ...(secret !== undefined && { secret }),
           ...(statement !== undefined && { softwareStatement: statement }),

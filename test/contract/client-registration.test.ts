@@ -38,6 +38,15 @@ describe("open registration", () => {
     expect(stored?.metadata).not.toHaveProperty("client_secret");
   });
 
+  test("is dated once, however long it takes to be stored", async () => {
+    engine.now += 2_500;
+    const { body } = await register(WEB);
+    expect((await manage("GET", body)).body.client_id_issued_at).toBe(body.client_id_issued_at);
+    expect(Math.floor(((await engine.clients.find(String(body.client_id)))?.createdAt.getTime() ?? 0) / 1000)).toBe(
+      body.client_id_issued_at,
+    );
+  });
+
   test("takes nothing from an application that only an operator may say", async () => {
     const operator = {
       require_pkce: false,
