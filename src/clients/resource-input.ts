@@ -77,12 +77,25 @@ export function audienceFault(audience: string, issuer?: string): string | undef
   return undefined;
 }
 
-/** The issuer itself, and its management API with all that is below: in whatever spelling of the same URL. */
+/** The issuer itself, and its management API with all that is below: in whatever spelling a reader could take for the same URL. */
 function isOwn({ origin, pathname, search }: URL, issuer: string): boolean {
-  if (origin !== new URL(issuer).origin) return false;
+  if (withoutRootDot(origin) !== withoutRootDot(new URL(issuer).origin)) return false;
   const { pathname: api } = new URL(managementAudience(issuer));
-  const path = pathname.toLowerCase();
+  const path = usualPath(pathname);
   return (path === "/" && search === "") || path === api || path.startsWith(`${api}/`);
+}
+
+/** `id.example.` is the same host (RFC 1034 §3.1). */
+const withoutRootDot = (origin: string): string => origin.replace(/\.(?=$|:\d+$)/, "");
+
+/** Percent-encoding undone (RFC 3986 §6.2.2.2), without dot segments, empty ones and capitals. */
+function usualPath(pathname: string): string {
+  const decoded = pathname.replace(/%([2-7][0-9a-f])/gi, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
+  const segments: string[] = [];
+  for (const segment of decoded.toLowerCase().split(/[/\\]/))
+    if (segment === "..") segments.pop();
+    else if (segment !== "" && segment !== ".") segments.push(segment);
+  return `/${segments.join("/")}`;
 }
 
 /** @throws {ClientError} `invalid_resource` naming every fault */

@@ -129,10 +129,44 @@ describe("a resource", () => {
     await expect(here.update(API, { scopes: ["grantor:x"] })).rejects.toMatchObject({ code: "invalid_resource" });
   });
 
-  test.each([ISSUER, `${ISSUER}/`, `${ISSUER}/api/v1`, `${API}#x`, "", "api", "https://ä.example", `https://${"x".repeat(600)}`])(
-    "cannot have %j as its audience",
-    (audience) => expect(here.create(audience, {})).rejects.toMatchObject({ code: "invalid_resource" }),
+  test.each([`${API}#x`, "", "api", "https://ä.example", `https://${"x".repeat(600)}`])("cannot have %j as its audience", (audience) =>
+    expect(here.create(audience, {})).rejects.toMatchObject({ code: "invalid_resource" }),
   );
+
+  test.each([
+    "",
+    "/",
+    "/api/v1",
+    "/api/v1/",
+    "/api/v1/keys",
+    "//",
+    "/.",
+    "//api/v1",
+    "/api//v1",
+    "/./api/v1",
+    "/x/../api/v1",
+    "/api%2Fv1",
+    "/%61pi/v1",
+    "/x%2F..%2Fapi/v1",
+    "/api\\v1",
+    "/api%5Cv1",
+    "/API/V1",
+    "/api/v1?x",
+  ])("cannot have what looks like the issuer's own %j as its audience", async (path) => {
+    const { protocol, host } = new URL(ISSUER);
+    for (const origin of [
+      ISSUER,
+      `${protocol}//${host.toUpperCase()}`,
+      `${protocol}//${host}:443`,
+      `${protocol}//${host}.`,
+      `HTTPS://a:b@${host}`,
+    ])
+      await expect(here.create(origin + path, {}), origin).rejects.toThrow("is a resource of the issuer itself");
+  });
+
+  test.each(["/api", "/api/v10", "/orders", "/?x"])("may lie beside them, at %j", async (path) => {
+    expect(await here.create(ISSUER + path, {})).toMatchObject({ audience: ISSUER + path });
+  });
 
   test("is not made twice, nor changed when there is none", async () => {
     await here.create(API, {});
