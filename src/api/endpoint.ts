@@ -13,7 +13,8 @@
  * - A view (`accountView(account): z.input<typeof accountSchema>`) makes the representation; the same view serves `expect`.
  * - Domain errors (ClientError, AccountError, FederationError, SigningKeyError) are thrown on: problems.ts makes problem details of them.
  * - `needsMatch` (PUT, PATCH and DELETE of one thing; 428 without `If-Match`): `handle` gets `expect`, and hands `(before) => expect(view(before))`
- *   to the operation, which hands it to the store, which calls it in its transaction (storage/expectation.ts). It throws 412.
+ *   to the operation, which hands it to the store, which calls it in its transaction (storage/expectation.ts). It throws 412. Whatever can be read
+ *   one by one is changed in this way; all that changes something else takes no tag (412), and `*` as if it were not there.
  * - Every POST may be repeated with an `Idempotency-Key`; nothing need be done for it.
  */
 import type { z } from "zod";

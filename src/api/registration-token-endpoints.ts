@@ -2,7 +2,6 @@ import { z } from "zod";
 import { type ListedToken, LONGEST_LIFE, MOST_USES } from "../clients/registration-tokens.ts";
 import type { RegistrationTokenOperations } from "../operations/registration-token-operations.ts";
 import { type Endpoint, listing, operation, pageOf } from "./endpoint.ts";
-import { notFound } from "./problems.ts";
 import { timeSchema } from "./schemas.ts";
 
 const ID = z.string().meta({ description: "Names the token, and opens nothing.", example: "5f0c4f1fa1d2b3c4e5f60718" });
@@ -28,12 +27,6 @@ const tokenSchema = z
   .meta({ id: "RegistrationToken", description: "An initial access token (RFC 7591 §3), with which an application may register itself." });
 
 export function registrationTokenEndpoints(tokens: RegistrationTokenOperations): Endpoint[] {
-  async function get(id: string): Promise<ListedToken> {
-    const found = (await tokens.list()).find((each) => each.id === id);
-    if (found === undefined) throw notFound("registration token");
-    return found;
-  }
-
   return [
     listing({
       path: "/registration-tokens",
@@ -67,7 +60,7 @@ export function registrationTokenEndpoints(tokens: RegistrationTokenOperations):
           ...(scopes !== undefined && { scopes }),
           ...(redirect_hosts !== undefined && { redirectHosts: redirect_hosts }),
         });
-        return { ...view(await get(id)), token };
+        return { ...view(await tokens.get(id)), token };
       },
     }),
     operation({
@@ -79,7 +72,7 @@ export function registrationTokenEndpoints(tokens: RegistrationTokenOperations):
       scope: "grantor:registration-tokens:read",
       params: { id: ID },
       response: tokenSchema,
-      handle: async ({ params: { id } }) => view(await get(id)),
+      handle: async ({ params: { id } }) => view(await tokens.get(id)),
     }),
     operation({
       method: "DELETE",
@@ -90,8 +83,9 @@ export function registrationTokenEndpoints(tokens: RegistrationTokenOperations):
       description: "Nobody registers with it any more; who did stays registered.",
       scope: "grantor:registration-tokens:write",
       params: { id: ID },
-      async handle({ params: { id } }, { by }) {
-        await tokens.delete(by, id);
+      needsMatch: true,
+      async handle({ params: { id }, expect }, { by }) {
+        await tokens.delete(by, id, (before) => expect(view(before)));
         return undefined;
       },
     }),

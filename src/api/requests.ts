@@ -48,6 +48,11 @@ export function apiRequests({ issuer, endpoints, authorize, cursors, idempotent 
       throw new Problem("precondition-required", "Send If-Match with the ETag of what you have seen, or * if any version will do.", {
         errors: [{ field: "header/If-Match", message: "is missing" }],
       });
+    // RFC 9110 §13.1.1: what has no representation has no version that could be meant.
+    if (!endpoint.needsMatch && endpoint.method !== "GET" && match !== "" && match !== "*")
+      throw new Problem("precondition-failed", "There are no versions here for If-Match to name. Send the request without it.", {
+        errors: [{ field: "header/If-Match", message: "names a version, and there is none" }],
+      });
     const { body, text } = await readBody(ctx, known.body);
     const input = { params, query, body, expect: expectationOf(match, endpoint.shownOnce) };
     if (endpoint.method === "POST") return once(ctx, granted, text, () => carryOut(endpoint, input, caller));

@@ -2,6 +2,7 @@
  * Initial access tokens, which let an application register (RFC 7591 §3), and registration access tokens, with which it manages its
  * registration (RFC 7592 §1.3). Kept under their SHA-256; they have no place in Redis, since many of them never expire.
  */
+import type { Expectation } from "../storage/expectation.ts";
 import type { Prisma, PrismaClient } from "../storage/generated/client.ts";
 import { ClientError, refuseFaults } from "./client-error.ts";
 import { generateSecret, hashSecret } from "./client-secrets.ts";
@@ -58,8 +59,10 @@ export interface RegistrationTokens {
   createInitial(order?: InitialAccessTokenOrder): Promise<InitialAccessToken>;
   /** Initial access tokens, the newest first. */
   listInitial(): Promise<ListedToken[]>;
-  /** By the id that it is listed with. @returns whether there was one */
-  deleteInitial(id: string): Promise<boolean>;
+  /** By the id that it is listed with. */
+  findInitial(id: string): Promise<ListedToken | undefined>;
+  /** By the id that it is listed with. @returns whether there was one @throws what `expect` throws */
+  deleteInitial(id: string, expect?: Expectation<ListedToken>): Promise<boolean>;
   /** A registration access token takes the place of every other one of its client. */
   save(kind: RegistrationTokenKind, token: string, stored: StoredToken): Promise<void>;
   /** Undefined also when it has expired or has no use left. */
@@ -69,6 +72,15 @@ export interface RegistrationTokens {
 
 /** @param now milliseconds since the epoch */
 export function createRegistrationTokens(prisma: PrismaClient, now: () => number = Date.now): RegistrationTokens {
+  const listed = ({ hash, createdAt, expiresAt, usesRemaining, limits }: Prisma.RegistrationTokenGetPayload<object>): ListedToken => ({
+    id: idOf(hash),
+    createdAt,
+    ...(limits as RegistrationLimits | null),
+    ...(expiresAt !== null && { expiresAt }),
+    ...(usesRemaining !== null && { usesLeft: usesRemaining }),
+    usable: (expiresAt === null || expiresAt.getTime() > now()) && usesRemaining !== 0,
+  });
+
   return {
     async createInitial({ expires, uses, ...asked } = {}) {
       refuseFaults(
@@ -98,23 +110,27 @@ export function createRegistrationTokens(prisma: PrismaClient, now: () => number
 
     async listInitial() {
       const rows = await prisma.registrationToken.findMany({ where: { kind: "InitialAccessToken" }, orderBy: { createdAt: "desc" } });
-      return rows.map(({ hash, createdAt, expiresAt, usesRemaining, limits }) => ({
-        id: idOf(hash),
-        createdAt,
-        ...(limits as RegistrationLimits | null),
-        ...(expiresAt !== null && { expiresAt }),
-        ...(usesRemaining !== null && { usesLeft: usesRemaining }),
-        usable: (expiresAt === null || expiresAt.getTime() > now()) && usesRemaining !== 0,
-      }));
+      return rows.map(listed);
     },
 
-    async deleteInitial(id) {
+    async findInitial(id) {
+      const row = ID.test(id) ? await prisma.registrationToken.findFirst({ where: named(id) }) : null;
+      return row === null ? undefined : listed(row);
+    },
+
+    async deleteInitial(id, expect) {
       if (!ID.test(id)) return false;
-      const beginning = Buffer.from(id, "hex").toString("base64url");
-      const { count } = await prisma.registrationToken.deleteMany({
-        where: { kind: "InitialAccessToken", hash: { startsWith: beginning } },
+      return prisma.$transaction(async (tx) => {
+        const found = await tx.registrationToken.findFirst({ where: named(id), select: { hash: true } });
+        if (found === null) return false;
+        // Nobody takes a use of it between the look at it and its end.
+        await tx.$queryRaw`SELECT hash FROM registration_token WHERE hash = ${found.hash} FOR UPDATE`;
+        const before = await tx.registrationToken.findUnique({ where: found });
+        if (before === null) return false;
+        expect?.(listed(before));
+        await tx.registrationToken.delete({ where: found });
+        return true;
       });
-      return count > 0;
     },
 
     async save(kind, token, { payload, clientId, expiresAt }) {
@@ -148,6 +164,7 @@ export function createRegistrationTokens(prisma: PrismaClient, now: () => number
 }
 
 const idOf = (hash: string): string => Buffer.from(hash, "base64url").subarray(0, ID_BYTES).toString("hex");
+const named = (id: string) => ({ kind: "InitialAccessToken", hash: { startsWith: Buffer.from(id, "hex").toString("base64url") } });
 
 /**
  * Takes one use, in the transaction that stores the registration: of parallel registrations no more succeed than there are uses,

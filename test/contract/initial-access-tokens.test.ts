@@ -112,6 +112,14 @@ describe("registration within the limits of an initial access token", () => {
     expect(await engine.tokens.listInitial()).toMatchObject([
       { id, redirectHosts: ["app.example"], scopes: ["openid"], usesLeft: 2, usable: true },
     ]);
+    const seen = await engine.tokens.findInitial(id);
+    const changed = engine.tokens.deleteInitial(id, (before) => {
+      expect(before).toEqual(seen);
+      throw new Error("changed meanwhile");
+    });
+    await expect(changed).rejects.toThrow("changed meanwhile");
+    expect(await engine.tokens.findInitial(id)).toEqual(seen);
     expect(await engine.tokens.deleteInitial(id)).toBe(true);
+    expect(await engine.tokens.findInitial(id)).toBeUndefined();
   });
 });

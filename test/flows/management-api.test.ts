@@ -35,8 +35,8 @@ describeFlows("the management API", (flow) => {
     path.replace(/\{(\w+)\}/g, (_, name: string) => encodeURIComponent(params[name] ?? UNKNOWN));
   const targetOf = ({ path }: DescribedOperation, { params, query }: Order) =>
     fill(path, params) + (query === undefined ? "" : `?${new URLSearchParams(query)}`);
-  const headersOf = ({ parameters }: DescribedOperation): Record<string, string> =>
-    parameters.some(({ name, required }) => name === "If-Match" && required) ? { "If-Match": "*" } : {};
+  const headersOf = ({ method, parameters }: DescribedOperation): Record<string, string> =>
+    method === "PUT" || method === "DELETE" || parameters.some(({ name }) => name === "If-Match") ? { "If-Match": "*" } : {};
   /** As the maker says, but for what is given. */
   const call = (
     operation: DescribedOperation,
@@ -255,6 +255,16 @@ describeFlows("the management API", (flow) => {
       },
       ({ parameters }) => parameters.some(({ name }) => name === "If-Match"),
       { changes: true },
+    ));
+
+  it("knows no version of what has none", () =>
+    each(
+      async (operation, order) => {
+        const refused = await call(operation, order, { headers: { "If-Match": '"a-version"' } });
+        expectProblem(refused, 412, operation.operationId);
+        expect(refused.body.errors[0].field).toBe("header/If-Match");
+      },
+      ({ method, parameters }) => method !== "GET" && !parameters.some(({ name }) => name === "If-Match"),
     ));
 
   it("carries a repeated POST out once", () =>
