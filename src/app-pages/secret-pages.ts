@@ -20,7 +20,7 @@ export function addSecretPages(router: Router, frame: Frame, { care }: SecretPag
     const visit = await frame.visit(ctx, "secret");
     if (visit === undefined) return;
     const { session, client } = visit;
-    show(ctx, visit, { secret: frame.shownOnce.take(ctx, session.account.id, client.clientId) });
+    show(ctx, visit, { secret: await frame.shownOnce.take(ctx, session.account.id, client.clientId) });
   });
 
   router.post("/apps/:client_id/secret", frame.verifyForm, async (ctx) => {

@@ -1,12 +1,13 @@
 /**
- * `/apps/new`: an application in two steps. Its id is made with the form, so that a form which is sent twice makes one application; its secret
- * goes to the page after it (shown-once.ts) and no further.
+ * `/apps/new`: an application in two steps. Its id and secret are made with the form and lie in it, sealed, so that a form which is sent twice makes
+ * one application, and leads to the same page whichever of the answers the browser goes by. There the secret is shown (shown-once.ts), and nowhere else.
  */
 import type Router from "@koa/router";
 import type { Context } from "koa";
 import { ClientError } from "../clients/client-error.ts";
 import { CLIENT_TYPES, type ClientType } from "../clients/client-metadata.ts";
-import { newClientId } from "../clients/client-secrets.ts";
+import type { ClientRecord } from "../clients/client-record.ts";
+import { generateSecret, isSecretOf, newClientId } from "../clients/client-secrets.ts";
 import { splitScope } from "../clients/scopes.ts";
 import type { FormErrors } from "../http/page-parts.ts";
 import type { OwnSession } from "../interactions/own-session.ts";
@@ -17,7 +18,7 @@ import { chosenScope, scopeChoices, usualScopes } from "./scope-choice.ts";
 
 export interface WizardPagesOptions {
   issuer: string;
-  /** Binds the id of an application that is being made to whoever makes it. */
+  /** Hides what an application that is being made will have, and binds it to whoever makes it. */
   seal(plaintext: string, context: string): string;
   open(sealed: string, context: string): string;
 }
@@ -58,27 +59,36 @@ export function addWizardPages(
   router.post("/apps/new/:kind", frame.verifyForm, async (ctx, next) => {
     const kind = kindOf(ctx);
     if (kind === undefined) return next();
-    const session = await welcome(ctx, `/apps/new/${kind}`);
+    const session = await frame.signedIn(ctx, `/apps/new/${kind}`);
     if (session === undefined) return;
     const { account } = session;
     const form: Record<string, string> = ctx.state.form ?? {};
     const made = opened(form.application ?? "", account.id) ?? newForm();
-    const { clientId } = made;
+    const { clientId, secret } = made;
+    const app = { type: kind, clientId, secret, metadata: metadataOf(kind, form) };
     try {
-      const { secret } = await frame.apps.create(frame.developer(ctx, session), {
-        type: kind,
-        clientId,
-        metadata: metadataOf(kind, form),
-      });
-      if (secret !== undefined) frame.shownOnce.keep(ctx, account.id, clientId, secret);
+      const { secret: used } = await frame.apps.create(frame.developer(ctx, session), app);
+      if (used !== undefined) frame.shownOnce.keep(ctx, account.id, clientId, used);
     } catch (error) {
-      if (error instanceof ClientError && (error.code === "too_many" || error.code === "not_allowed")) return seeOther(ctx, "/apps");
-      const isSentAgain = error instanceof ClientError && error.code === "conflict";
-      if (!isSentAgain) return show(ctx, session, kind, form, made, showBesideFields(ctx, error, FIELDS));
-      await frame.apps.owned(account.id, clientId);
+      // Sent twice, whoever comes second finds it made, or no room left for another one: it is theirs all the same.
+      const before = await madeBefore(account.id, clientId);
+      if (before === undefined) {
+        if (error instanceof ClientError && (error.code === "too_many" || error.code === "not_allowed")) return seeOther(ctx, "/apps");
+        return show(ctx, session, kind, form, made, showBesideFields(ctx, error, FIELDS));
+      }
+      if (isSecretOf(before, secret, now())) await frame.shownOnce.keepUnlessShown(ctx, account.id, clientId, secret);
     }
     seeOther(ctx, `${appPath(clientId, "overview")}/created`);
   });
+
+  async function madeBefore(accountId: string, clientId: string): Promise<ClientRecord | undefined> {
+    try {
+      return await frame.apps.owned(accountId, clientId);
+    } catch (error) {
+      if (error instanceof ClientError && error.code === "not_found") return undefined;
+      throw error;
+    }
+  }
 
   router.get("/apps/:client_id/created", async (ctx) => {
     const visit = await frame.visit(ctx, "overview", "/created");
@@ -89,7 +99,7 @@ export function addWizardPages(
       app: appView(client),
       issuer,
       hasSecret: client.secretHash !== undefined,
-      secret: frame.shownOnce.take(ctx, session.account.id, client.clientId),
+      secret: await frame.shownOnce.take(ctx, session.account.id, client.clientId),
       quickStarts: appPath(client.clientId, "quick_starts"),
       tryIt: appPath(client.clientId, "try"),
       newSecret: appPath(client.clientId, "secret"),
@@ -128,7 +138,7 @@ export function addWizardPages(
     });
   }
 
-  const newForm = (): NewForm => ({ clientId: newClientId(), until: now() + FORM_LIFE });
+  const newForm = (): NewForm => ({ clientId: newClientId(), secret: generateSecret(), until: now() + FORM_LIFE });
 
   function opened(application: string, accountId: string): NewForm | undefined {
     try {
@@ -142,6 +152,7 @@ export function addWizardPages(
 
 interface NewForm {
   readonly clientId: string;
+  readonly secret: string;
   /** Milliseconds since the epoch. */
   readonly until: number;
 }

@@ -13,6 +13,7 @@ import { createTokenInspector } from "../operations/inspect-token.ts";
 import { createOwnerNotices } from "../operations/owner-notices.ts";
 import { createTrials } from "../operations/trials.ts";
 import { deriveKeys, type Secrets } from "../secrets.ts";
+import { firstComers } from "../storage/first-comers.ts";
 import { createSealer } from "../storage/seal.ts";
 import type { Engine } from "./engine.ts";
 import type { Host } from "./host.ts";
@@ -83,7 +84,7 @@ export function createPortal(
       verifyForm: host.forms.verifyForm,
       ownSession,
       apps,
-      shownOnce: createShownOnce({ https, seal, open }),
+      shownOnce: createShownOnce({ https, seal, open, shown: firstComers(services.records, "secret shown") }),
       recentSignIn,
       facts: host.facts,
     },

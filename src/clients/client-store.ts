@@ -34,6 +34,8 @@ export interface NewClient extends OperatorSettings {
   metadata: Readonly<Record<string, unknown>>;
   type?: ClientType;
   clientId?: string;
+  /** Of 256 random bits, for a client that needs one; absent: it is made here. */
+  secret?: string;
   createdBy?: string;
   /** The account that looks after it from the beginning. */
   owner?: string;
@@ -175,11 +177,12 @@ export function createClientStore(
   return {
     find,
 
-    async create({ metadata: given, type, clientId = newClientId(), createdBy = "operator", owner, mostOwned, ...settings }) {
+    async create({ metadata: given, type, clientId = newClientId(), createdBy = "operator", ...order }) {
+      const { owner, mostOwned, secret: chosen, ...settings } = order;
       if (!isClientId(clientId)) throw new ClientError("invalid_client_metadata", "client_id must be printable characters without spaces");
       const metadata = parseClientMetadata({ ...(type !== undefined && TYPE_DEFAULTS[type]), ...given });
       checkSettings(metadata, { requirePkce: true, ...settings });
-      const secret = needsSecret(metadata) ? generateSecret() : undefined;
+      const secret = needsSecret(metadata) ? (chosen ?? generateSecret()) : undefined;
       try {
         const data = {
           id: clientId,

@@ -60,6 +60,8 @@ export interface NewApp {
   readonly metadata: OwnersChange;
   /** Made beforehand, so that a form that is sent twice makes one application. */
   readonly clientId: string;
+  /** Made beforehand as well, for where it needs one; absent: it is made here. */
+  readonly secret?: string;
 }
 
 export interface ChangedApp extends ClientWithSecret {
@@ -168,7 +170,7 @@ export function createAppOperations(options: AppOperationsOptions): AppOperation
       return owners.of((await owned(accountId, clientId)).clientId);
     },
 
-    async create({ account, by }, { type, metadata: given, clientId }) {
+    async create({ account, by }, { type, metadata: given, clientId, secret }) {
       const refusal = await refusalFor(account);
       if (refusal === "too_many") throw noRoom(appsPerPerson);
       if (refusal !== undefined) throw new ClientError("not_allowed", `this account may not register applications: ${refusal}`);
@@ -177,6 +179,7 @@ export function createAppOperations(options: AppOperationsOptions): AppOperation
       const made = await clients.create({
         type,
         clientId,
+        ...(secret !== undefined && { secret }),
         metadata,
         createdBy: account.id,
         owner: account.id,

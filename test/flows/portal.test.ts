@@ -1,6 +1,6 @@
 /** `/apps`: applications are registered and looked after, as a browser without JavaScript sees it. */
 import { beforeEach, expect, test } from "vitest";
-import { Agent, type Page } from "../support/agent.ts";
+import { Agent, type Form, type Page } from "../support/agent.ts";
 import { describeFlows } from "../support/flows.ts";
 import { answerOf, type Person, post, type SeededClient, signIn } from "../support/grantor.ts";
 import { waitFor } from "../support/wait-for.ts";
@@ -65,6 +65,30 @@ describeFlows("the developers' portal", (flow) => {
     const client = { client_id, client_secret, redirect_uri: CALLBACK };
     expect((await signIn(flow.grantor, client, person, { agent })).tokens.refresh_token).toEqual(expect.any(String));
     expect((await open(`/apps/${client_id}`)).text).toContain(person.email);
+  });
+
+  test("a form that is sent twice at once makes one application, and its secret is seen whichever answer the browser goes by", async () => {
+    const form = await open("/apps/new/web");
+    const [{ action, fields }] = form.forms as [Form];
+    const send = () => agent.send(action, { method: "POST", body: new URLSearchParams({ ...fields, client_name: "Twice", ...web }) });
+    const answers = await Promise.all([send(), send(), send()]);
+    const places = new Set(answers.map(({ status, headers }) => `${status} ${headers.get("location")}`));
+    expect([...places]).toEqual([expect.stringMatching(/^303 .*\/created$/)]);
+    for (const { headers } of answers) expect(headers.getSetCookie().join()).toContain("grantor_new_secret=");
+
+    // The browser hears of one of them alone.
+    const heard = answers[1];
+    agent.receive(heard, action);
+    const created = heard.headers.get("location") as string;
+    const page = await open(created);
+    const [client_id = "", client_secret = ""] = [copied(page, "client_id"), copied(page, "client_secret")];
+    expect(await flow.grantor.services.clients.checkSecret(client_id, client_secret)).toBe(true);
+
+    // Once it was seen nothing shows it again.
+    agent.receive(await send(), action);
+    const again = await open(created);
+    expect([again.text.includes("was shown once"), again.text.includes(client_secret)]).toEqual([true, false]);
+    expect((await open("/apps")).text.match(/Twice/g)).toHaveLength(1);
   });
 
   test("a form that somebody kept does not bring back an application that was deleted", async () => {
