@@ -2,6 +2,7 @@
 import type { Command } from "commander";
 import type { StatusFinding, StatusReference, TokenInspection } from "../../views/assets/token-inspection.js";
 import { describeInspection } from "../../views/assets/token-words.js";
+import { english, text } from "../i18n/messages.ts";
 import { leaf, type Run } from "./commands.ts";
 import { details, printable, table } from "./output.ts";
 import { readInput } from "./prompt.ts";
@@ -14,7 +15,7 @@ export function addTokenCommands(token: Command, run: Run): void {
   ).action(
     run(async (services, given: string) => {
       const jwt = given === "-" ? await readInput() : given;
-      const [{ inspectToken }, { readPublicKeys }, { readTokenStatus }] = await Promise.all([
+      const [{ inspectToken, UnreadableTokenError }, { readPublicKeys }, { readTokenStatus }] = await Promise.all([
         import("../../views/assets/token-inspection.js"),
         import("../keys/public-keys.ts"),
         import("../tokens/token-status.ts"),
@@ -22,14 +23,17 @@ export function addTokenCommands(token: Command, run: Run): void {
       const now = Date.now();
       const statusOf = async ({ idx, uri }: StatusReference): Promise<StatusFinding> => {
         const status = await readTokenStatus(await services.database(), { list: uri.slice(uri.lastIndexOf("/") + 1), idx });
-        if (status === undefined) return { state: "unknown", reason: "its list is not kept any longer" };
+        if (status === undefined) return { state: "unknown", reason: text("tokens:reasons.not_kept") };
         return status.endedAt === undefined ? { state: "valid" } : { state: "revoked", since: status.endedAt };
       };
       const sources = { issuer: services.config.issuer, now, statusOf };
       const secretOf = async (audience: string) => (await services.resources()).hmacKeyFor(audience)?.export();
-      await inspectToken(jwt, { ...sources, keys: [] }); // what cannot be read needs no database
+      // What cannot be read needs no database.
+      await inspectToken(jwt, { ...sources, keys: [] }).catch((error: unknown) => {
+        throw error instanceof UnreadableTokenError ? new Error(english(error.words), { cause: error }) : error;
+      });
       const inspection = await inspectToken(jwt, { ...sources, secretOf, keys: await readPublicKeys(await services.database()) });
-      const description = describeInspection(inspection, now);
+      const description = describeInspection(inspection, now, "en");
       return { json: inspectionJson(inspection, description), text: inspectionText(inspection, description) };
     }),
   );
@@ -40,11 +44,11 @@ type Description = ReturnType<typeof describeInspection>;
 function inspectionJson(inspection: TokenInspection, { verdict }: Description): Record<string, unknown> {
   const { header, claims, explained, key, reference, status } = inspection;
   return {
-    kind: inspection.kind,
-    verdict: verdict.text,
+    kind: english(inspection.kind),
+    verdict: english(verdict.words),
     header,
     ...(claims !== undefined && { claims }),
-    meanings: Object.fromEntries(explained.flatMap(({ name, meaning }) => (meaning === undefined ? [] : [[name, meaning]]))),
+    meanings: Object.fromEntries(explained.flatMap(({ name, meaning }) => (meaning === undefined ? [] : [[name, english(meaning)]]))),
     times: Object.fromEntries(explained.flatMap(({ name, time: at }) => (at === undefined ? [] : [[name, at.toISOString()]]))),
     signature: inspection.signature,
     ...(key !== undefined && { key }),
@@ -54,7 +58,7 @@ function inspectionJson(inspection: TokenInspection, { verdict }: Description): 
     verifies: inspection.verifies,
     status: {
       state: status.state,
-      ...(status.reason !== undefined && { reason: status.reason }),
+      ...(status.reason !== undefined && { reason: english(status.reason) }),
       ...(status.since !== undefined && { since: status.since.toISOString() }),
       ...reference,
     },
@@ -67,15 +71,15 @@ function inspectionText(inspection: TokenInspection, { verdict, facts, header, c
       table(
         values.map(({ name, value, when, meaning }) => [
           ["name", name],
-          ["value", when === undefined ? value : `${value} (${when})`],
-          ["meaning", meaning],
+          ["value", when === undefined ? english(value) : `${english(value)} (${english(when)})`],
+          ["meaning", meaning && english(meaning)],
         ]),
         "none",
       ),
     );
   return [
-    printable(verdict.text),
-    details(facts),
+    printable(english(verdict.words)),
+    details(facts.map(([label, words]) => [english(label), english(words)])),
     `Header\n${rows(header)}`,
     ...(inspection.claims === undefined ? [] : [`Claims\n${rows(claims)}`]),
   ].join("\n\n");

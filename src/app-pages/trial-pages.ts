@@ -1,14 +1,17 @@
 /** `/apps/:client_id/try`: the application's own flow, with this server in the application's part (operations/trials.ts). */
 import type Router from "@koa/router";
 import type { Context } from "koa";
+import type { TokenInspection } from "../../views/assets/token-inspection.js";
+import { describeInspection } from "../../views/assets/token-words.js";
 import { clientType } from "../clients/client-metadata.ts";
 import type { ClientRecord } from "../clients/client-record.ts";
 import type { Resource } from "../clients/resource.ts";
 import { splitScope } from "../clients/scopes.ts";
 import { cookieAttributes, cookieName } from "../http/cookies.ts";
 import { HttpProblem } from "../http/errors.ts";
+import { languageOf } from "../http/language.ts";
+import type { Language } from "../i18n/languages.ts";
 import { text } from "../i18n/messages.ts";
-import type { InspectedToken } from "../operations/inspect-token.ts";
 import type { Trial, TrialRuns } from "../operations/trials.ts";
 import { explainFailure } from "./failure-words.ts";
 import { type AppVisit, appPath, type Frame, seeOther } from "./frame.ts";
@@ -17,7 +20,7 @@ export interface TrialPagesOptions {
   https: boolean;
   runs: TrialRuns;
   resources: { all(): readonly Resource[] };
-  inspect(token: string): Promise<InspectedToken | undefined>;
+  inspect(token: string): Promise<TokenInspection | undefined>;
 }
 
 /** Milliseconds. */
@@ -112,7 +115,7 @@ export function addTrialPages(router: Router, frame: Frame, { https, runs, resou
       })),
       device: trial.phase === "waiting" && trial.device ? { userCode: trial.device.userCode, link: trial.device.link } : undefined,
       trouble: troubleOf(trial, visit.client),
-      tokens: await tokensOf(trial),
+      tokens: await tokensOf(trial, languageOf(ctx)),
       mayRefresh: trial.phase === "done" && trial.tokens?.refresh !== undefined,
       failures: appPath(visit.client.clientId, "failures"),
     });
@@ -150,7 +153,7 @@ export function addTrialPages(router: Router, frame: Frame, { https, runs, resou
       .filter(({ scopes }) => scopes.length > 0);
   }
 
-  async function tokensOf({ tokens = {} }: Trial) {
+  async function tokensOf({ tokens = {} }: Trial, language: Language) {
     const named = [
       { kind: "access" as const, token: tokens.access },
       { kind: "id" as const, token: tokens.id },
@@ -158,7 +161,9 @@ export function addTrialPages(router: Router, frame: Frame, { https, runs, resou
     const found = await Promise.all(
       named.map(async ({ kind, token }) => {
         const inspected = token === undefined ? undefined : await inspect(token);
-        return inspected && { kind, ...inspected };
+        if (inspected === undefined) return undefined;
+        const { verdict, claims } = describeInspection(inspected, Date.now(), language);
+        return { kind, verdict: verdict.words, claims };
       }),
     );
     return found.filter((token) => token !== undefined);

@@ -56,8 +56,8 @@ export interface AppCareModels {
     trouble?: { what: Words; remedy: Words } | undefined;
     tokens: readonly {
       kind: "access" | "id";
-      verdict: string;
-      claims: readonly { name: string; value: string; when?: string; meaning?: string }[];
+      verdict: Words;
+      claims: readonly { name: string; value: Words; when?: Words | undefined; meaning?: Words | undefined }[];
     }[];
     mayRefresh: boolean;
     failures: string;

@@ -1,6 +1,6 @@
 /** What templates say words with: texts in the reader's language, escaped, with names set apart and markup that the template chooses. */
 import { directionOf, type Language } from "../i18n/languages.ts";
-import { say, text, type Values, type Words } from "../i18n/messages.ts";
+import { say, text, textsToSay, type Values, type Words } from "../i18n/messages.ts";
 
 /** HTML before and after what a text has between `<name>` and `</name>`. */
 export type Tags = Readonly<Record<string, readonly [before: string, after: string]>>;
@@ -19,6 +19,8 @@ export interface Wording {
   rich(key: string, values?: Values, tags?: Tags): string;
   /** HTML, for `<%- %>`, of something that logic wanted said whose values must be read exactly: each is escaped and isolated, as `rich` does. */
   sayExactly(words: Words): string;
+  /** All texts of a file, nested, for a script of the page. */
+  texts(namespace: string): object;
   /** A day, in words. */
   day(date: Date): string;
   /** A moment, in UTC, in words. */
@@ -57,6 +59,7 @@ export function wordingFor(language: Language): Wording {
       });
     },
     sayExactly: (words) => (typeof words === "string" ? escapeHtml(words) : made.rich(words.key, words.values)),
+    texts: (namespace) => textsToSay(language, namespace),
     day: (date) => days.format(date),
     moment: (date) => `${moments.format(date)} UTC`,
   };

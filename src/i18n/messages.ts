@@ -64,6 +64,9 @@ export const NAMESPACES: readonly string[] = Object.keys(own.en);
 /** Our texts of a file, nested as they stand there; none where the language has no such file. */
 export const textsOf = (language: Language, namespace: string): object => own[language][namespace] ?? {};
 
+/** The texts of a file as they are said now, nested, with an operator's in the places of ours: for a script that says them in a browser. */
+export const textsToSay = (language: Language, namespace: string): object => catalogue.getResourceBundle(language, namespace) as object;
+
 /** Others for some of them, in this process and from now on. */
 export function replaceTexts(language: Language, namespace: string, texts: object): void {
   catalogue.addResourceBundle(language, namespace, texts, true, true);

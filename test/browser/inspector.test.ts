@@ -154,7 +154,7 @@ describe("the token inspector", () => {
 
     const jwe = new CompactEncrypt(new TextEncoder().encode(token)).setProtectedHeader({ alg: "dir", enc: "A256GCM", typ: "at+jwt" });
     expect(await inspect(await jwe.encrypt(new Uint8Array(32)))).toMatch(/^Only the resource server that it is encrypted to can read it/);
-    expect(await beside("this is")).toEqual(["an encrypted access token (RFC 9068), a JWE"]);
+    expect(await beside("kind")).toEqual(["encrypted access token (RFC 9068), a JWE"]);
     const shared = new CompactSign(Buffer.from(body ?? "", "base64url")).setProtectedHeader({ alg: "HS256", typ: "at+jwt" });
     expect(await inspect(await shared.sign(new Uint8Array(32)))).toBe(
       "Nothing speaks against it, but its signature cannot be checked here.",
@@ -173,6 +173,11 @@ describe("the token inspector", () => {
     expect(await inspect("a.b.c")).toMatch(/^This is not a JWT: its header cannot be read/);
     expect(await inspect(await accessToken())).toBe(COUNTS);
     expect(await field.getAttribute("aria-invalid")).toBe("false");
+
+    await visitor.page.goto(`${grantor.url}/apps/inspector?ui_locales=ar`);
+    await visitor.page.locator("#token").fill(await sign({ exp: now() - 3 * 3600 }));
+    await expect.poll(verdict).toBe("لا يُعتد به: صلاحيته انتهت.");
+    expect(await visitor.page.locator("#findings").innerText()).not.toMatch(/signed by|issued|expires|algorithm/);
   });
 
   test("by keyboard on a phone, in the dark", async () => {

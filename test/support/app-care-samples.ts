@@ -132,10 +132,10 @@ export const appCareSamples: Record<string, Sample> = {
       tokens: [
         {
           kind: "access",
-          verdict: "It counts: this server signed it, it is in its time, and it was not revoked.",
+          verdict: text("tokens:verdicts.good"),
           claims: [
-            { name: "sub", value: "9LnuMd6WijlDo1hPJvw_Zg", meaning: "subject: whom the token is about" },
-            { name: "exp", value: "1795403509", when: "23 Nov 2026, in 15 minutes", meaning: "expires" },
+            { name: "sub", value: "9LnuMd6WijlDo1hPJvw_Zg", meaning: text("tokens:claims.sub") },
+            { name: "exp", value: "1795403509", when: "2026-11-23 12:00:00 UTC", meaning: text("tokens:claims.exp") },
             { name: "x", value: "1" },
           ],
         },

@@ -23,6 +23,8 @@ const filesIn = (directory: string, ending: string): Source[] =>
 
 const code = filesIn("src", ".ts").map(({ file, source }) => ({ file, source: withoutComments(source) }));
 const views = filesIn("views", ".ejs");
+/** They run in browsers, and some of them here as well. */
+const scripts = filesIn("views/assets", ".js").map(({ file, source }) => ({ file, source: withoutComments(source) }));
 
 /** `namespace:key` → text, of one language. */
 const all = (language: Language): Map<string, string> =>
@@ -36,7 +38,7 @@ const keys = new Set([...english.keys()].map((key) => (isPlural(withoutPlural(ke
 /** Every string of code that names a text, and every pattern, with a value in its middle, that names several. */
 const named: { file: string; key: string }[] = [];
 const patterns: { file: string; pattern: RegExp }[] = [];
-for (const { file, source } of [...code, ...views]) {
+for (const { file, source } of [...code, ...views, ...scripts]) {
   for (const [, key = ""] of source.matchAll(/["'`]([a-z][a-z-]*:[\w.-]+)["'`]/g)) {
     if (NAMESPACES.includes(key.split(":", 1)[0] as string)) named.push({ file, key });
   }
@@ -50,7 +52,7 @@ for (const { file, source } of [...code, ...views]) {
 test("every text that is named exists", () => {
   expect(named.filter(({ key }) => !keys.has(key))).toEqual([]);
   expect(patterns.filter(({ pattern }) => ![...keys].some((key) => pattern.test(key)))).toEqual([]);
-  const calls = [...code, ...views].flatMap(({ file, source }) =>
+  const calls = [...code, ...views, ...scripts].flatMap(({ file, source }) =>
     [...source.matchAll(/(?:\bpage\.(?:t|rich)|\btext)\(\s*"([^"]+)"/g)].map(([, key = ""]) => ({ file, key })),
   );
   expect(calls.length).toBeGreaterThan(100);
@@ -108,19 +110,17 @@ describe("nothing is said without a text", () => {
     expect(scripts.filter(speaks)).toEqual([]);
   });
 
-  /** What they show is for developers, and marked as English. */
-  const FOR_DEVELOPERS = ["inspector.js", "token-inspection.js", "token-words.js"];
-  const scripts = filesIn("views/assets", ".js").filter(({ file }) => !FOR_DEVELOPERS.some((name) => file.endsWith(name)));
+  /** What a mistake of ours says goes to the log alone, or to a browser's console. */
+  const withoutErrors = (source: string): string => source.replace(/new (?:Type)?Error\((?:[^()]|\([^()]*\))*\)/g, "");
+
   test.each(scripts)("in $file", ({ source }) => {
-    expect(strings(withoutComments(source)).filter(speaks)).toEqual([]);
+    expect(strings(withoutErrors(source)).filter(speaks)).toEqual([]);
   });
 
   const SEEN = /^src\/(?:http|interactions|account-pages)\/|-(?:routes|pages|middleware)\.ts$/;
   const pages = code.filter(({ file }) => SEEN.test(file));
   test.each(pages)("in $file", ({ source }) => {
-    // What a mistake of ours says goes to the log alone.
-    const logic = source.replace(/new (?:Type)?Error\((?:[^()]|\([^()]*\))*\)/g, "");
-    expect(strings(logic).filter((words) => /^\p{Lu}.*\p{L} .*[.!?]$/u.test(words))).toEqual([]);
+    expect(strings(withoutErrors(source)).filter((words) => /^\p{Lu}.*\p{L} .*[.!?]$/u.test(words))).toEqual([]);
   });
 });
 

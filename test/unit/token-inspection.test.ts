@@ -1,14 +1,18 @@
 import { deflateSync } from "node:zlib";
 import { CompactEncrypt, CompactSign, importJWK } from "jose";
 import { beforeAll, describe, expect, test } from "vitest";
+import { LANGUAGES } from "../../src/i18n/languages.ts";
+import { english, say, text } from "../../src/i18n/messages.ts";
 import { generateSigningJwk, publicPart, SIGNING_ALGS, type SigningAlg } from "../../src/keys/algorithms.ts";
 import type { PublicKey } from "../../src/keys/public-keys.ts";
 import {
   inspectToken,
   readStatus,
+  type SignatureFinding,
   type Sources,
   type StatusFinding,
   type StatusReference,
+  type TokenInspection,
   UnreadableTokenError,
 } from "../../views/assets/token-inspection.js";
 import { describeInspection } from "../../views/assets/token-words.js";
@@ -48,12 +52,18 @@ async function sign(claims: object, header: object = {}, alg: SigningAlg = "RS25
 }
 const claims = { iss: ISSUER, sub: "ada", client_id: "app", aud: ISSUER, iat: seconds - 10, exp: seconds + 60, scope: "openid" };
 const part = (value: object) => Buffer.from(JSON.stringify(value)).toString("base64url");
-const verdict = async (jwt: string) => describeInspection(await inspectToken(jwt, context), NOW).verdict;
+const kindOf = ({ kind }: TokenInspection) => english(kind);
+const describeHere = (inspection: TokenInspection) => describeInspection(inspection, NOW, "en");
+const verdict = async (jwt: string) => {
+  const { words, tone } = describeHere(await inspectToken(jwt, context)).verdict;
+  return { tone, text: english(words) };
+};
 
 describe("inspecting a token", () => {
   test.each(SIGNING_ALGS)("finds the key and checks its signature: %s", async (alg) => {
     const seen = await inspectToken(` Bearer ${await sign(claims, {}, alg)}\n`, context);
-    expect(seen).toMatchObject({ kind: "access token (RFC 9068)", signature: "valid", verifies: true, ours: true, expired: false });
+    expect(kindOf(seen)).toBe("access token (RFC 9068)");
+    expect(seen).toMatchObject({ signature: "valid", verifies: true, ours: true, expired: false });
     expect(seen.key).toEqual({ kid: privateKeys.get(alg)?.kid, alg, state: "current" });
     expect(seen.claims).toEqual(claims);
   });
@@ -62,10 +72,11 @@ describe("inspecting a token", () => {
     const list = (content: object) =>
       sign({ sub: LIST, iat: seconds, status_list: { bits: 1, lst: "eJw" }, ...content }, { typ: "statuslist+jwt" });
     const mine = await inspectToken(await list({ exp: seconds + 60 }), context);
-    expect(mine).toMatchObject({ kind: "status list token (Token Status List)", ours: true, verifies: true });
-    expect(mine.explained.find(({ name }) => name === "sub")?.meaning).toContain("address");
-    const facts = describeInspection(await inspectToken(await list({}), context), NOW).facts;
-    expect(facts).toEqual(expect.arrayContaining([["status", "not published"]]));
+    expect(kindOf(mine)).toBe("status list token (Token Status List)");
+    expect(mine).toMatchObject({ ours: true, verifies: true });
+    expect(english(mine.explained.find(({ name }) => name === "sub")?.meaning ?? "")).toContain("address");
+    const { facts } = describeHere(await inspectToken(await list({}), context));
+    expect(facts.map((fact) => fact.map(english))).toEqual(expect.arrayContaining([["status", "not published"]]));
     for (const other of [{ sub: `${ISSUER}.evil.example/oauth/status-lists/x` }, { iss: "https://other.example" }, { sub: 1 }])
       expect(await inspectToken(await list(other), context), JSON.stringify(other)).toMatchObject({ ours: false, verifies: false });
     const { iss: _, ...anonymous } = claims;
@@ -75,12 +86,12 @@ describe("inspecting a token", () => {
   test("says in words what claims mean, and when times are", async () => {
     const { explained } = await inspectToken(await sign({ ...claims, exp: 1e300, mystery: 1 }), context);
     const of = (name: string) => explained.find((claim) => claim.name === name);
-    expect(of("aud")?.meaning).toBe("audience: this server itself, for userinfo");
+    expect(english(of("aud")?.meaning ?? "")).toBe("audience: this server itself, for userinfo");
     expect(of("iat")?.time).toEqual(new Date(NOW - 10_000));
     expect(of("exp")).not.toHaveProperty("time");
     expect(of("mystery")?.meaning).toBeUndefined();
     const robot = (await inspectToken(await sign({ ...claims, sub: "app" }), context)).explained.find(({ name }) => name === "sub");
-    expect(robot?.meaning).toContain("no person");
+    expect(english(robot?.meaning ?? "")).toContain("no person");
   });
 
   test("times are dates, and how far away they are", async () => {
@@ -93,8 +104,9 @@ describe("inspecting a token", () => {
       nbf: at(0),
       updated_at: at(-1),
     });
-    const rows = describeInspection(await inspectToken(token, context), NOW).claims;
-    const when = Object.fromEntries(rows.filter((row) => row.when).map((row) => [row.name, row.when]));
+    const inspection = await inspectToken(token, context);
+    const rows = describeHere(inspection).claims;
+    const when = Object.fromEntries(rows.flatMap((row) => (row.when ? [[row.name, english(row.when)]] : [])));
     expect(when).toEqual({
       exp: "2026-01-01 00:04:10 UTC, in 4 minutes",
       iat: "2025-12-31 21:00:00 UTC, 3 hours ago",
@@ -102,6 +114,8 @@ describe("inspecting a token", () => {
       nbf: "2026-01-01 00:00:00 UTC, now",
       updated_at: "2025-12-31 23:59:59 UTC, 1 second ago",
     });
+    const [expires] = describeInspection(inspection, NOW, "de").claims.filter(({ name }) => name === "exp");
+    expect(say("de", expires?.when ?? "")).toBe("2026-01-01 00:04:10 UTC, in 4 Minuten");
   });
 
   test("verifies nothing that is expired, early, foreign or signed with a revoked key", async () => {
@@ -138,7 +152,7 @@ describe("inspecting a token", () => {
 
   test("tells the kinds of tokens apart", async () => {
     const kind = async (typ: string | undefined, content: object = claims) =>
-      (await inspectToken(await sign(content, { typ }), context)).kind;
+      kindOf(await inspectToken(await sign(content, { typ }), context));
     expect(await kind("application/at+JWT")).toBe("access token (RFC 9068)");
     expect(await kind("logout+jwt")).toContain("logout token");
     const { scope: _, ...idToken } = claims;
@@ -152,15 +166,12 @@ describe("inspecting a token", () => {
       .setProtectedHeader({ alg: "dir", enc: "A256GCM", typ: "at+jwt", kid: "theirs" })
       .encrypt(new Uint8Array(32));
     const encrypted = await inspectToken(jwe, context);
-    expect(encrypted).toMatchObject({
-      kind: "encrypted access token (RFC 9068), a JWE",
-      signature: "encrypted",
-      verifies: false,
-      claims: undefined,
-    });
-    const { verdict: words, header } = describeInspection(encrypted, NOW);
-    expect(words).toMatchObject({ tone: "unsure", text: expect.stringContaining("Only the resource server") });
-    expect(header).toContainEqual({ name: "enc", value: "A256GCM", when: undefined, meaning: "how the content is encrypted" });
+    expect(kindOf(encrypted)).toBe("encrypted access token (RFC 9068), a JWE");
+    expect(encrypted).toMatchObject({ signature: "encrypted", verifies: false, claims: undefined });
+    expect(await verdict(jwe)).toMatchObject({ tone: "unsure", text: expect.stringContaining("Only the resource server") });
+    const { header } = describeHere(encrypted);
+    expect(header).toContainEqual({ name: "enc", value: "A256GCM", when: undefined, meaning: text("tokens:header.enc") });
+    expect(english(text("tokens:header.enc"))).toBe("how the content is encrypted");
 
     const shared = await new CompactSign(new TextEncoder().encode(JSON.stringify(claims)))
       .setProtectedHeader({ alg: "HS256", typ: "at+jwt" })
@@ -185,6 +196,51 @@ describe("inspecting a token", () => {
   );
 });
 
+test("whatever can be found is said in every language, and differently", async () => {
+  const keyStates = ["next", "current", "retired", "expired", "revoked", "published"];
+  const signatures: SignatureFinding[] = [
+    ...(["valid", "invalid", "unknown_key", "revoked_key", "expired_key", "wrong_algorithm", "unsigned"] as const),
+    ...(["shared_secret", "not_supported", "no_keys", "encrypted"] as const),
+  ];
+  const statuses: StatusFinding[] = [
+    { state: "none" },
+    { state: "valid" },
+    { state: "valid", asOf: new Date(NOW) },
+    { state: "revoked" },
+    { state: "revoked", asOf: new Date(NOW) },
+    { state: "revoked", since: new Date(NOW - 1000) },
+    { state: "unknown" },
+  ];
+  const found = await inspectToken(
+    await sign({ ...claims, status: { status_list: { idx: 7, uri: LIST } }, long: "x".repeat(2000) }),
+    context,
+  );
+  const all = [
+    ...signatures.map((signature) => ({ ...found, signature })),
+    ...statuses.map((finding) => ({ ...found, status: finding })),
+    ...keyStates.map((state) => ({ ...found, key: { kid: "k", alg: "RS256", state } })),
+    { ...found, key: undefined },
+    { ...found, claims: undefined },
+    { ...found, ours: false },
+    { ...found, ours: false, claims: {} },
+    ...[found, { ...found, explained: [] }].flatMap((each) => [each, { ...each, expired: true }, { ...each, notYetValid: true }]),
+    { ...found, expired: true, signature: "invalid" as const },
+  ];
+  for (const inspection of all) {
+    const said = LANGUAGES.map((language) => {
+      const { verdict: judged, facts, header, claims: rows } = describeInspection(inspection, NOW, language);
+      const words = [
+        judged.words,
+        ...facts.flat(),
+        ...[...header, ...rows].flatMap((row) => [row.value, row.when ?? "", row.meaning ?? ""]),
+      ];
+      return { verdict: say(language, judged.words), all: words.map((each) => say(language, each)) };
+    });
+    for (const { all: sentences } of said) expect(sentences.join()).not.toContain("{{");
+    expect(new Set(said.map((each) => each.verdict)).size).toBe(LANGUAGES.length);
+  }
+});
+
 describe("the status of a token", () => {
   const withStatus = (reference: unknown) => sign({ ...claims, status: { status_list: reference } });
 
@@ -193,7 +249,7 @@ describe("the status of a token", () => {
     for (const [finding, tone] of [
       [{ state: "valid", asOf: new Date(NOW) }, "good"],
       [{ state: "revoked" }, "bad"],
-      [{ state: "unknown", reason: "the server does not answer" }, "unsure"],
+      [{ state: "unknown", reason: text("tokens:reasons.cannot_read") }, "unsure"],
     ] as const) {
       status = finding;
       const token = await withStatus({ idx: 7, uri: LIST });
@@ -211,7 +267,7 @@ describe("the status of a token", () => {
     for (const reference of [undefined, null, 7, { idx: -1, uri: LIST }, { idx: 1.5, uri: LIST }, { idx: 1 }])
       expect((await inspectToken(await withStatus(reference), context)).status).toEqual({
         state: "unknown",
-        reason: "its status claim is malformed",
+        reason: text("tokens:reasons.malformed"),
       });
     const [head, , tail] = (await withStatus({ idx: 7, uri: LIST })).split(".");
     const forged = `${head}.${part({ ...claims, status: { status_list: { idx: 8, uri: LIST } } })}.${tail}`;
@@ -239,14 +295,14 @@ describe("the status of a token", () => {
     const two = { bits: 2, lst: deflateSync(Buffer.from([0b0001_0000])).toString("base64url") };
     expect(await read(await list({ status_list: two }), 2)).toMatchObject({ state: "revoked" });
     expect(await read(await list({ status_list: two }), 3)).toMatchObject({ state: "valid" });
-    expect(await read(await list(), 16)).toEqual({ state: "unknown", reason: "the list has no such entry" });
-    expect(await read(await list({ exp: seconds }))).toMatchObject({ state: "unknown", reason: expect.stringContaining("out of date") });
+    expect(await read(await list(), 16)).toEqual({ state: "unknown", reason: text("tokens:reasons.no_entry") });
+    expect(await read(await list({ exp: seconds }))).toMatchObject({ state: "unknown", reason: text("tokens:reasons.list_old") });
     expect(await read(await list({ sub: `${LIST}2` }))).toMatchObject({ state: "unknown" });
     expect(await read(await list({}, { typ: "at+jwt" }))).toMatchObject({ state: "unknown" });
     const [head, body, tail] = (await list()).split(".");
     expect(await read(`${head}.${body}.${tail?.slice(4)}AAAA`)).toMatchObject({
       state: "unknown",
-      reason: expect.stringContaining("signature"),
+      reason: text("tokens:reasons.list_signature"),
     });
   });
 });

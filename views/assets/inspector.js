@@ -1,14 +1,15 @@
 /**
  * The page /apps/inspector: shows what is in a token that somebody pastes. The token stays in this page: it goes into no request, no URL and
- * no storage. What is fetched are this server's public keys and its status lists, which everybody may read.
+ * no storage. What is fetched are this server's public keys and its status lists, which everybody may read. The texts come with the page.
  */
 import { inspectToken, readStatus, UnreadableTokenError } from "./token-inspection.js";
-import { describeInspection } from "./token-words.js";
+import { describeInspection, text } from "./token-words.js";
 
 /**
  * @typedef {import("./token-inspection.js").InspectedKey} InspectedKey
  * @typedef {import("./token-inspection.js").StatusReference} StatusReference
  * @typedef {import("./token-inspection.js").StatusFinding} StatusFinding
+ * @typedef {import("../../src/i18n/messages.ts").Words} Words
  * @typedef {ReturnType<typeof describeInspection>} Description
  */
 
@@ -16,9 +17,12 @@ const form = /** @type {HTMLFormElement} */ (document.querySelector("#inspector"
 const field = /** @type {HTMLTextAreaElement} */ (document.querySelector("#token"));
 const verdict = /** @type {HTMLElement} */ (document.querySelector("#verdict"));
 const findings = /** @type {HTMLElement} */ (document.querySelector("#findings"));
-const { issuer = "", jwks = "", keys: listed = "[]" } = form.dataset;
+const { issuer = "", jwks = "", keys: listed = "[]", texts: given = "{}" } = form.dataset;
 /** With their states, revoked ones too. @type {readonly InspectedKey[]} */
 const known = JSON.parse(listed);
+/** By their keys without the namespace, nested. */
+const texts = JSON.parse(given);
+const { lang: language, dir: direction } = document.documentElement;
 
 /** Counts what was typed: an answer to what is gone already is not shown. */
 let turn = 0;
@@ -49,11 +53,11 @@ async function inspect() {
     let inspection = await look(await fetchKeys("default"));
     // Keys may have been added since the browser last asked.
     if (inspection.ours && inspection.signature === "unknown_key") inspection = await look(await fetchKeys("no-cache"));
-    const description = describeInspection(inspection, now);
+    const description = describeInspection(inspection, now, language);
     if (mine === turn) show(description.verdict, description);
   } catch (error) {
     if (!(error instanceof UnreadableTokenError)) throw error;
-    if (mine === turn) show({ text: error.message, tone: "bad" }, undefined);
+    if (mine === turn) show({ words: error.words, tone: "bad" }, undefined);
   }
 }
 
@@ -91,11 +95,11 @@ async function fetchKeys(cache) {
 async function fetchStatus(reference, keys, now) {
   try {
     const answer = await fetch(reference.uri, { credentials: "omit", redirect: "error" });
-    if (answer.status === 404) return { state: "unknown", reason: "its list is not kept any longer" };
-    if (!answer.ok) return { state: "unknown", reason: "the server cannot read its list at the moment" };
+    if (answer.status === 404) return { state: "unknown", reason: text("tokens:reasons.not_kept") };
+    if (!answer.ok) return { state: "unknown", reason: text("tokens:reasons.cannot_read") };
     return await readStatus(await answer.text(), reference, { keys, now });
   } catch {
-    return { state: "unknown", reason: "its list could not be fetched and read" };
+    return { state: "unknown", reason: text("tokens:reasons.cannot_fetch") };
   }
 }
 
@@ -103,22 +107,24 @@ async function fetchStatus(reference, keys, now) {
 const TONES = { good: "good", bad: "alert", unsure: "notice" };
 
 /**
- * @param {Description["verdict"] | undefined} words
+ * @param {Description["verdict"] | undefined} verdictWords
  * @param {Description | undefined} details
  */
-function show(words, details) {
-  field.setAttribute("aria-invalid", String(words !== undefined && details === undefined));
-  verdict.replaceChildren(...(words === undefined ? [] : [element("p", { className: TONES[words.tone] }, words.text)]));
+function show(verdictWords, details) {
+  field.setAttribute("aria-invalid", String(verdictWords !== undefined && details === undefined));
+  verdict.replaceChildren(
+    ...(verdictWords === undefined ? [] : [element("p", { className: TONES[verdictWords.tone] }, say(verdictWords.words))]),
+  );
   findings.replaceChildren(
     ...(details === undefined
       ? []
       : [
           section(
-            "What was found",
-            details.facts.map(([label, text]) => [label, [isolated(text ?? "")]]),
+            say(text("tokens:found")),
+            details.facts.map(([label, words]) => [say(label), [isolated(say(words))]]),
           ),
-          section("Header", details.header.map(row)),
-          ...(details.claims.length > 0 ? [section("Claims", details.claims.map(row))] : []),
+          section(say(text("tokens:header_title")), details.header.map(row)),
+          ...(details.claims.length > 0 ? [section(say(text("tokens:claims_title")), details.claims.map(row))] : []),
         ]),
   );
 }
@@ -131,12 +137,31 @@ function row({ name, value, when, meaning }) {
   return [
     name,
     [
-      element("code", {}, isolated(value)),
-      ...(when === undefined ? [] : [element("span", {}, when)]),
-      ...(meaning === undefined ? [] : [element("span", { className: "quiet" }, meaning)]),
+      element("code", {}, isolated(say(value))),
+      ...(when === undefined ? [] : [element("span", {}, say(when))]),
+      ...(meaning === undefined ? [] : [element("span", { className: "quiet" }, say(meaning))]),
     ],
   ];
 }
+
+/**
+ * As the server says its texts (src/i18n/messages.ts).
+ * @param {Words} words
+ * @returns {string}
+ */
+function say(words) {
+  if (typeof words === "string") return words;
+  const path = words.key.slice(words.key.indexOf(":") + 1).split(".");
+  const said = String(path.reduce((at, name) => at?.[name], texts) ?? words.key);
+  return said.replace(/\{\{(\w+)\}\}/g, (place, name) => {
+    const value = words.values?.[name];
+    if (value === undefined) return place;
+    return typeof value === "object" ? say(value) : apart(String(value));
+  });
+}
+
+/** In a sentence from right to left, what is not part of it keeps its own direction. @param {string} value */
+const apart = (value) => (direction === "rtl" ? `\u2068${value}\u2069` : value);
 
 /**
  * @param {string} heading

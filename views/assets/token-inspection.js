@@ -3,9 +3,11 @@
  * /apps/inspector run this same file, so that they find the same: JavaScript, on what Node and browsers share. It sends nothing anywhere:
  * keys and the states of tokens are handed to it.
  */
-import { claimMeaning, headerMeaning, isTime, own, TIME_CLAIMS } from "./token-words.js";
+import { claimMeaning, headerMeaning, isTime, own, TIME_CLAIMS, text } from "./token-words.js";
 
 /**
+ * @typedef {import("../../src/i18n/messages.ts").Text} Text
+ *
  * @typedef {"valid" | "invalid" | "unknown_key" | "revoked_key" | "expired_key" | "wrong_algorithm" | "unsigned" | "shared_secret" | "not_supported" | "no_keys" | "encrypted"} SignatureFinding
  * `invalid`: it is not what the key signed; `unknown_key`: the header names a key that is none of ours; `wrong_algorithm`: the key is ours,
  * but not for the algorithm in the header (RFC 8725 §3.1); `unsigned`: `none`; `shared_secret`: HMAC, which no public key can check;
@@ -23,18 +25,18 @@ import { claimMeaning, headerMeaning, isTime, own, TIME_CLAIMS } from "./token-w
  *
  * @typedef {object} StatusFinding
  * @property {"valid" | "revoked" | "unknown" | "none"} state `none`: the token does not say where; `unknown`: `reason` says why
- * @property {string} [reason] a clause, without a full stop
+ * @property {Text} [reason] a clause, without a full stop
  * @property {Date} [asOf] when the list was made
  * @property {Date} [since] when it was revoked
  *
  * @typedef {object} ExplainedValue
  * @property {string} name
  * @property {unknown} value
- * @property {string | undefined} meaning undefined for what no specification names
+ * @property {Text | undefined} meaning undefined for what no specification names
  * @property {Date} [time] for claims that are times
  *
  * @typedef {object} TokenInspection
- * @property {string} kind
+ * @property {Text} kind
  * @property {Readonly<Record<string, unknown>>} header
  * @property {Readonly<Record<string, unknown>> | undefined} claims undefined: encrypted
  * @property {readonly ExplainedValue[]} explainedHeader
@@ -56,10 +58,16 @@ import { claimMeaning, headerMeaning, isTime, own, TIME_CLAIMS } from "./token-w
  * @property {(audience: string) => Promise<Uint8Array | undefined>} [secretOf] of a resource whose tokens are signed with one, where it may be known
  */
 
-/** It is no token that can be read. The message is a sentence. */
+/** It is no token that can be read: `words` is a sentence. */
 export class UnreadableTokenError extends Error {
   /** @override */
   name = "UnreadableTokenError";
+
+  /** @param {Text} words */
+  constructor(words) {
+    super(words.key);
+    this.words = words;
+  }
 }
 
 /** Characters. Longer than any token that fits into a request's header. */
@@ -115,14 +123,13 @@ export async function inspectToken(given, { keys, issuer, now, statusOf, secretO
 
   /** @returns {Promise<StatusFinding>} */
   async function findStatus() {
-    if (encrypted) return { state: "unknown", reason: "it is encrypted" };
+    if (encrypted) return { state: "unknown", reason: text("tokens:reasons.encrypted") };
     if (claims?.status === undefined) return { state: "none" };
-    if (reference === undefined) return { state: "unknown", reason: "its status claim is malformed" };
+    if (reference === undefined) return { state: "unknown", reason: text("tokens:reasons.malformed") };
     // Whatever a stranger wrote into a token is not followed anywhere: neither to another server, nor to another path of this one.
     const path = reference.uri.startsWith(`${issuer}/`) ? reference.uri.slice(issuer.length) : "";
-    if (!/^\/oauth\/status-lists\/[\w-]+$/.test(path))
-      return { state: "unknown", reason: "its status list is another server's, which is not asked" };
-    if (signature !== "valid" || !ours) return { state: "unknown", reason: "the token is not known to be ours" };
+    if (!/^\/oauth\/status-lists\/[\w-]+$/.test(path)) return { state: "unknown", reason: text("tokens:reasons.elsewhere") };
+    if (signature !== "valid" || !ours) return { state: "unknown", reason: text("tokens:reasons.not_ours") };
     return statusOf(reference);
   }
 }
@@ -139,15 +146,15 @@ export async function readStatus(jwt, { idx, uri }, { keys, now }) {
   const header = decode(head, "header");
   const { sub, iat, exp, status_list: list } = decode(body, "claims");
   const key = keys.find(({ kid }) => kid === header.kid);
-  if (header.typ !== "statuslist+jwt" || sub !== uri) return { state: "unknown", reason: "what is at that address is not the list" };
+  if (header.typ !== "statuslist+jwt" || sub !== uri) return { state: "unknown", reason: text("tokens:reasons.no_list") };
   if ((await checkSignature(header, key, `${head}.${body}`, tail)) !== "valid")
-    return { state: "unknown", reason: "the signature of its status list is not valid" };
-  if (typeof exp === "number" && exp * 1000 <= now) return { state: "unknown", reason: "its status list is out of date" };
+    return { state: "unknown", reason: text("tokens:reasons.list_signature") };
+  if (typeof exp === "number" && exp * 1000 <= now) return { state: "unknown", reason: text("tokens:reasons.list_old") };
   const { bits, lst } = /** @type {{ bits?: unknown, lst?: unknown }} */ (list ?? {});
   const width = Number(bits);
   const bytes = await inflate(fromBase64url(String(lst)));
   const byte = bytes[Math.floor((idx * width) / 8)];
-  if (byte === undefined || ![1, 2, 4, 8].includes(width)) return { state: "unknown", reason: "the list has no such entry" };
+  if (byte === undefined || ![1, 2, 4, 8].includes(width)) return { state: "unknown", reason: text("tokens:reasons.no_entry") };
   const value = (byte >> ((idx * width) % 8)) & ((1 << width) - 1);
   return { state: value === 0 ? "valid" : "revoked", ...(isTime(iat) && { asOf: new Date(iat * 1000) }) };
 }
@@ -157,18 +164,16 @@ export async function readStatus(jwt, { idx, uri }, { keys, now }) {
 /** @param {string} given */
 function partsOf(given) {
   const token = given.trim().replace(/^Bearer\s+/i, "");
-  if (token === "") throw new UnreadableTokenError("There is no token.");
-  if (token.length > LONGEST) throw new UnreadableTokenError(`This is not a JWT of any use: it is longer than ${LONGEST} characters.`);
+  if (token === "") throw new UnreadableTokenError(text("tokens:unreadable.nothing"));
+  if (token.length > LONGEST) throw new UnreadableTokenError(text("tokens:unreadable.too_long", { longest: String(LONGEST) }));
   const parts = token.split(".");
   if (parts.length === 3 || parts.length === 5) return parts;
-  throw new UnreadableTokenError(
-    "This is not a JWT: a JWT has three parts with dots between them, or five when it is encrypted. Refresh tokens and codes are opaque: only the server can tell what they are.",
-  );
+  throw new UnreadableTokenError(text("tokens:unreadable.parts"));
 }
 
 /**
  * @param {string} part
- * @param {string} what
+ * @param {"header" | "claims"} what
  * @returns {Record<string, unknown>}
  */
 function decode(part, what) {
@@ -178,7 +183,7 @@ function decode(part, what) {
   } catch {
     // answered below
   }
-  throw new UnreadableTokenError(`This is not a JWT: its ${what} cannot be read. Was it copied as a whole?`);
+  throw new UnreadableTokenError(text(`tokens:unreadable.${what}`));
 }
 
 /**
@@ -190,27 +195,30 @@ function referenceIn(claims) {
   return typeof uri === "string" && Number.isSafeInteger(idx) && Number(idx) >= 0 ? { idx: Number(idx), uri } : undefined;
 }
 
-/** RFC 7515 §4.1.9: `typ`, in lower case and without `application/`. @type {Readonly<Record<string, string>>} */
+/** RFC 7515 §4.1.9: `typ`, in lower case and without `application/`: `tokens:kinds.<name>`. @type {Readonly<Record<string, string>>} */
 const KINDS = {
-  "at+jwt": "access token (RFC 9068)",
-  "logout+jwt": "logout token (OpenID Connect Back-Channel Logout)",
-  "dpop+jwt": "DPoP proof (RFC 9449)",
-  "statuslist+jwt": "status list token (Token Status List)",
-  "token-introspection+jwt": "introspection response (RFC 9701)",
-  "oauth-authz-req+jwt": "authorization request (RFC 9101)",
-  "secevent+jwt": "security event token (RFC 8417)",
+  "at+jwt": "access",
+  "logout+jwt": "logout",
+  "dpop+jwt": "dpop",
+  "statuslist+jwt": "status_list",
+  "token-introspection+jwt": "introspection",
+  "oauth-authz-req+jwt": "request",
+  "secevent+jwt": "security_event",
 };
 
 /**
  * @param {Record<string, unknown>} header
  * @param {Record<string, unknown> | undefined} claims
+ * @returns {Text}
  */
 function kindOf({ typ, cty }, claims) {
   /** @param {unknown} type */
   const known = (type) => (typeof type === "string" ? own(KINDS, type.toLowerCase().replace(/^application\//, "")) : undefined);
-  if (claims === undefined) return `encrypted ${known(typ) ?? known(cty) ?? "token"}, a JWE`;
+  /** @param {string} kind */
+  const named = (kind) => text(`tokens:kinds.${kind}`);
+  if (claims === undefined) return text("tokens:kinds.encrypted", { kind: named(known(typ) ?? known(cty) ?? "token") });
   const looksLikeIdToken = ["iss", "sub", "aud", "exp", "iat"].every((name) => name in claims) && !("scope" in claims);
-  return known(typ) ?? (looksLikeIdToken ? "ID token (OpenID Connect)" : "JWT");
+  return named(known(typ) ?? (looksLikeIdToken ? "id" : "jwt"));
 }
 
 /**

@@ -1,9 +1,10 @@
 /**
- * What is said of tokens: the meanings of claims, and findings in words; the same on the command line and on the page /apps/inspector.
+ * What is said of tokens: the meanings of claims, and findings in words; the same on the command line and on pages. Nothing here speaks a
+ * language: what is said are the texts of locales/<language>/tokens.json, and whoever shows them says them.
  *
+ * @typedef {import("../../src/i18n/messages.ts").Text} Text
  * @typedef {import("./token-inspection.js").TokenInspection} TokenInspection
  * @typedef {import("./token-inspection.js").ExplainedValue} ExplainedValue
- * @typedef {import("./token-inspection.js").SignatureFinding} SignatureFinding
  */
 
 /** NumericDate (RFC 7519 §2): seconds since the epoch. */
@@ -12,228 +13,176 @@ export const TIME_CLAIMS = new Set(["exp", "iat", "nbf", "auth_time", "updated_a
 /** What JavaScript can hold as a date. @returns {value is number} @param {unknown} value */
 export const isTime = (value) => typeof value === "number" && Math.abs(value) <= 8.64e12;
 
-/** RFC 7515 §4.1, RFC 7516 §4.1, RFC 7519 §5.3. @type {Readonly<Record<string, string>>} */
-const HEADER_MEANINGS = {
-  alg: "algorithm: how it is signed, or how its key is encrypted",
-  enc: "how the content is encrypted",
-  typ: "type: what kind of token it is",
-  cty: "what kind of token is inside",
-  kid: "the name of the key",
-  jwk: "the sender's public key",
-  jku: "where the sender says that its keys are; never to be followed",
-  x5c: "the sender's certificates",
-  x5t: "the sender's certificate, as a hash",
-  "x5t#S256": "the sender's certificate, as a hash",
-  crit: "what a reader has to understand, or else refuse the token",
-  zip: "how the content is compressed",
-  epk: "the sender's one-time public key",
-  apu: "who encrypted it",
-  apv: "for whom it is encrypted",
-  iss: "issuer, as in the claims inside",
-  sub: "subject, as in the claims inside",
-  aud: "audience, as in the claims inside",
-};
+/** @type {(key: string, values?: import("../../src/i18n/messages.ts").Values) => Text} */
+export const text = (key, values) => (values === undefined ? { key } : { key, values });
 
-/** @see https://www.iana.org/assignments/jwt/jwt.xhtml @type {Readonly<Record<string, string>>} */
-const MEANINGS = {
+/** RFC 7515 §4.1, RFC 7516 §4.1, RFC 7519 §5.3: `tokens:header.<name>`. */
+const HEADER = new Set([
+  "alg",
+  "enc",
+  "typ",
+  "cty",
+  "kid",
+  "jwk",
+  "jku",
+  "x5c",
+  "x5t",
+  "crit",
+  "zip",
+  "epk",
+  "apu",
+  "apv",
+  "iss",
+  "sub",
+  "aud",
+]);
+
+/** `tokens:claims.<name>`. @see https://www.iana.org/assignments/jwt/jwt.xhtml */
+const CLAIMS = new Set([
   // RFC 7519 §4.1
-  iss: "issuer: who made the token",
-  sub: "subject: whom the token is about",
-  aud: "audience: whom the token is for; everybody else has to refuse it",
-  exp: "expires",
-  nbf: "not valid before",
-  iat: "issued",
-  jti: "the token's own name",
-  // RFC 9068 §2.2, RFC 8693 §4
-  client_id: "the application that it was issued to",
-  scope: "what the application may do",
-  roles: "roles of the person",
-  groups: "groups of the person",
-  entitlements: "entitlements of the person",
-  cnf: "the key that the sender has to prove (RFC 7800): without it the token is useless",
-  act: "who acts in the subject's name (RFC 8693)",
-  may_act: "who may act in the subject's name (RFC 8693)",
-  authorization_details: "what in detail is allowed (RFC 9396)",
+  ...["iss", "sub", "aud", "exp", "nbf", "iat", "jti"],
+  // RFC 9068 §2.2, RFC 7800, RFC 8693 §4, RFC 9396
+  ...["client_id", "scope", "roles", "groups", "entitlements", "cnf", "act", "may_act", "authorization_details"],
   // Token Status List
-  status: "where its revocation is published (Token Status List)",
-  status_list: "one bit or more for each token: whether it was revoked",
-  ttl: "seconds for which the list may be kept",
+  ...["status", "status_list", "ttl"],
   // OpenID Connect Core §2, Back-Channel Logout §2.4
-  auth_time: "when the person signed in",
-  acr: "how strongly the person signed in",
-  amr: "by what means the person signed in (RFC 8176)",
-  azp: "the application that it was issued to",
-  nonce: "ties it to one sign-in of the application",
-  at_hash: "ties it to the access token beside it",
-  c_hash: "ties it to the authorization code beside it",
-  s_hash: "ties it to the state of the request",
-  sid: "the session of the person's browser",
-  events: "what happened",
+  ...["auth_time", "acr", "amr", "azp", "nonce", "at_hash", "c_hash", "s_hash", "sid", "events"],
   // RFC 9449 §4.2, RFC 9701 §5
-  htm: "the method of the request that it was made for",
-  htu: "the URL of the request that it was made for",
-  ath: "ties it to the access token beside it",
-  token_introspection: "what introspection says of a token",
+  ...["htm", "htu", "ath", "token_introspection"],
   // OpenID Connect Core §5.1
-  name: "full name",
-  given_name: "given name",
-  family_name: "family name",
-  middle_name: "middle name",
-  nickname: "nickname",
-  preferred_username: "the name that the person wants to be called by; not unique",
-  profile: "profile page",
-  picture: "picture",
-  website: "website",
-  email: "e-mail address",
-  email_verified: "whether the address is known to be the person's",
-  gender: "gender",
-  birthdate: "date of birth",
-  zoneinfo: "time zone",
-  locale: "language and country",
-  phone_number: "phone number",
-  phone_number_verified: "whether the number is known to be the person's",
-  address: "postal address",
-  updated_at: "when this about the person last changed",
-};
+  ...["name", "given_name", "family_name", "middle_name", "nickname", "preferred_username", "profile", "picture", "website"],
+  ...["email", "email_verified", "gender", "birthdate", "zoneinfo", "locale", "phone_number", "phone_number_verified"],
+  ...["address", "updated_at"],
+]);
 
 /**
  * @param {string} name
  * @param {Readonly<Record<string, unknown>>} claims
  * @param {string} issuer
- * @returns {string | undefined} undefined for a claim that no specification names
+ * @returns {Text | undefined} undefined for a claim that no specification names
  */
 export function claimMeaning(name, claims, issuer) {
-  if (name === "sub" && claims.sub === claims.client_id) return "subject: the application itself; there is no person behind this token";
-  if (name === "sub" && "status_list" in claims) return "subject: the address of the list";
-  if (name === "iss" && claims.iss === issuer) return "issuer: this server";
-  if (name === "aud" && claims.aud === issuer) return "audience: this server itself, for userinfo";
-  if (name === "aud" && claims.aud === claims.client_id) return "audience: the application";
-  return own(MEANINGS, name);
+  if (name === "sub" && claims.sub === claims.client_id) return text("tokens:claims.sub_application");
+  if (name === "sub" && "status_list" in claims) return text("tokens:claims.sub_list");
+  if (name === "iss" && claims.iss === issuer) return text("tokens:claims.iss_here");
+  if (name === "aud" && claims.aud === issuer) return text("tokens:claims.aud_here");
+  if (name === "aud" && claims.aud === claims.client_id) return text("tokens:claims.aud_application");
+  return CLAIMS.has(name) ? text(`tokens:claims.${name}`) : undefined;
 }
 
-/** @param {string} name @returns {string | undefined} undefined for a parameter that no specification names */
-export const headerMeaning = (name) => own(HEADER_MEANINGS, name);
+/** @param {string} name @returns {Text | undefined} undefined for a parameter that no specification names */
+export function headerMeaning(name) {
+  const known = name === "x5t#S256" ? "x5t" : name;
+  return HEADER.has(known) ? text(`tokens:header.${known}`) : undefined;
+}
 
-/** @type {Readonly<Record<SignatureFinding, string>>} */
-const SIGNATURES = {
-  valid: "valid",
-  invalid: "NOT valid: this is not what the key signed",
-  unknown_key: "cannot be checked: the key is none of this server's",
-  revoked_key: "NOT valid: the key was revoked, and with it all that it ever signed",
-  expired_key: "NOT valid any more: the key is no longer published, since all that it signed has expired",
-  wrong_algorithm: "NOT valid: this server's key of that name is for another algorithm",
-  unsigned: "NOT there: anybody can have written this",
-  shared_secret: "cannot be checked here: it was made with a secret that the resource server shares with its issuer",
-  not_supported: "cannot be checked here: this browser does not know the algorithm",
-  no_keys: "cannot be checked: this server's keys cannot be had at the moment",
-  encrypted: "inside, where only the recipient can see it",
-};
-
-/** @type {Readonly<Record<string, string>>} */
-const KEY_STATES = {
-  next: "published, does not sign yet",
-  current: "signs now",
-  retired: "signs no longer, still published for what it signed",
-  expired: "unpublished: what it signed has expired",
-  revoked: "unpublished: nothing that it signed counts",
-};
+const KEY_STATES = new Set(["next", "current", "retired", "expired", "revoked"]);
 
 /** @typedef {"good" | "bad" | "unsure"} Tone */
 
 /**
- * What to tell people of a token: the same words on the command line and on the page.
+ * What to tell people of a token: the same on the command line and on pages.
  * @param {TokenInspection} inspection
  * @param {number} now milliseconds since the epoch
+ * @param {string} language of the reader, in which times are told
  */
-export function describeInspection(inspection, now) {
+export function describeInspection(inspection, now, language) {
   const { kind, key, signature, expired, notYetValid, ours, claims, explained, status, reference } = inspection;
+  /** @param {Date} at */
+  const from = (at) => relativeTime(at, now, language);
   /** @param {string} name */
   const timeOf = (name) => explained.find((claim) => claim.name === name)?.time;
   const [exp, nbf] = [timeOf("exp"), timeOf("nbf")];
+  /** @type {(is: boolean, yes: string, no: string) => Text} */
+  const either = (is, yes, no) => text(is ? yes : no);
   const inTime = () => {
-    if (expired) return `no: it expired${exp ? ` ${relativeTime(exp, now)}` : ""}`;
-    if (notYetValid) return `not yet: it begins${nbf ? ` ${relativeTime(nbf, now)}` : " later"}`;
-    return exp ? `yes: it expires ${relativeTime(exp, now)}` : "yes: it never expires";
+    if (expired) return exp ? text("tokens:in_time.expired_since", { when: from(exp) }) : text("tokens:in_time.expired");
+    if (notYetValid) return nbf ? text("tokens:in_time.begins", { when: from(nbf) }) : text("tokens:in_time.later");
+    return exp ? text("tokens:in_time.expires", { when: from(exp) }) : text("tokens:in_time.forever");
   };
-  const place = reference && `entry ${reference.idx} of ${reference.uri}`;
-  const asOf = status.asOf ? `; the list is of ${dateAndTime(status.asOf)}` : "";
-  const since = status.since ? ` ${relativeTime(status.since, now)} (${dateAndTime(status.since)})` : "";
-  const statusWords = {
-    valid: `valid: ${place}${asOf}`,
-    revoked: `REVOKED${since}: ${place}${asOf}`,
-    unknown: `not known: ${status.reason ?? "nobody says"}`,
-    none: `not published${exp ? ": it counts until it expires" : ""}`,
+  const signedBy = () => {
+    if (key !== undefined) {
+      const state = text(`tokens:key_states.${KEY_STATES.has(key.state) ? key.state : "published"}`);
+      return text("tokens:signed_by.key", { kid: key.kid, alg: key.alg, name: key.state, state });
+    }
+    return signature === "valid" ? text("tokens:signed_by.secret") : undefined;
   };
-  /** @type {(readonly [label: string, text: string | undefined])[]} */
+  /** @type {(readonly [label: Text, words: Text | undefined])[]} */
   const facts = [
-    ["this is", `${/^[aeio]/i.test(kind) ? "an" : "a"} ${kind}`],
-    ["signature", SIGNATURES[signature]],
-    [
-      "signed by",
-      key === undefined
-        ? signature === "valid"
-          ? "the secret of its resource (HS256)"
-          : undefined
-        : `${key.kid} (${key.alg}, ${key.state}: ${own(KEY_STATES, key.state) ?? "published"})`,
-    ],
+    [text("tokens:facts.kind"), kind],
+    [text("tokens:facts.signature"), text(`tokens:signatures.${signature}`)],
+    [text("tokens:facts.signed_by"), signedBy()],
     ...(claims === undefined
       ? []
       : /** @type {const} */ ([
-          ["issued here", ours ? "yes" : "no"],
-          ["in its time", inTime()],
-          ["verifies", inspection.verifies ? "yes" : "NO"],
+          [text("tokens:facts.issued_here"), either(ours, "tokens:yes", "tokens:no")],
+          [text("tokens:facts.in_time"), inTime()],
+          [text("tokens:facts.verifies"), either(inspection.verifies, "tokens:yes", "tokens:loud_no")],
         ])),
-    ["status", statusWords[status.state]],
+    [text("tokens:facts.status"), statusWords()],
   ];
   return {
     verdict: verdictOf(inspection),
-    facts: facts.filter(([, text]) => text !== undefined),
+    facts: facts.flatMap(([label, words]) => (words === undefined ? [] : [/** @type {const} */ ([label, words])])),
     header: inspection.explainedHeader.map(shown),
     claims: explained.map(shown),
   };
 
+  /** @returns {Text} */
+  function statusWords() {
+    const { state, since, asOf, reason } = status;
+    if (state === "none") return text(exp ? "tokens:status.none_until" : "tokens:status.none");
+    if (state === "unknown" || reference === undefined)
+      return text("tokens:status.unknown", { reason: reason ?? text("tokens:reasons.nobody_says") });
+    const place = text("tokens:status.place", { idx: String(reference.idx), uri: reference.uri });
+    if (state === "revoked" && since) return text("tokens:status.revoked_since", { place, when: from(since), moment: dateAndTime(since) });
+    if (state === "valid" && asOf) return text("tokens:status.valid_as_of", { place, moment: dateAndTime(asOf) });
+    if (asOf) return text("tokens:status.revoked_as_of", { place, moment: dateAndTime(asOf) });
+    return text(state === "valid" ? "tokens:status.valid" : "tokens:status.revoked", { place });
+  }
+
   /** @param {ExplainedValue} explainedValue */
   function shown({ name, value, meaning, time }) {
-    const text = typeof value === "string" ? value : JSON.stringify(value);
-    const short = text.length > LONGEST_SHOWN ? `${text.slice(0, LONGEST_SHOWN)}… (${text.length} characters)` : text;
-    return { name, value: short, when: time && `${dateAndTime(time)}, ${relativeTime(time, now)}`, meaning };
+    const whole = typeof value === "string" ? value : JSON.stringify(value);
+    return {
+      name,
+      value:
+        whole.length > LONGEST_SHOWN ? text("tokens:cut", { start: whole.slice(0, LONGEST_SHOWN), length: String(whole.length) }) : whole,
+      when: time && text("tokens:when", { moment: dateAndTime(time), distance: from(time) }),
+      meaning,
+    };
   }
 }
 
 /** Characters of one value. */
 const LONGEST_SHOWN = 1000;
 
+/** Signatures that speak against a token, whoever issued it. */
+const BAD_SIGNATURES = new Set(["invalid", "revoked_key", "expired_key", "wrong_algorithm", "unsigned"]);
+
 /**
  * @param {TokenInspection} inspection
- * @returns {{ text: string, tone: Tone }}
+ * @returns {{ words: Text, tone: Tone }}
  */
 function verdictOf({ claims, ours, signature, expired, notYetValid, status }) {
-  if (claims === undefined)
-    return {
-      tone: "unsure",
-      text: "Only the resource server that it is encrypted to can read it. Whether it counts, introspection tells those who may ask.",
-    };
+  if (claims === undefined) return { tone: "unsure", words: text("tokens:verdicts.encrypted") };
   const faults = [
-    {
-      invalid: "its signature is not valid",
-      revoked_key: "its key was revoked",
-      expired_key: "its key is no longer published",
-      wrong_algorithm: "its algorithm is not the key's",
-    }[/** @type {string} */ (signature)],
-    signature === "unsigned" && "it is not signed",
-    expired && "it has expired",
-    notYetValid && "its time has not come",
-    status.state === "revoked" && "it was revoked",
-    ours && signature === "unknown_key" && "its key is none of this server's",
-  ].filter((fault) => typeof fault === "string");
-  if (faults.length > 0) return { tone: "bad", text: `It does not count: ${faults.join(", and ")}.` };
-  if (!ours && claims.iss === undefined)
-    return { tone: "unsure", text: "It does not say who issued it: whether it counts cannot be told here." };
-  if (!ours) return { tone: "unsure", text: "Another server issued it: neither its signature nor its status can be checked here." };
-  if (signature !== "valid") return { tone: "unsure", text: "Nothing speaks against it, but its signature cannot be checked here." };
-  if (status.state === "unknown") return { tone: "unsure", text: "It verifies. Whether it was revoked is not known." };
-  if (status.state === "none") return { tone: "good", text: "It counts: this server signed it, and it is in its time." };
-  return { tone: "good", text: "It counts: this server signed it, it is in its time, and it was not revoked." };
+    BAD_SIGNATURES.has(signature) && signature,
+    expired && "expired",
+    notYetValid && "early",
+    status.state === "revoked" && "revoked",
+    ours && signature === "unknown_key" && signature,
+  ].flatMap((fault) => (fault === false ? [] : [text(`tokens:faults.${fault}`)]));
+  const [first, ...others] = faults;
+  if (first !== undefined) {
+    const together = others.reduce((one, other) => text("tokens:faults.both", { one, other }), first);
+    return { tone: "bad", words: text("tokens:verdicts.bad", { faults: together }) };
+  }
+  if (!ours && claims.iss === undefined) return { tone: "unsure", words: text("tokens:verdicts.anonymous") };
+  if (!ours) return { tone: "unsure", words: text("tokens:verdicts.foreign") };
+  if (signature !== "valid") return { tone: "unsure", words: text("tokens:verdicts.unchecked") };
+  if (status.state === "unknown") return { tone: "unsure", words: text("tokens:verdicts.unknown_status") };
+  return { tone: "good", words: text(status.state === "none" ? "tokens:verdicts.good_without_status" : "tokens:verdicts.good") };
 }
 
 /** UTC, to the second. @param {Date} at */
@@ -253,11 +202,12 @@ const UNITS = [
   ["second", 1],
 ];
 
-/** "in 4 minutes", "3 hours ago". @param {Date} at @param {number} now milliseconds since the epoch */
-function relativeTime(at, now) {
+/** "in 4 minutes", "3 hours ago". @param {Date} at @param {number} now milliseconds since the epoch @param {string} language */
+function relativeTime(at, now, language) {
   const seconds = Math.trunc((at.getTime() - now) / 1000);
   const unit = UNITS.find(([, size]) => Math.abs(seconds) >= size);
-  return unit === undefined ? "now" : new Intl.RelativeTimeFormat("en").format(Math.trunc(seconds / unit[1]), unit[0]);
+  if (unit === undefined) return new Intl.RelativeTimeFormat(language, { numeric: "auto" }).format(0, "second");
+  return new Intl.RelativeTimeFormat(language).format(Math.trunc(seconds / unit[1]), unit[0]);
 }
 
 /**
