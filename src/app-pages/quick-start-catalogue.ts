@@ -14,17 +14,28 @@ export interface QuickStart {
   /** Variables that hold what is not in the files: what a program proves itself with. */
   readonly secrets: readonly ("CLIENT_ID" | "CLIENT_SECRET")[];
   /** Absent: it serves no address, and takes any redirect URI. */
-  readonly callback?: {
-    /** Where its redirect URI must lead; absent: any path but these, which it has other uses for. */
-    readonly path?: string;
-    readonly taken?: readonly string[];
-  };
+  readonly callback?: Served | typeof LISTENER;
 }
+
+/** The program is a web server: pages begin and end there. */
+interface Served {
+  /** Where its redirect URI must lead; absent: any path but these, which it has other uses for. */
+  readonly path?: string;
+  readonly taken?: readonly string[];
+}
+
+/** It waits for the browser on the person's own machine, on another port at every start (RFC 8252 §7.3), and has no pages. */
+export const LISTENER = "listener";
 
 const OWN_PATHS = ["/", "/sign-in", "/sign-out", "/call-api"];
 const ANY_PATH = { taken: OWN_PATHS } as const;
 const CLIENT_SECRET = ["CLIENT_SECRET"] as const;
 const NODE = { install: "npm install", run: "npm start" } as const;
+const python = (file: string) => ({
+  install: "python3 -m venv .venv\n.venv/bin/pip install -r requirements.txt",
+  run: `.venv/bin/python ${file}`,
+});
+const GO = { install: "go mod tidy", run: "go run ." } as const;
 
 export const QUICK_STARTS: readonly QuickStart[] = [
   { name: "node-express", fits: ["web"], files: ["app.js", "package.json"], ...NODE, secrets: CLIENT_SECRET, callback: ANY_PATH },
@@ -41,8 +52,7 @@ export const QUICK_STARTS: readonly QuickStart[] = [
     name: "python",
     fits: ["web"],
     files: ["app.py", "requirements.txt"],
-    install: "python3 -m venv .venv\n.venv/bin/pip install -r requirements.txt",
-    run: ".venv/bin/python app.py",
+    ...python("app.py"),
     secrets: CLIENT_SECRET,
     callback: ANY_PATH,
   },
@@ -50,8 +60,7 @@ export const QUICK_STARTS: readonly QuickStart[] = [
     name: "go",
     fits: ["web"],
     files: ["main.go", "go.mod"],
-    install: "go mod tidy",
-    run: "go run .",
+    ...GO,
     secrets: CLIENT_SECRET,
     callback: ANY_PATH,
   },
@@ -79,7 +88,12 @@ export const QUICK_STARTS: readonly QuickStart[] = [
     secrets: [],
     callback: { taken: ["/", "/app.js"] },
   },
+  { name: "node-native", fits: ["native"], files: ["app.js", "package.json"], ...NODE, secrets: [], callback: LISTENER },
+  { name: "python-native", fits: ["native"], files: ["app.py", "requirements.txt"], ...python("app.py"), secrets: [], callback: LISTENER },
+  { name: "go-native", fits: ["native"], files: ["main.go", "go.mod"], ...GO, secrets: [], callback: LISTENER },
   { name: "node-service", fits: ["service"], files: ["app.js", "package.json"], ...NODE, secrets: CLIENT_SECRET },
+  { name: "python-service", fits: ["service"], files: ["app.py", "requirements.txt"], ...python("app.py"), secrets: CLIENT_SECRET },
+  { name: "node-device", fits: ["device"], files: ["app.js", "package.json"], ...NODE, secrets: [] },
   { name: "curl-sign-in", fits: ["web", "spa", "native"], files: ["sign-in.sh"], run: "bash sign-in.sh", secrets: CLIENT_SECRET },
   { name: "curl-service", fits: ["service"], files: ["service.sh"], run: "bash service.sh", secrets: CLIENT_SECRET },
   { name: "curl-device", fits: ["device"], files: ["device.sh"], run: "bash device.sh", secrets: [] },
@@ -89,11 +103,10 @@ export const QUICK_STARTS: readonly QuickStart[] = [
     name: "api-python",
     fits: "api",
     files: ["api.py", "requirements.txt"],
-    install: "python3 -m venv .venv\n.venv/bin/pip install -r requirements.txt",
-    run: ".venv/bin/python api.py",
+    ...python("api.py"),
     secrets: [],
   },
-  { name: "api-go", fits: "api", files: ["main.go", "go.mod"], install: "go mod tidy", run: "go run .", secrets: [] },
+  { name: "api-go", fits: "api", files: ["main.go", "go.mod"], ...GO, secrets: [] },
   { name: "api-java", fits: "api", files: ["Api.java", "pom.xml"], run: "mvn spring-boot:run", secrets: [] },
   { name: "api-dotnet", fits: "api", files: ["Program.cs", "Api.csproj"], run: "dotnet run", secrets: [] },
   { name: "api-curl", fits: "api", files: ["introspect.sh"], run: "bash introspect.sh", secrets: ["CLIENT_ID", "CLIENT_SECRET"] },

@@ -6,7 +6,7 @@ import type { ResourceStore } from "../clients/resource-store.ts";
 import { HttpProblem } from "../http/errors.ts";
 import { text } from "../i18n/messages.ts";
 import { appPath, type Frame } from "./frame.ts";
-import { QUICK_STARTS, type QuickStart } from "./quick-start-catalogue.ts";
+import { LISTENER, QUICK_STARTS, type QuickStart } from "./quick-start-catalogue.ts";
 import { fillIn, loadQuickStartFiles } from "./quick-start-files.ts";
 import { type Missing, secretsOf, valuesFor } from "./quick-start-values.ts";
 
@@ -54,7 +54,7 @@ export function addQuickStartPages(router: Router, frame: Frame, { issuer, resou
       isApi: quickStart.fits === "api",
       install: quickStart.install,
       run: quickStart.run,
-      open: quickStart.callback && new URL(values.redirect_uri).origin,
+      open: quickStart.callback && quickStart.callback !== LISTENER ? new URL(values.redirect_uri).origin : undefined,
       listens: quickStart.fits === "api" && quickStart.name !== "api-curl" ? values.api_url : undefined,
       back: here,
     });

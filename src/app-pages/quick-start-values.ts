@@ -3,7 +3,7 @@ import { type ClientMetadata, clientType, needsSecret } from "../clients/client-
 import type { ClientRecord } from "../clients/client-record.ts";
 import type { Resource } from "../clients/resource.ts";
 import { isManagementScope, isOpenIdScope, splitScope } from "../clients/scopes.ts";
-import type { QuickStart } from "./quick-start-catalogue.ts";
+import { LISTENER, type QuickStart } from "./quick-start-catalogue.ts";
 import type { Values } from "./quick-start-files.ts";
 
 /** What somebody must see to before the program works; the words are `quickstarts:missing.<name>`. */
@@ -24,6 +24,8 @@ export interface FilledIn {
 const APPLICATION = "http://localhost:4000";
 const API = "http://localhost:4100/";
 const CALLBACK = "/callback";
+/** RFC 8252 §7.3: the port is the one that the program gets, and none is registered; §8.3: `localhost` may be looked up elsewhere. */
+const LISTENERS_CALLBACK = "http://127.0.0.1/callback";
 const LOOPBACK_HOSTS = new Set(["localhost", "127.0.0.1", "[::1]"]);
 /** What every router of every framework takes for itself. */
 const PLAIN_PATH = /^(?:\/[\w.-]+)+$/;
@@ -75,7 +77,7 @@ function missingToApi(resource: Resource | undefined, values: Values, resources:
 /** Where the browser comes back to. */
 function missingToSignIn({ callback }: QuickStart, metadata: ClientMetadata, redirect: Redirect, home: string): Missing[] {
   if (!metadata.response_types.includes("code")) return [];
-  const returns = callback === undefined || metadata.post_logout_redirect_uris?.includes(home) === true;
+  const returns = callback === undefined || callback === LISTENER || metadata.post_logout_redirect_uris?.includes(home) === true;
   return [
     ...(redirect.isRegistered ? [] : [{ name: "redirect_uri", value: redirect.uri } as const]),
     ...(returns ? [] : [{ name: "post_logout_redirect_uri", value: home } as const]),
@@ -121,10 +123,13 @@ interface Redirect {
 /** A registered one that the program can serve on this machine, or the one that it would have. */
 function redirectUriFor({ callback }: QuickStart, { redirect_uris }: ClientMetadata): Redirect {
   const served = redirect_uris.find((uri) => callback === undefined || canServe(callback, new URL(uri)));
-  return { uri: served ?? APPLICATION + (callback?.path ?? CALLBACK), isRegistered: served !== undefined };
+  const usual = callback === LISTENER ? LISTENERS_CALLBACK : APPLICATION + (callback?.path ?? CALLBACK);
+  return { uri: served ?? usual, isRegistered: served !== undefined };
 }
 
-function canServe({ path, taken }: NonNullable<QuickStart["callback"]>, url: URL): boolean {
-  const isHere = url.protocol === "http:" && LOOPBACK_HOSTS.has(url.hostname) && url.port !== "" && url.search === "";
-  return isHere && (path === undefined ? PLAIN_PATH.test(url.pathname) && !taken?.includes(url.pathname) : url.pathname === path);
+function canServe(callback: NonNullable<QuickStart["callback"]>, url: URL): boolean {
+  if (url.protocol !== "http:" || !LOOPBACK_HOSTS.has(url.hostname) || url.search !== "") return false;
+  if (callback === LISTENER) return true;
+  const { path, taken } = callback;
+  return url.port !== "" && (path === undefined ? PLAIN_PATH.test(url.pathname) && !taken?.includes(url.pathname) : url.pathname === path);
 }

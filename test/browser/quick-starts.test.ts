@@ -1,11 +1,12 @@
 /** Quick starts as a developer meets them: copied from their pages, run unchanged, and used in Chromium. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { readFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Browser, BrowserContext, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { Agent } from "../support/agent.ts";
+import { type AppKind, type RegisteredApp, registerApp, signIn } from "../support/apps-in-browser.ts";
 import { launch } from "../support/chromium.ts";
 import { authorize, type Grantor, type Person, post, startGrantor } from "../support/grantor.ts";
 import type { GuardedProcess } from "../support/guarded-process.ts";
@@ -52,50 +53,7 @@ afterAll(async () => {
   dir.remove();
 });
 
-async function signIn(at: Page, { email, password }: Person): Promise<void> {
-  await at.getByLabel("E-mail address").fill(email);
-  await at.getByLabel("Password", { exact: true }).fill(password);
-  await at.getByRole("button", { name: "Sign in", exact: true }).click();
-}
-
-interface Registered {
-  client_id: string;
-  client_secret?: string;
-}
-
-const KINDS = {
-  web: "Web application",
-  spa: "Single-page app",
-  native: "Native app",
-  service: "Machine to machine",
-  device: "Device",
-} as const;
-
-/** Through the portal: the wizard, and then the box of the API that the application calls. */
-async function register(
-  kind: keyof typeof KINDS,
-  { redirectUris, home, scope }: { redirectUris?: string[]; home?: string; scope?: string } = {},
-): Promise<Registered> {
-  const press = (name: string) => page.getByRole("button", { name, exact: true }).click();
-  await page.goto(`${grantor.url}/apps/new`);
-  await page.getByRole("link", { name: KINDS[kind], exact: true }).click();
-  await page.getByLabel("Name", { exact: true }).fill("Quick");
-  if (redirectUris) await page.locator('[name="redirect_uris"]').fill(redirectUris.join("\n"));
-  if (home) await page.locator('[name="post_logout_redirect_uris"]').fill(home);
-  if (kind === "service" && scope) await page.locator(`[name="scope:${scope}"]`).check();
-  await press("Register it");
-  await page.getByRole("heading", { name: "Quick is registered" }).waitFor();
-  const client_id = await page.getByLabel("Client ID").inputValue();
-  const secret = page.getByLabel("Client secret");
-  const client_secret = (await secret.count()) === 0 ? undefined : await secret.inputValue();
-  if (kind !== "service" && scope) {
-    await page.goto(`${grantor.url}/apps/${client_id}/scopes`);
-    await page.locator(`[name="scope:${scope}"]`).check();
-    await press("Save");
-    await page.getByText("Saved.").waitFor();
-  }
-  return { client_id, ...(client_secret !== undefined && { client_secret }) };
-}
+const register = (kind: AppKind, options?: Parameters<typeof registerApp>[3]) => registerApp(page, grantor.url, kind, options);
 
 /** An API at an address of its own. Its tokens live so shortly that every call is made with a refreshed one. */
 async function registerApi(): Promise<{ audience: string; scope: string }> {
@@ -105,21 +63,23 @@ async function registerApi(): Promise<{ audience: string; scope: string }> {
   return { audience, scope };
 }
 
+const tokenRequests = () => grantor.server.logs().split('"POST","path":"/oauth/token"').length - 1;
+
 /** From the list of quick starts to one of them, and what stands there. */
-async function copy({ client_id }: Registered, name: string): Promise<CopiedQuickStart> {
+async function copy({ client_id }: RegisteredApp, name: string): Promise<CopiedQuickStart> {
   await page.goto(`${grantor.url}/apps/${client_id}/quick-starts`);
   await page.getByRole("link", { name, exact: true }).click();
   await page.getByRole("heading", { level: 1, name, exact: true }).waitFor();
   return copyQuickStart(page, join(dir.path, client_id, name.replaceAll(" ", "-")));
 }
 
-async function start(quickStart: CopiedQuickStart, env: Record<string, string> = {}): Promise<GuardedProcess> {
-  const program = await startNodeQuickStart(quickStart, env);
+async function start(quickStart: CopiedQuickStart, env: Record<string, string> = {}, said?: RegExp): Promise<GuardedProcess> {
+  const program = await startNodeQuickStart(quickStart, env, said);
   running.push(program);
   return program;
 }
 
-const secretOf = ({ client_secret }: Registered): Record<string, string> =>
+const secretOf = ({ client_secret }: RegisteredApp): Record<string, string> =>
   client_secret === undefined ? {} : { CLIENT_SECRET: client_secret };
 
 describe.each([
@@ -152,7 +112,6 @@ describe.each([
           .getByRole("link", { name: label })
           .or(app.getByRole("button", { name: label }))
           .click();
-      const tokenRequests = () => grantor.server.logs().split('"POST","path":"/oauth/token"').length - 1;
       const before = tokenRequests();
       await app.goto(origin);
       await press("Sign in");
@@ -189,6 +148,53 @@ describe.each([
       await visitor.close();
     }
   });
+});
+
+/** Programs that open a browser, in a directory of their own: they write down for what. */
+function openers(): { path: string; opened(): string[] } {
+  const path = join(dir.path, "openers");
+  const notes = join(path, "opened");
+  mkdirSync(path);
+  writeFileSync(notes, "");
+  for (const name of ["xdg-open", "open"]) writeFileSync(join(path, name), `#!/bin/sh\necho "$1" >> '${notes}'\n`, { mode: 0o755 });
+  return { path, opened: () => readFileSync(notes, "utf8").split("\n").slice(0, -1) };
+}
+
+test("a native program signs somebody in with their browser, calls its API with a token that is refreshed, and signs out", async () => {
+  const { scope } = await registerApi();
+  const client = await register("native", { scope });
+  await start(await copy(client, "An API in Node.js with Koa"));
+  const copied = await copy(client, "Node.js");
+  expect(copied).toMatchObject({ missing: "", secrets: [] });
+  const before = tokenRequests();
+  const browsers = openers();
+  const program = await start(copied, { PATH: browsers.path }, /^http\S+$/m);
+  const url = new URL(await waitFor("the browser's opening", () => browsers.opened()[0]));
+  const redirectUri = new URL(url.searchParams.get("redirect_uri") ?? "");
+  // Anybody on this machine can ask the listener: only the answer to its own request ends the waiting.
+  expect((await fetch(`${redirectUri.href}?code=stolen&state=another&iss=${grantor.url}`)).status).toBe(404);
+
+  const person = await grantor.person();
+  const visitor = await browser.newContext();
+  try {
+    const app = await visitor.newPage();
+    await app.goto(url.href);
+    await signIn(app, person);
+    await app.getByRole("button", { name: "Allow", exact: true }).click();
+    await app.getByText("go back to the program").waitFor();
+    expect(app.url().startsWith(redirectUri.href)).toBe(true);
+    // Nobody types anything into it: it signs out at the end of its input.
+    expect(await program.exited, program.output()).toBe(0);
+    for (const said of [`sub: '${person.id}'`, `The API answers 200: ${JSON.stringify({ message: "Hello", sub: person.id, scope })}`])
+      expect(program.output()).toContain(said);
+    await waitFor("the code's redemption and the refresh in the log", () => tokenRequests() - before >= 2);
+
+    await app.goto(await waitFor("the browser's opening to sign out", () => browsers.opened()[1]));
+    await app.locator('button[name="logout"][value="yes"]').click();
+    await app.getByRole("heading", { name: "You are signed out" }).waitFor();
+  } finally {
+    await visitor.close();
+  }
 });
 
 test("says what is missing, gives each file as it shows it, and shows nobody else's", async () => {
@@ -238,8 +244,8 @@ describe("in a shell", () => {
     const client = await register("service", { scope });
     await start(await copy(client, "An API in Node.js with Express"));
     const inNode = await copy(client, "Node.js");
-    running.push(await startNodeQuickStart(inNode, secretOf(client), /^The API answers 200: .*$/m));
-    expect(running.at(-1)?.output()).toContain(JSON.stringify({ ...things, sub: client.client_id, scope }));
+    const service = await start(inNode, secretOf(client), /^The API answers 200: .*$/m);
+    expect(service.output()).toContain(JSON.stringify({ ...things, sub: client.client_id, scope }));
     const program = await copy(client, "curl");
     expect(program.secrets).toEqual(["CLIENT_SECRET"]);
     const { status, output } = await runScript(program, secretOf(client)).ended;
@@ -281,25 +287,37 @@ describe("in a shell", () => {
     expect(status).toBe(0);
   });
 
-  test("signs a device in", async () => {
+  test("signs devices in, as does Node.js", async () => {
     const { scope } = await registerApi();
     const client = await register("device", { scope });
     await start(await copy(client, "An API in Node.js with Express"));
-    const running = runScript(await copy(client, "curl"), {});
-    const code = await running.said(/enter the code (\S+)/);
+    const inShell = runScript(await copy(client, "curl"), {});
+    const inNode = await start(await copy(client, "Node.js"), {}, /enter the code \S+/);
+    const { href } = new URL(await inShell.said(/Open (\S+) and/));
+    const ada = await enterCode(href, await inShell.said(/enter the code (\S+)/));
+    const grace = await enterCode(href, (await inNode.waitForOutput(/enter the code (\S+)/))[1] as string);
+    const { status, output } = await inShell.ended;
+    expect(output.split(JSON.stringify({ ...things, sub: ada.id, scope }))).toHaveLength(3);
+    expect(status).toBe(0);
+    expect(await inNode.exited, inNode.output()).toBe(0);
+    for (const said of [`sub: '${grace.id}'`, `The API answers 200: ${JSON.stringify({ ...things, sub: grace.id, scope })}`, "Signed out."])
+      expect(inNode.output()).toContain(said);
+  });
+
+  /** Of somebody new, in a browser of their own. */
+  async function enterCode(address: string, code: string): Promise<Person> {
     const person = await grantor.person();
     const visitor = await browser.newContext();
     const there = await visitor.newPage();
-    await there.goto(await running.said(/Open (\S+) and/));
+    await there.goto(address);
     await there.locator('[name="user_code"]').fill(code);
     await there.getByRole("button", { name: "Continue" }).click();
     await there.locator('[name="confirm"], input[type="email"]').first().waitFor();
     if ((await there.locator('[name="email"]').count()) === 0) await there.locator('[name="confirm"]').click();
     await signIn(there, person);
     await there.getByRole("button", { name: "Allow", exact: true }).click();
-    const { status, output } = await running.ended;
+    await there.getByRole("heading", { name: "Device connected" }).waitFor();
     await visitor.close();
-    expect(output.split(JSON.stringify({ ...things, sub: person.id, scope }))).toHaveLength(3);
-    expect(status).toBe(0);
-  });
+    return person;
+  }
 });

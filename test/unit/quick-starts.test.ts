@@ -6,7 +6,7 @@ import { describe, expect, it, test } from "vitest";
 import { QUICK_STARTS, type QuickStart } from "../../src/app-pages/quick-start-catalogue.ts";
 import { fillIn, loadQuickStartFiles, VALUE_NAMES, type Values } from "../../src/app-pages/quick-start-files.ts";
 import { secretsOf, valuesFor } from "../../src/app-pages/quick-start-values.ts";
-import { type ClientType, parseClientMetadata, TYPE_DEFAULTS } from "../../src/clients/client-metadata.ts";
+import { CLIENT_TYPES, type ClientType, parseClientMetadata, TYPE_DEFAULTS } from "../../src/clients/client-metadata.ts";
 import type { ClientRecord } from "../../src/clients/client-record.ts";
 import type { Resource } from "../../src/clients/resource.ts";
 
@@ -30,6 +30,16 @@ describe("the files", () => {
     expect(literals).toHaveLength(places);
     expect(literals.filter((name) => !(VALUE_NAMES as readonly string[]).includes(name))).toEqual([]);
     expect(content).not.toMatch(/CLIENT_SECRET\s*=\s*["'][^"']/);
+  });
+
+  it("are there for every kind of application, one of them in more than a shell", () => {
+    for (const type of [...CLIENT_TYPES, "api"])
+      expect(
+        QUICK_STARTS.filter(
+          ({ fits, run }) => (fits === "api" ? type === fits : (fits as readonly string[]).includes(type)) && !run.startsWith("bash"),
+        ),
+        type,
+      ).not.toEqual([]);
   });
 
   it("name the versions of packages that the tests run with", () => {
@@ -193,6 +203,24 @@ describe("the values", () => {
     expect(valuesOf("python", record).values.redirect_uri).toBe("http://127.0.0.1:5000/auth/callback/grantor");
     expect(valuesOf("curl-sign-in", record)).toMatchObject({ values: { redirect_uri: "https://app.example/callback" }, missing: [] });
   });
+
+  it.each([
+    ["the one that the wizard proposes", ["http://127.0.0.1/callback"], "http://127.0.0.1/callback"],
+    ["one with a port and a path of its own", ["com.example.app:/callback", "http://[::1]:5000/"], "http://[::1]:5000/"],
+  ])("take a loopback address for a program that listens on any port: %s", (_, redirect_uris, redirect_uri) => {
+    const record = client("native", { redirect_uris });
+    expect(valuesOf("go-native", record)).toMatchObject({ values: { redirect_uri }, missing: [] });
+  });
+
+  it.each(["com.example.app:/callback", "https://app.example/callback", "http://127.0.0.1/callback?a=b"])(
+    "say that a program which listens cannot take %s",
+    (uri) => {
+      expect(valuesOf("node-native", client("native", { redirect_uris: [uri] }))).toMatchObject({
+        values: { redirect_uri: "http://127.0.0.1/callback" },
+        missing: [{ name: "redirect_uri", value: "http://127.0.0.1/callback" }],
+      });
+    },
+  );
 
   it("say what else is missing", () => {
     const keys = { jwks_uri: "https://app.example/keys", token_endpoint_auth_method: "private_key_jwt" };
