@@ -2,6 +2,7 @@
 import type { RepeatedFailure } from "../clients/client-failures.ts";
 import type { ClientRecord } from "../clients/client-record.ts";
 import { text, type Values, type Words } from "../i18n/messages.ts";
+import { refusalWords } from "../interactions/refusal-words.ts";
 
 export interface Explanation {
   /** What went wrong. */
@@ -13,7 +14,17 @@ export interface Explanation {
 /** Names for which there are words; those of the protocol's error codes among them. */
 const EXPLAINED: ReadonlySet<string> = new Set([
   ...["wrong_secret", "wrong_auth_method", "no_auth", "two_auth_methods", "auth_encoding", "assertion", "used_before", "code_redirect_uri"],
-  ...["code_verifier", "pkce_missing", "pkce_wrong", "expired", "another_client", "unknown_grant", "dpop_key", "grant_type"],
+  ...[
+    "code_verifier",
+    "pkce_missing",
+    "pkce_wrong",
+    "expired",
+    "another_client",
+    "unknown_grant",
+    "dpop_key",
+    "second_factor",
+    "grant_type",
+  ],
   ...["response_type", "par_required", "missing_parameter"],
   ...["access_denied", "login_required", "consent_required", "interaction_required", "invalid_scope", "invalid_target"],
   ...["unauthorized_client", "unsupported_response_type", "unsupported_grant_type", "slow_down", "expired_token", "invalid_token"],
@@ -27,7 +38,7 @@ export function explainFailure(failure: Pick<RepeatedFailure, "error" | "detail"
   const { error, detail } = failure;
   if (error === "invalid_redirect_uri") return redirectUri(detail.redirect_uri, client.metadata.redirect_uris);
   const name = [detail.reason, error].find((each) => each !== undefined && EXPLAINED.has(each));
-  if (name === undefined) return explained("other", { error });
+  if (name === undefined) return { what: refusalWords(error, detail.said), remedy: text("remedies:other.remedy") };
   return explained(name, {
     method: client.metadata.token_endpoint_auth_method,
     used: detail.auth_method ?? "none",

@@ -3,7 +3,8 @@
  * only the complete, verified JWT finds it.
  */
 import { type AccessToken, type ClientCredentials, errors, type KoaContextWithOIDC } from "oidc-provider";
-import type { AccessTokenRecord, EngineDependencies } from "./ports.ts";
+import { refuseLessSure } from "./demands.ts";
+import type { AccessTokenRecord, EngineDependencies, Person } from "./ports.ts";
 import { exchangedPayload, exchangedRecord, grantedExchange } from "./token-exchange.ts";
 
 type JwtToken = AccessToken | ClientCredentials;
@@ -59,11 +60,13 @@ export function extraClaims({ includesRoles }: Pick<EngineDependencies, "include
     if (exchange === undefined && !("accountId" in token && token.accountId !== undefined)) return { sub: token.clientId };
     const { AuthorizationCode, DeviceCode, RefreshToken, Account } = ctx.oidc.entities;
     const source = AuthorizationCode ?? RefreshToken ?? DeviceCode;
+    const person = Account as Pick<Person, "requiresSecondFactor" | "roles"> | undefined;
+    if (source !== undefined) refuseLessSure(source.acr, { client: ctx.oidc.client, person });
     const claims: Record<string, unknown> = { ...exchange?.claims };
     if (source?.authTime !== undefined) claims.auth_time = source.authTime;
     if (source?.acr !== undefined) claims.acr = source.acr;
     const wantsRoles = token.scopes.has("roles") || (typeof token.aud === "string" && (await includesRoles(token.aud)));
-    if (wantsRoles) claims.roles = (Account as { roles?: readonly string[] } | undefined)?.roles ?? [];
+    if (wantsRoles) claims.roles = person?.roles ?? [];
     return claims;
   };
 }

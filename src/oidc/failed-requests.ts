@@ -53,6 +53,7 @@ const REASONS: readonly (readonly [RegExp, string])[] = [
   [/client mismatch/, "another_client"],
   [/not found|account not found/, "unknown_grant"],
   [/jkt|missing DPoP proof/, "dpop_key"],
+  [/two are demanded/, "second_factor"],
   [/grant type is not allowed|grant_type.*not allowed/, "grant_type"],
   [/response_type.*not allowed/, "response_type"],
   [/Pushed Authorization Request must be used/, "par_required"],

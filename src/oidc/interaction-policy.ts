@@ -1,6 +1,7 @@
 /** When a person is asked: the engine's own policy, a surer sign-in where one is demanded, and consent on every device authorization. */
 import { interactionPolicy, type KoaContextWithOIDC } from "oidc-provider";
-import { reaches, requiredAcr } from "../factors/assurance.ts";
+import { reaches } from "../factors/assurance.ts";
+import { demandedOf } from "./demands.ts";
 import { isDeviceRoute } from "./grants.ts";
 import type { Person } from "./ports.ts";
 
@@ -24,7 +25,7 @@ export function createInteractionPolicy() {
     .get("login")
     ?.checks.add(
       new Check(STEP_UP, "the End-User is not signed in as surely as this needs", "unmet_authentication_requirements", ({ oidc }) =>
-        oidc.session?.accountId !== undefined && !reaches(oidc.session.acr, demandedOf(oidc))
+        oidc.session?.accountId !== undefined && !reaches(oidc.session.acr, demandedBy(oidc))
           ? Check.REQUEST_PROMPT
           : Check.NO_NEED_TO_PROMPT,
       ),
@@ -40,9 +41,5 @@ export function createInteractionPolicy() {
   return policy;
 }
 
-/** By the request, the application, or a role of the person. */
-function demandedOf({ params, client, account }: KoaContextWithOIDC["oidc"]) {
-  const person = account as Pick<Person, "requiresSecondFactor"> | undefined;
-  const secondFactor = client?.require_second_factor === true || person?.requiresSecondFactor === true;
-  return requiredAcr({ asked: params?.acr_values, secondFactor });
-}
+const demandedBy = ({ params, client, account }: KoaContextWithOIDC["oidc"]) =>
+  demandedOf({ client, person: account as Pick<Person, "requiresSecondFactor"> | undefined, asked: params?.acr_values });

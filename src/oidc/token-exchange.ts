@@ -11,7 +11,9 @@ import { clientExtras } from "../clients/engine-client-adapter.ts";
 import { managementAudience } from "../clients/resource.ts";
 import { joinScope, splitScope } from "../clients/scopes.ts";
 import { standsFor, TOKEN_EXCHANGE_GRANT, type TokenExchangePolicy } from "../clients/token-exchange-policy.ts";
+import { reaches } from "../factors/assurance.ts";
 import type { AuditEvent } from "../observability/audit-log.ts";
+import { demandedOf } from "./demands.ts";
 import type { AccessTokenRecord, EngineDependencies } from "./ports.ts";
 import { ACCESS_TOKEN_TYPE, actorClaim, exchangeRequest, mayAct } from "./token-exchange-request.ts";
 
@@ -91,6 +93,8 @@ function exchangeHandler(dependencies: Dependencies, issueOwn: Handler): Handler
       throw new errors.InvalidRequest("subject_token names somebody else who may act for its subject");
     const person = await dependencies.findPerson(subject.accountId as string);
     if (person === undefined) throw new errors.InvalidRequest("the person of the subject_token is not served any more");
+    if (!reaches(acr as string | undefined, demandedOf({ client, person })))
+      throw new errors.InvalidRequest("the person of the subject_token signed in with one factor, and two are demanded by now");
 
     const scope = await scopeAt(dependencies, client, policy, audience, subject, params.scope as string | undefined);
     const act = actor === undefined && policy.impersonation ? earlier : actorClaim(client.clientId, earlier);

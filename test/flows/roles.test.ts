@@ -29,6 +29,16 @@ describeFlows("roles", (flow) => {
   const roles = () => flow.grantor.services.people.roles;
   const scopeOf = (token: unknown) => decodeJwt(String(token)).scope ?? "";
   const atOrders = { parameters: { scope: ALL, resource: ORDERS } };
+  const exchangedBy = (client: SeededClient, { access_token }: Tokens, scope?: string) =>
+    answerOf(
+      post(`${flow.grantor.url}/oauth/token`, client, {
+        grant_type: "urn:ietf:params:oauth:grant-type:token-exchange",
+        subject_token_type: "urn:ietf:params:oauth:token-type:access_token",
+        subject_token: access_token,
+        resource: ORDERS,
+        ...(scope !== undefined && { scope }),
+      }),
+    );
   const refreshed = async ({ refresh_token }: Tokens, client = shop) =>
     (await answerOf(refresh(flow.grantor, client, refresh_token as string))).body;
   /** The server has heard of a change that this process made: it lets the account ask for no more than that. */
@@ -115,19 +125,40 @@ describeFlows("roles", (flow) => {
     });
     await flow.grantor.services.resources.update(STOCK, { introspectors: [gateway.client_id] });
     const { tokens } = await signIn(flow.grantor, shop, person, { parameters: { scope: "openid stock:read", resource: STOCK } });
-    const exchange = (scope?: string) =>
-      answerOf(
-        post(`${flow.grantor.url}/oauth/token`, gateway, {
-          grant_type: "urn:ietf:params:oauth:grant-type:token-exchange",
-          subject_token_type: "urn:ietf:params:oauth:token-type:access_token",
-          subject_token: tokens.access_token,
-          resource: ORDERS,
-          ...(scope !== undefined && { scope }),
-        }),
-      );
+    const exchange = (scope?: string) => exchangedBy(gateway, tokens, scope);
     await waitFor("the server to know the gateway", async () => (await exchange()).status === 200);
     expect((await exchange()).body.scope).toBe("orders:refund");
     expect(await exchange("orders:read")).toMatchObject({ status: 400, body: { error: "invalid_scope" } });
+  });
+
+  it("that come to demand a second factor give no more tokens to a sign-in that had none, nor does an application that does so", async () => {
+    const app = await flow.grantor.client({ firstParty: true, metadata: { scope: `${ALL} stock:read` } });
+    const gateway = await flow.grantor.client({
+      type: "service",
+      metadata: { scope: SCOPES.join(" ") },
+      tokenExchange: { audiences: [ORDERS], scopes: { "stock:read": SCOPES }, impersonation: false },
+    });
+    await flow.grantor.services.resources.update(STOCK, { introspectors: [gateway.client_id] });
+    const person = await flow.grantor.person({ roles: ["clerk"] });
+    let { tokens } = await signIn(flow.grantor, app, person, { parameters: { scope: `${ALL} stock:read`, resource: STOCK } });
+    await waitFor("the server to know the gateway", async () => (await exchangedBy(gateway, tokens)).status === 200);
+    const refreshes = (expected: number) =>
+      waitFor("the server to know the demand", async () => {
+        const { status, body } = await answerOf(refresh(flow.grantor, app, tokens.refresh_token as string));
+        if (status === 200) tokens = body as unknown as Tokens;
+        else expect(body).toEqual({ error: "invalid_grant", error_description: expect.stringContaining("two are demanded by now") });
+        return status === expected;
+      });
+
+    await refreshes(200);
+    await roles().create("auditor", { permissions: ["orders:read"], requiresSecondFactor: true });
+    await roles().give(person.id, "auditor");
+    await refreshes(400);
+    expect(await exchangedBy(gateway, tokens)).toMatchObject({ status: 400, body: { error: "invalid_request" } });
+    await roles().take(person.id, "auditor");
+    await refreshes(200); // the refusal has used nothing up
+    await flow.grantor.services.clients.update(app.client_id, { requiresSecondFactor: true });
+    await refreshes(400);
   });
 
   it("are nobody's where an application asks for itself: its registration decides", async () => {
