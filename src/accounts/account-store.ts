@@ -16,6 +16,8 @@ import { ADMIN_ROLE, checkRoleName, keepAnAdministrator } from "./roles.ts";
 /** A change made on another process shows at once through the feed; this is how long one can go unseen when the feed is broken. */
 const CACHE_MS = 60_000;
 const CACHED_ACCOUNTS = 10_000;
+/** What is mailed to whoever has an account, or its address. */
+const LINKS = ["verify-email", "reset-password", "change-email"];
 export const MAX_NAME_LENGTH = 200;
 
 export type { Account } from "./account.ts";
@@ -63,7 +65,10 @@ export interface AccountStore {
   findForSignIn(email: string): Promise<SignInRecord | undefined>;
   /** @throws AccountError `invalid_input`, `email_taken` */
   create(account: NewAccount): Promise<Account>;
-  /** @throws AccountError `not_found`, `invalid_input`, `email_taken`, `last_administrator` */
+  /**
+   * Links that were mailed before are void with another address or password, and with what counts as verified.
+   * @throws AccountError `not_found`, `invalid_input`, `email_taken`, `last_administrator`
+   */
   update(id: string, changes: AccountChanges, expect?: Expectation<Account>): Promise<Account>;
   /** Puts a hash in place of another, unless that has been replaced meanwhile. */
   replacePasswordHash(id: string, old: string, fresh: string): Promise<void>;
@@ -143,7 +148,14 @@ export function createAccountStore(prisma: PrismaClient, feed: ChangeFeed, now: 
           const before = fromStored(await tx.account.findUnique({ where: { id }, include: WITH_ROLES }));
           if (before !== undefined) expect(before);
         }
-        return tx.account.update({ where: { id }, data, include: WITH_ROLES });
+        const changed = await tx.account.update({ where: { id }, data, include: WITH_ROLES });
+        // A link of before would put another password in place of this one, or prove another address than this one.
+        if (data.email !== undefined || data.emailVerified !== undefined || data.credentials !== undefined)
+          await tx.oneTimeToken.updateMany({
+            where: { accountId: id, purpose: { in: LINKS }, usedAt: null },
+            data: { usedAt: new Date(now()) },
+          });
+        return changed;
       })
       .catch(translate);
     await changed(id);

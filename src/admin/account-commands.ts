@@ -234,7 +234,6 @@ async function operations(services: OperatorServices): Promise<AccountOperations
   return createAccountOperations({
     accounts: await services.accounts(),
     roles: await services.roles(),
-    links: await services.oneTimeTokens(),
     audit: await services.audit(),
     passwords: { hash: async (password) => (await services.passwords()).hash(password) },
     passwordPolicy: { check: async (password, use) => (await services.passwordPolicy()).check(password, use) },

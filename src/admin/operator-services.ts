@@ -4,7 +4,6 @@
  * takes longer than most commands.
  */
 import type { AccountStore } from "../accounts/account-store.ts";
-import type { OneTimeTokens } from "../accounts/one-time-tokens.ts";
 import type { PasswordPolicy } from "../accounts/password-policy.ts";
 import type { Passwords } from "../accounts/passwords.ts";
 import type { People } from "../accounts/people.ts";
@@ -38,7 +37,6 @@ export interface OperatorServices {
   factors(): Promise<Factors>;
   /** Accounts at other providers that open accounts here. */
   linking(): Promise<Linking>;
-  oneTimeTokens(): Promise<OneTimeTokens>;
   /** Everything about people, mail and counters included. */
   people(): Promise<People>;
   identityProviders(): Promise<ProviderStore>;
@@ -121,7 +119,6 @@ export function createOperatorServices(config: Config, loadSecrets: () => Promis
       async () => (await import("../accounts/password-policy.ts")).createPasswordPolicy(config.password, config.brand.name, log),
       (opened) => opened.close(),
     ),
-    oneTimeTokens: part<OneTimeTokens>(async () => (await import("../accounts/one-time-tokens.ts")).createOneTimeTokens(await prisma())),
     people: part<People>(
       async () => {
         const [{ redis, endings }, { record }] = await Promise.all([records(), audit()]);

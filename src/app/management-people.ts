@@ -1,5 +1,4 @@
 /** What the management API orders about people and applications: operations on the services that a running server has. */
-import { createOneTimeTokens } from "../accounts/one-time-tokens.ts";
 import type { ManagementOperations } from "../api/management-api.ts";
 import type { Config } from "../config.ts";
 import { rpIdOf } from "../factors/second-factors.ts";
@@ -39,7 +38,6 @@ export function peopleOperations(
         roles: people.roles,
         passwords: people.passwords,
         passwordPolicy: people.passwordPolicy,
-        links: createOneTimeTokens(database.prisma),
         signUp: people.signUp,
         mailVerification: (accountId) => people.verification.resend(accountId),
         endAccount,

@@ -4,7 +4,6 @@ import type { Account } from "../accounts/account.ts";
 import { AccountError, refuseFaults } from "../accounts/account-error.ts";
 import { type AccountStore, checkDetails } from "../accounts/account-store.ts";
 import { checkEmail, normalizeEmail } from "../accounts/email-address.ts";
-import type { OneTimeTokens } from "../accounts/one-time-tokens.ts";
 import type { PasswordPolicy } from "../accounts/password-policy.ts";
 import type { Passwords } from "../accounts/passwords.ts";
 import { ADMIN_ROLE, type Roles } from "../accounts/roles.ts";
@@ -15,9 +14,6 @@ import { finishing, type Operator } from "./operator.ts";
 
 /** 144 bits: nobody guesses it, and it is short enough to be typed once. */
 const GENERATED_BYTES = 18;
-
-/** What was mailed to whoever had the account, or its address, before. */
-const LINKS = ["verify-email", "reset-password", "change-email"] as const;
 
 export interface NewAccountOrder {
   email: string;
@@ -72,7 +68,6 @@ export interface AccountOperationsOptions {
   roles: Pick<Roles, "ensureBuiltIn">;
   passwords: Pick<Passwords, "hash">;
   passwordPolicy: Pick<PasswordPolicy, "check">;
-  links: Pick<OneTimeTokens, "spendAll">;
   signUp: Pick<SignUp, "invite">;
   /** Mails the owner of an unverified address a link. */
   mailVerification(accountId: string): Promise<void>;
@@ -82,7 +77,7 @@ export interface AccountOperationsOptions {
 }
 
 export function createAccountOperations(options: AccountOperationsOptions): AccountOperations {
-  const { accounts, roles, passwords, passwordPolicy, links, signUp, mailVerification, endAccount, audit } = options;
+  const { accounts, roles, passwords, passwordPolicy, signUp, mailVerification, endAccount, audit } = options;
 
   const record = (by: Operator, what: string, accountId: string | undefined, detail?: Record<string, string | boolean>): void =>
     audit.record({ event: `account.${what}`, outcome: "success", ...by, accountId, ...(detail && { detail }) });
@@ -133,9 +128,6 @@ export function createAccountOperations(options: AccountOperationsOptions): Acco
         ...(password !== undefined && { passwordHash: await passwords.hash(password) }),
       };
       const account = await accounts.update(before.id, changes, expect);
-      // A link of before would put another password in place of this one, or prove another address than this one.
-      if (email !== undefined || password !== undefined || verified !== undefined)
-        for (const purpose of LINKS) await links.spendAll(purpose, account.id);
       record(by, "updated", account.id, { changed: Object.keys(order).join(" "), ...(names && { roles: names.join(" ") }) });
       if (password !== undefined || verified === false) await endAll(account.id, "The account is changed");
       if (verified === false) await mailVerification(account.id);

@@ -112,7 +112,6 @@ describe.each(arrangements)("password reset on $name", ({ open }) => {
     const links = createOneTimeTokens(people.database.prisma);
     const operations = createAccountOperations({
       ...people,
-      links,
       audit: { record: () => {} },
       mailVerification: async () => {},
       endAccount: async () => {},

@@ -13,7 +13,6 @@ function operations({ services }: Grantor) {
   return {
     accounts: createAccountOperations({
       ...people,
-      links: createOneTimeTokens(services.database.prisma),
       audit,
       mailVerification: (id) => people.verification.resend(id),
       endAccount: (id) => endings.endAccount(id),
