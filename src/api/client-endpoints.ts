@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { ClientError } from "../clients/client-error.ts";
 import { CLIENT_TYPES } from "../clients/client-metadata.ts";
 import type { ClientRecord } from "../clients/client-record.ts";
 import type { ClientStore, ClientWithSecret } from "../clients/client-store.ts";
@@ -8,6 +9,7 @@ import { clientId, clientOrder, clientOrderSchema, clientSchema, clientView } fr
 import { refuseBeyond, refuseMightierClient } from "./containment.ts";
 import { type Caller, type Endpoint, listing, operation } from "./endpoint.ts";
 import { listPlace, placePosition } from "./places.ts";
+import { Problem } from "./problems.ts";
 import { flagSchema } from "./schemas.ts";
 
 export interface ClientEndpoints {
@@ -21,6 +23,15 @@ const viewWithSecret = ({ client, secret }: ClientWithSecret): z.input<typeof se
   ...(secret !== undefined && { client_secret: secret }),
 });
 const params = { client_id: clientId };
+
+/** Whoever carried the request out did not live to say so, and nobody has seen the secret. */
+const madeBefore =
+  ({ newId }: Caller) =>
+  (error: unknown): never => {
+    if (newId === undefined || !(error instanceof ClientError) || error.code !== "conflict") throw error;
+    const what = `This request was carried out before and its answer was lost. The application is ${newId}`;
+    throw new Problem("conflict", `${what}; if it needs a secret, give it one by POST /clients/${newId}/rotate-secret.`, { cause: error });
+  };
 
 export function clientEndpoints({ clients, operations }: ClientEndpoints): Endpoint[] {
   /** An order without further words, which answers with the application as it then is. */
@@ -89,7 +100,7 @@ export function clientEndpoints({ clients, operations }: ClientEndpoints): Endpo
       shownOnce: ["client_secret"],
       async handle({ body: { type, ...body } }, caller) {
         refuseBeyond(caller, splitScope(body.scope ?? ""));
-        return viewWithSecret(await operations.create(caller.by, { type, ...clientOrder(body) }));
+        return viewWithSecret(await operations.create(caller.by, { type, ...clientOrder(body) }, caller.newId).catch(madeBefore(caller)));
       },
     }),
     operation({

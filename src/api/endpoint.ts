@@ -15,7 +15,8 @@
  * - `needsMatch` (PUT, PATCH and DELETE of one thing; 428 without `If-Match`): `handle` gets `expect`, and hands `(before) => expect(view(before))`
  *   to the operation, which hands it to the store, which calls it in its transaction (storage/expectation.ts). It throws 412. Whatever can be read
  *   one by one is changed in this way; all that changes something else takes no tag (412), and `*` as if it were not there.
- * - Every POST may be repeated with an `Idempotency-Key`; nothing need be done for it.
+ * - Every POST may be repeated with an `Idempotency-Key`. What it makes has a name of its own that is there once (an address, an audience), or takes the id that
+ *   the caller brings: the process that carried it out may have died before it could say so.
  */
 import type { z } from "zod";
 import type { ManagementScope } from "../operations/management-scopes.ts";
@@ -46,6 +47,8 @@ export interface Caller {
   readonly scopes: readonly string[];
   /** The issuer's own origin, for links in mails. */
   readonly origin: string;
+  /** For what a repeatable request makes and nothing else would keep from being made twice; undefined: any id will do. */
+  readonly newId?: string | undefined;
 }
 
 export interface OperationInput<P extends Shape, Q extends Shape, B> {

@@ -55,7 +55,7 @@ export function apiRequests({ issuer, endpoints, authorize, cursors, idempotent 
       });
     const { body, text } = await readBody(ctx, known.body);
     const input = { params, query, body, expect: expectationOf(match, endpoint.shownOnce) };
-    if (endpoint.method === "POST") return once(ctx, granted, text, () => carryOut(endpoint, input, caller));
+    if (endpoint.method === "POST") return once(ctx, granted, text, (newId) => carryOut(endpoint, input, { ...caller, newId }));
     const made = await endpoint.handle(input, caller);
     if (endpoint.lines !== undefined) return sendLines(ctx, made as AsyncIterable<unknown>);
     send(ctx, represented(endpoint, made), endpoint.method === "GET" ? ctx.get("If-None-Match") : "");
@@ -75,7 +75,12 @@ export function apiRequests({ issuer, endpoints, authorize, cursors, idempotent 
   }
 
   /** With an `Idempotency-Key`, the work is done by the first request alone, and every other one hears its answer. */
-  async function once(ctx: Context, { clientId, accountId = "" }: Granted, body: string, work: () => Promise<Answer>): Promise<void> {
+  async function once(
+    ctx: Context,
+    { clientId, accountId = "" }: Granted,
+    body: string,
+    work: (newId?: string) => Promise<Answer>,
+  ): Promise<void> {
     const header = ctx.get("Idempotency-Key");
     if (header === "") return send(ctx, await work());
     const [, quoted, bare] = IDEMPOTENCY_KEY.exec(header) ?? [];
@@ -100,7 +105,7 @@ export function apiRequests({ issuer, endpoints, authorize, cursors, idempotent 
     }
     let made: Answer;
     try {
-      made = await work();
+      made = await work(claim.id);
     } catch (error) {
       // What may turn out otherwise next time is not kept.
       const { problem, status, message, errors, headers } = problemOf(error);

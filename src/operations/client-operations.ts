@@ -44,8 +44,8 @@ export interface ClientOrder {
 }
 
 export interface ClientOperations {
-  /** @throws {ClientError} naming every fault */
-  create(by: Operator, order: ClientOrder): Promise<ClientWithSecret>;
+  /** @param clientId made beforehand @throws {ClientError} naming every fault, or `conflict` when there is one with that id */
+  create(by: Operator, order: ClientOrder, clientId?: string): Promise<ClientWithSecret>;
   /** @returns a secret when the client came to need one @throws {ClientError} `not_found`, or naming every fault */
   update(by: Operator, clientId: string, order: ClientOrder, expect?: Expectation<ClientRecord>): Promise<ClientWithSecret>;
   /** @throws {ClientError} `not_found` */
@@ -89,9 +89,10 @@ export function createClientOperations(options: ClientOperationsOptions): Client
   return {
     get,
 
-    async create(by, order) {
+    async create(by, order, clientId) {
       const { type } = order;
       const made = await clients.create({
+        ...(clientId !== undefined && { clientId }),
         metadata: metadataOf(order),
         ...settingsOf(order),
         ...exchangeOf(order),

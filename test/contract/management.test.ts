@@ -88,6 +88,24 @@ describe("a request with a key", () => {
     expect(await at().claim("client", "dead", "r")).toMatchObject({ state: "answered", answer: "right" });
   });
 
+  test("names what it makes alike whenever it is carried out within a day, and no other request does", async () => {
+    const first = await claimed("making");
+    expect(first.id).toMatch(/^[\w][\w-]{21}$/);
+    await first.abandon();
+    const dead = await claimed("making");
+    time += 1_000_000;
+    const sweeping = await at().claim("client", "sweeps", "r");
+    const again = await claimed("making");
+    expect([dead.id, again.id]).toEqual([first.id, first.id]);
+    expect((sweeping as Mine).id).not.toBe(first.id);
+    await again.finish({ status: 201, answer: "{}" });
+    time += 86_401_000;
+    const next = await claimed("making");
+    await next.abandon();
+    const other = await claimed("making", "another request");
+    expect(new Set([first.id, next.id, other.id]).size).toBe(3);
+  });
+
   test("is forgotten in time", async () => {
     await claimed("old");
     time += 200_000_000;

@@ -30,6 +30,25 @@ export function whatOrdersComeTo(flow: Flow, of: () => ManagementApi): void {
     }
   });
 
+  it("what was made by a request whose answer is lost is not made twice, and named", async () => {
+    const api = of();
+    const { idempotentRequest } = flow.grantor.services.database.prisma;
+    const name = unique("lost");
+    const order = {
+      body: { type: "web", client_name: name, redirect_uris: ["https://lost.example/cb"] },
+      headers: { "Idempotency-Key": name },
+    };
+    const since = await idempotentRequest.count();
+    const { status, body } = await api.call("POST", "/clients", order);
+    expect([status, await idempotentRequest.count()]).toEqual([201, since + 1]);
+    // As a process leaves it that dies between its work and its answer, some minutes later.
+    const { key } = await idempotentRequest.findFirstOrThrow({ orderBy: { createdAt: "desc" } });
+    await idempotentRequest.update({ where: { key }, data: { status: null, answer: null, expiresAt: new Date(0) } });
+    for (const again of [await api.call("POST", "/clients", order), await api.call("POST", "/clients", order)])
+      expect([again.status, again.body.detail]).toEqual([409, expect.stringContaining(`/clients/${body.client_id}/rotate-secret`)]);
+    expect((await api.call("GET", `/clients?search=${name}`)).body.items).toHaveLength(1);
+  });
+
   it("a session that is ended is one no more, and its tokens neither; another's stays", async () => {
     const api = of();
     const { person, client, tokens } = await signedIn();
