@@ -178,7 +178,7 @@ function troubleOf({ phase, exchanges }: Trial, client: ClientRecord) {
   if (phase !== "failed") return undefined;
   const last = exchanges.findLast(({ answer, params }) => [...(answer ?? []), ...params].some(([name]) => name === "error"));
   const members = Object.fromEntries([...(last?.answer ?? []), ...(last?.params ?? [])]);
-  return explainFailure({ error: members.error ?? "server_error", detail: members }, client);
+  return explainFailure({ error: members.error ?? "server_error", detail: { ...members, said: members.error_description ?? "" } }, client);
 }
 
 const notHere = (): HttpProblem =>

@@ -206,14 +206,14 @@ export interface PageModels extends AppPageModels, AppCareModels, ApiPageModels 
   "signed-out": { signIn: string; account?: string | undefined; client?: ClientView | undefined };
   error: {
     heading: Words;
-    message?: Words | undefined;
+    message: Words;
     advice: Words;
     reference: string;
     client?: ClientView | undefined;
     /** Where the application's owners read what was refused to it. */
     failures?: string | undefined;
-    /** What the engine says of it, for the application's developer: always in English. */
-    detail?: string | undefined;
+    /** What the protocol says of it, for the application's developer: always in English. */
+    said?: string | undefined;
     /** An error code of the protocol, for the application's developer. */
     code?: string | undefined;
   };

@@ -6,11 +6,12 @@ import type { Render } from "../http/rendering.ts";
 import { text, type Words } from "../i18n/messages.ts";
 import type { EnginePages } from "../oidc/ports.ts";
 import { askingClient, clientView, type NamedClient } from "./client-view.ts";
+import { refusalWords } from "./refusal-words.ts";
 
 /** What to do about an error of the protocol, where the person rather than the application can do something. */
 const ADVICE: Readonly<Record<string, Words>> = {
-  invalid_client: text("errors:protocol.invalid_client"),
-  invalid_redirect_uri: text("errors:protocol.invalid_redirect_uri"),
+  invalid_client: text("errors:protocol.tell"),
+  invalid_redirect_uri: text("errors:protocol.tell"),
   temporarily_unavailable: text("errors:503.advice"),
   server_error: text("errors:500.advice"),
 };
@@ -55,7 +56,8 @@ export function enginePages(options: {
       }
       render(ctx, "error", {
         heading: ctx.status === 503 ? text("errors:503.title") : text("errors:protocol.title"),
-        detail: sentence(description ?? error),
+        message: refusalWords(error, description),
+        said: error === "server_error" ? undefined : description, // which says nothing
         advice: ADVICE[error] ?? OTHER_ADVICE,
         code: error,
         reference: String(ctx.state.requestId ?? ""),
@@ -99,8 +101,3 @@ export function enginePages(options: {
 const engineClient = (ctx: Context) => (ctx.oidc as { client?: NamedClient } | undefined)?.client;
 const clientOf = (ctx: Context): ClientView | undefined => askingClient(engineClient(ctx));
 const failuresOf = (ctx: Context) => (clientOf(ctx) === undefined ? undefined : `/apps/${engineClient(ctx)?.clientId}/failures`);
-
-const sentence = (said: string): string => {
-  const isName = /^[a-z]+_/.test(said); // of a parameter, which is written as it is
-  return `${isName ? said.charAt(0) : said.charAt(0).toUpperCase()}${said.slice(1)}${/[.!?]$/.test(said) ? "" : "."}`;
-};

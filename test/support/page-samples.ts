@@ -191,9 +191,10 @@ export const samples: Record<string, Sample> = {
   error: {
     view: "error",
     model: {
-      heading: "This form is out of date",
-      message: "The page was open for too long, or this browser has lost its cookies for this site.",
-      advice: "Go back, reload the page and send the form again. Nothing was changed.",
+      heading: text("errors:protocol.title"),
+      message: text("refusals:missing", { names: "redirect_uri" }),
+      said: "missing required parameter 'redirect_uri'",
+      advice: text("errors:protocol.advice"),
       reference: "9f86d081884c7d65",
       client,
       failures: "/apps/xyz/failures",
