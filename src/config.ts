@@ -8,6 +8,9 @@ import { join, resolve } from "node:path";
 import { parseEnv } from "node:util";
 import { isLoopback, type Settings, settings, withoutBrackets } from "./settings.ts";
 
+/** Of one network address, on a server that others reach (docs/decisions/strangers.md). */
+const ANONYMOUS_REQUESTS = 600;
+
 /** Everything is resolved: no member needs the environment again. All durations are in seconds. */
 export interface Config {
   /** The issuer identifier: an origin without a trailing slash. */
@@ -35,6 +38,8 @@ export interface Config {
   readonly developers: "everyone" | "nobody" | { readonly role: string };
   /** Applications that one account may look after, in the portal. */
   readonly appsPerPerson: number;
+  /** Of one network address: requests of nobody in particular that leave a record; 0: as many as they like. */
+  readonly anonymousRequestsPerMinute: number;
   /** Seconds; 0: audit events are kept for ever. */
   readonly auditRetention: number;
   /** Seconds. */
@@ -147,6 +152,7 @@ export function loadConfig(env: NodeJS.ProcessEnv): Config {
       values.SOFTWARE_STATEMENT_ISSUERS_FILE === undefined ? undefined : resolve(values.SOFTWARE_STATEMENT_ISSUERS_FILE),
     developers: developers(values.DEVELOPERS ?? (loopback ? "everyone" : "role:developer")),
     appsPerPerson: values.APPS_PER_PERSON,
+    anonymousRequestsPerMinute: values.ANONYMOUS_REQUESTS_PER_MINUTE ?? (loopback ? 0 : ANONYMOUS_REQUESTS),
     auditRetention: values.AUDIT_RETENTION,
     auditSealInterval: values.AUDIT_SEAL_INTERVAL,
     accessTokenTtl: values.ACCESS_TOKEN_TTL,

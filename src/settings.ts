@@ -168,6 +168,7 @@ export const settings = z.object({
     "set everyone, nobody or role:NAME, such as role:developer",
   ).optional(),
   APPS_PER_PERSON: wholeNumber("", 1, 100_000).default(50),
+  ANONYMOUS_REQUESTS_PER_MINUTE: wholeNumber("", 0, 1_000_000).optional(),
   AUDIT_RETENTION: seconds(2 * YEAR, 0, 100 * YEAR),
   AUDIT_SEAL_INTERVAL: seconds(30, 1, 3600),
   ACCESS_TOKEN_TTL: seconds(900, 1, DAY),

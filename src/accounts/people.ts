@@ -62,7 +62,10 @@ export interface People {
 }
 
 export interface PeopleOptions {
-  config: Pick<Config, "issuer" | "brand" | "loopback" | "dataDir" | "mailFrom" | "signUp" | "password" | "accountDeletionDelay">;
+  config: Pick<
+    Config,
+    "issuer" | "brand" | "loopback" | "dataDir" | "mailFrom" | "signUp" | "password" | "accountDeletionDelay" | "anonymousRequestsPerMinute"
+  >;
   secrets: Secrets;
   database: Pick<Database, "prisma" | "pool">;
   feed: ChangeFeed;
@@ -96,7 +99,9 @@ export function createPeople(options: PeopleOptions): People {
   const passwordPolicy = createPasswordPolicy(config.password, config.brand.name, log);
   const accountPasswords = createAccountPasswords({ prisma, passwords, policy: passwordPolicy, hasSecondFactor: options.hasSecondFactor });
   const { counts } = options;
-  const ownThrottle = createThrottle(redis === undefined ? { pool: database.pool } : { redis }, throttleKey as Buffer);
+  const ownThrottle = createThrottle(redis === undefined ? { pool: database.pool } : { redis }, throttleKey as Buffer, {
+    strangersPerMinute: config.anonymousRequestsPerMinute,
+  });
   const throttle = counts === undefined ? ownThrottle : countedThrottle(ownThrottle, counts.throttled);
   const devices = createKnownDevices(deriveKeys(secrets, "grantor/known-devices"), now);
   const mailer = createMailer({

@@ -54,6 +54,8 @@ const ALLOWANCES = {
   registration: { points: 100, window: HOUR },
   /** By address: refused passkeys. Nobody guesses one; this bounds what trying costs us. */
   passkey: { points: 60, window: 15 * MINUTE },
+  /** By address: what nobody in particular makes us keep. A short window: an office that is stopped by it goes on in a minute. */
+  stranger: { points: 600, window: MINUTE },
 } as const;
 export type Allowance = keyof typeof ALLOWANCES;
 
@@ -99,11 +101,15 @@ export interface Throttle {
 /** Where the counters lie: Redis when there is one, else the table `rate_limit`. */
 export type ThrottleStore = { readonly redis: Redis | Cluster } | { readonly pool: Pool };
 
-/** @param key keys the hashes under which subjects are counted */
-export function createThrottle(store: ThrottleStore, key: Buffer): Throttle {
+/**
+ * @param key keys the hashes under which subjects are counted
+ * @param limits.strangersPerMinute of one address, in place of 600; 0: none
+ */
+export function createThrottle(store: ThrottleStore, key: Buffer, limits: { strangersPerMinute?: number } = {}): Throttle {
+  const { strangersPerMinute = ALLOWANCES.stranger.points } = limits;
   let first = true;
-  function counter(name: string, points: number, duration: number): Counter {
-    const common = { keyPrefix: `grantor:throttle:${name}`, points, duration };
+  function counter(name: string, points: number, duration: number, more: { inMemoryBlockOnConsumed?: number } = {}): Counter {
+    const common = { keyPrefix: `grantor:throttle:${name}`, points, duration, ...more };
     if ("redis" in store) return new RateLimiterRedis({ ...common, storeClient: store.redis, rejectIfRedisNotReady: true });
     const clearExpiredByTimeout = first; // one sweeper for the table is enough
     first = false;
@@ -126,10 +132,13 @@ export function createThrottle(store: ThrottleStore, key: Buffer): Throttle {
   const addresses = growing(ADDRESS, counter("address", 1e9, ADDRESS.window), counter("address-wait", 1, 1));
   const networks = growing(NETWORK, counter("network", 1e9, NETWORK.window), counter("network-wait", 1, 1));
   const allowances = Object.fromEntries(
-    Object.entries(ALLOWANCES).map(([name, { points, window }]) => [
-      name,
-      { own: counter(name, points, window), network: counter(`${name}-network`, NETWORK_FACTOR * points, window) },
-    ]),
+    Object.entries(ALLOWANCES).map(([name, { points: ours, window }]) => {
+      const isStranger = name === "stranger";
+      const points = isStranger ? strangersPerMinute : ours;
+      /** Whoever is stopped in a flood is not asked about in the store again, until the window ends. */
+      const counted = (as: string, most: number) => counter(as, most, window, isStranger ? { inMemoryBlockOnConsumed: most } : {});
+      return [name, { own: counted(name, points), network: counted(`${name}-network`, NETWORK_FACTOR * points) }];
+    }),
   ) as Record<Allowance, { own: Counter; network: Counter }>;
 
   async function beginAsStranger(email: string, typedAddress: string): Promise<Attempt> {
@@ -193,6 +202,7 @@ export function createThrottle(store: ThrottleStore, key: Buffer): Throttle {
   /** Whoever has used up their own takes nothing of what their network has. */
   const waitFor = (what: Allowance, subject: Subject): Promise<number | undefined> =>
     guarded(async () => {
+      if (what === "stranger" && strangersPerMinute === 0) return undefined;
       const counters = countersOf(what, subject);
       for (const [index, [counter, one]] of counters.entries()) {
         const wait = await take(counter, one);

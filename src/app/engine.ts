@@ -17,6 +17,7 @@ import { createFetchFrom, createGuardedFetch } from "../http/fetch-guard.ts";
 import { pinIssuer } from "../http/pin-issuer.ts";
 import { enginePages } from "../interactions/engine-pages.ts";
 import { ownClient } from "../interactions/own-pages.ts";
+import { strangerThrottle } from "../interactions/stranger-throttle.ts";
 import { userCodeThrottle } from "../interactions/user-code-throttle.ts";
 import { earlierKeys, publicJwks, signingJwks } from "../keys/jwks.ts";
 import { createTokenVerifier } from "../keys/key-set.ts";
@@ -33,6 +34,7 @@ import { ENGINE_ROUTES, STATUS_LISTS_PATH } from "../oidc/paths.ts";
 import { lostRace } from "../oidc/policies.ts";
 import type { AccessTokenRecord, EngineDependencies, TokenBearer } from "../oidc/ports.ts";
 import { postToGet } from "../oidc/post-to-get.ts";
+import { postedForms } from "../oidc/posted-forms.ts";
 import { createProvider } from "../oidc/provider.ts";
 import { reportRegistrations } from "../oidc/registration-events.ts";
 import { registrationRequests } from "../oidc/registration-requests.ts";
@@ -114,8 +116,7 @@ export function createEngine(config: Config, secrets: Secrets, services: Service
     paths: { token: ENGINE_ROUTES.token, authorization: ENGINE_ROUTES.authorization },
     tellApplications: (ended) => tellOfEnd(ended),
     refreshGrace: config.refreshGrace,
-    isCurrent: async ({ accountId, passwordOf }) =>
-      passwordOf === undefined || passwordOf === (await services.secondFactors.factors.of(accountId)).password?.changedAt.getTime(),
+    isCurrent: ({ accountId, shown = {} }) => services.secondFactors.factors.stillHas(accountId, shown),
     onSessionUse: (ctx, session) =>
       services.accountSessions.seen(session, { userAgent: ctx.get("User-Agent"), address: ctx.state.client.address }),
     onSignOut: (uid) => void services.accountSessions.forget(uid),
@@ -209,6 +210,10 @@ export function createEngine(config: Config, secrets: Secrets, services: Service
       const scope = currentScope();
       if (scope !== undefined) scope.keepsSessionId = true;
     },
+    signsIn(login) {
+      const scope = currentScope();
+      if (scope !== undefined) scope.login = login;
+    },
   });
   const lists = statusListRoutes(statusLists, Date.now);
   const { issuers, required } = services.statementPolicy;
@@ -252,6 +257,12 @@ export function createEngine(config: Config, secrets: Secrets, services: Service
       },
     });
     const userCodes = userCodeThrottle({ path: ENGINE_ROUTES.code_verification, throttle: people.throttle });
+    const strangers = strangerThrottle({
+      browsers: [ENGINE_ROUTES.authorization, ENGINE_ROUTES.code_verification, ENGINE_ROUTES.end_session],
+      applications: [ENGINE_ROUTES.pushed_authorization_request, ENGINE_ROUTES.device_authorization],
+      leavesRecord: () => currentScope()?.session === undefined && currentScope()?.leavesRecord === true,
+      throttle: people.throttle,
+    });
     const record = (ctx: Context, event: AuditEvent) => audit.record({ ...event, ...facts(ctx) });
     const tally = (ctx: Context, event: AuditEvent) => audit.tally({ ...event, ...facts(ctx) });
     for (const middleware of [
@@ -267,8 +278,10 @@ export function createEngine(config: Config, secrets: Secrets, services: Service
       reportExchanges(record),
       reportRevocations(record),
       commit,
+      strangers,
       tabs,
       present,
+      postedForms(pages),
     ])
       provider.use(middleware as Parameters<Provider["use"]>[0]);
     reportFailures(provider, (failure) => services.clientFailures.record(failure));

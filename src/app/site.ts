@@ -156,6 +156,7 @@ export function createSite(
     ownSession,
     federation,
     visits,
+    throttle: people.throttle,
     onRefused: onSignIn,
     onConnected(ctx, { id: accountId }, { provider, how }) {
       const event = how === "created" ? "account.created" : "provider.connected";

@@ -23,9 +23,21 @@ export interface AccountFactors {
 /** Whether signing in with one factor asks for another. */
 export const hasSecondFactor = ({ totp, passkeys }: Pick<AccountFactors, "totp" | "passkeys">): boolean => totp || passkeys > 0;
 
+/** What a sign-in has shown that can be taken from an account: it counts for as long as it is there. */
+export interface Shown {
+  /** When the password was chosen, in milliseconds since the epoch. */
+  readonly password?: number | undefined;
+  /** The id of a passkey. */
+  readonly passkey?: string | undefined;
+  /** An account at another provider. */
+  readonly identity?: { readonly issuer: string; readonly subject: string } | undefined;
+}
+
 export interface Factors {
   /** Never from a cache. */
   of(accountId: string): Promise<AccountFactors>;
+  /** Whether all of it is still the account's. Never from a cache. */
+  stillHas(accountId: string, shown: Shown): Promise<boolean>;
   /**
    * Takes a second factor away. The last one stays with a password that is too short to be the only factor.
    * Of two removals at once the second sees what the first has left.
@@ -56,6 +68,15 @@ export function createFactors(prisma: PrismaClient, rpId: string, knownCode: (ha
 
   return {
     of: (accountId) => read(accountId),
+    async stillHas(accountId, { password, passkey, identity }) {
+      const there = await Promise.all([
+        password === undefined ||
+          prisma.credential.count({ where: { accountId, kind: "password", updatedAt: new Date(password) } }).then(isSome),
+        passkey === undefined || prisma.passkey.count({ where: { accountId, id: passkey } }).then(isSome),
+        identity === undefined || prisma.federatedIdentity.count({ where: { accountId, ...identity } }).then(isSome),
+      ]);
+      return !there.includes(false);
+    },
     remove: (accountId, remove) =>
       prisma.$transaction(async (tx) => {
         await lockAccount(tx, accountId);
@@ -75,3 +96,5 @@ export function createFactors(prisma: PrismaClient, rpId: string, knownCode: (ha
       }),
   };
 }
+
+const isSome = (count: number): boolean => count > 0;

@@ -50,7 +50,7 @@ export type RegistrationRefusal = "invalid" | "expired" | "known" | "too_many";
 export type AssertionRefusal = "invalid" | "expired" | "unknown_passkey" | "other_account" | "other_host" | "counter_went_back";
 
 export type AssertionResult =
-  | { readonly ok: true; readonly accountId: string; readonly amr: readonly Amr[] }
+  | { readonly ok: true; readonly accountId: string /** Its id. */; readonly passkey: string; readonly amr: readonly Amr[] }
   | { readonly ok: false; readonly reason: AssertionRefusal; readonly accountId?: string };
 
 export interface Passkeys {
@@ -245,11 +245,13 @@ export function createPasskeys(options: PasskeyOptions): Passkeys {
       if (info === undefined) return refuse("invalid");
       if (!(await challenges.take(read.challenge))) return refuse("expired");
       if (!(await countUse(passkey.id, info.newCounter, info.credentialBackedUp))) {
+        // Removed by its owner at this moment.
+        if ((await prisma.passkey.count({ where: { id: passkey.id } })) === 0) return refuse("unknown_passkey");
         log.warn({ passkey: passkey.id, accountId: passkey.accountId }, "a passkey's counter did not grow: there may be a copy of it");
         return refuse("counter_went_back");
       }
       // RFC 8176: `hwk` is a key that does not leave its device; one that is copied to others is `swk`.
-      return { ok: true, accountId: passkey.accountId, amr: [info.credentialBackedUp ? "swk" : "hwk", "user", "mfa"] };
+      return { ok: true, accountId: passkey.accountId, passkey: passkey.id, amr: [info.credentialBackedUp ? "swk" : "hwk", "user", "mfa"] };
     },
 
     async rename(accountId, id, name) {

@@ -3,7 +3,7 @@ import { createOneTimeTokens } from "../accounts/one-time-tokens.ts";
 import type { Logger } from "../observability/logger.ts";
 import type { PrismaClient } from "../storage/generated/client.ts";
 import { describeCause, type Problem, SignInProblem } from "./federation-error.ts";
-import { identityOf } from "./identity.ts";
+import { type Identity, identityOf } from "./identity.ts";
 import type { Linking, SignedIn } from "./linking.ts";
 import { isStateOf, proofsOf } from "./proofs.ts";
 import type { IdentityProvider } from "./provider.ts";
@@ -49,6 +49,8 @@ export type Outcome =
       readonly purpose: Extract<Purpose, { interaction: string }>;
       readonly provider: string;
       readonly signedIn: SignedIn;
+      /** Who they are there. */
+      readonly identity: Pick<Identity, "issuer" | "subject">;
       readonly amr: readonly string[];
     }
   | { readonly purpose: Extract<Purpose, { accountId: string }>; readonly provider: string; readonly added: boolean };
@@ -58,6 +60,8 @@ export interface Result {
   readonly interaction: string;
   readonly keep: boolean;
   readonly accountId: string;
+  /** Who they are at the provider. */
+  readonly identity: Pick<Identity, "issuer" | "subject">;
   /** RFC 8176. */
   readonly amr: readonly string[];
 }
@@ -145,7 +149,8 @@ export function createFederation({ prisma, providers, upstream, linking, log, no
         const identity = identityOf(provider, person, now());
         if ("interaction" in purpose) {
           const amr = identity.secondFactor ? ["fed", "mfa"] : ["fed"];
-          return { purpose, provider: name, signedIn: await linking.signIn(provider, identity), amr };
+          const { issuer, subject } = identity;
+          return { purpose, provider: name, signedIn: await linking.signIn(provider, identity), identity: { issuer, subject }, amr };
         }
         if ((await signedIn()) !== purpose.accountId) return undefined;
         return { purpose, provider: name, added: await linking.link(purpose.accountId, identity) };

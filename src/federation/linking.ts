@@ -128,8 +128,9 @@ export function createLinking({ prisma, accounts, signUp, rpId, endAccount, now 
 
     async link(accountId, { issuer, subject, label }) {
       return raced(async (tx) => {
+        await lockAccount(tx, accountId); // so that whoever disconnects it in another tab comes before or after
         const account = await tx.account.findUnique({ where: { id: accountId } });
-        if (account === null || account.disabledAt !== null) throw new SignInProblem("account_closed");
+        if (account === null || account.disabledAt !== null || account.deleteAt !== null) throw new SignInProblem("account_closed");
         const known = await tx.federatedIdentity.findUnique({ where: { issuer_subject: { issuer, subject } } });
         if (known !== null && known.accountId !== accountId) throw new SignInProblem("linked_elsewhere");
         if (known === null) await tx.federatedIdentity.create({ data: { issuer, subject, label, accountId } });

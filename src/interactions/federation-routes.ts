@@ -5,6 +5,7 @@ import type { Account } from "../accounts/account.ts";
 import { accountErrors } from "../accounts/account-errors-middleware.ts";
 import type { AccountStore } from "../accounts/account-store.ts";
 import type { SecurityNotices } from "../accounts/security-notices.ts";
+import type { Throttle } from "../accounts/throttle.ts";
 import type { Federation, Purpose } from "../federation/federation.ts";
 import { HttpProblem } from "../http/errors.ts";
 import { languageOf } from "../http/language.ts";
@@ -23,6 +24,7 @@ export interface FederationRoutesOptions {
   ownSession: ReadOwnSession;
   federation: Federation;
   visits: ProviderVisits;
+  throttle: Pick<Throttle, "require">;
   /** Told of every visit to a provider from which nobody came back signed in. */
   onRefused(ctx: Context, attempt: { accountId: string | undefined; clientId: string | undefined; outcome: string }): void;
   notices: SecurityNotices;
@@ -41,6 +43,7 @@ export function federationRoutes(options: FederationRoutesOptions): Router {
     const interaction = await steps.open(ctx);
     const { email = "", keep } = ctx.state.form ?? {};
     const loginHint = email.includes("@") && email.length <= 254 ? email.trim() : undefined;
+    await options.throttle.require("stranger", { address: ctx.state.client.address }); // each leaves a row
     const purpose = { interaction: interaction.uid, keep: keep === "yes", ...freshnessOf(interaction) };
     await visits.begin(ctx, ctx.params.provider as string, purpose, { loginHint }, pageOf(purpose));
   });
@@ -68,10 +71,11 @@ export function federationRoutes(options: FederationRoutesOptions): Router {
       if (outcome.added && account !== undefined) connected(ctx, account, provider, "linked");
       return seeOther(ctx, `${CONNECT_PAGE}?done=provider_connected`);
     }
-    const { account, how } = outcome.signedIn;
+    const { signedIn, identity, amr } = outcome;
+    const { account, how } = signedIn;
     if (how !== "known") connected(ctx, account, provider, how);
     const { interaction, keep } = outcome.purpose;
-    await visits.handOver(ctx, { interaction, keep, accountId: account.id, amr: outcome.amr });
+    await visits.handOver(ctx, { interaction, keep, accountId: account.id, identity, amr });
   });
 
   // The cookie of an interaction comes to addresses below its own alone.
@@ -82,7 +86,8 @@ export function federationRoutes(options: FederationRoutesOptions): Router {
     if (result === undefined || account === undefined || account.disabledAt !== undefined || !account.emailVerified) {
       return seeOther(ctx, `/interaction/${interaction.uid}`);
     }
-    await signIns.proceed(ctx, interaction, { account, amr: result.amr, keep: result.keep });
+    const { amr, keep, identity } = result;
+    await signIns.proceed(ctx, interaction, { account, amr, keep, shown: { identity } });
   });
 
   return router;

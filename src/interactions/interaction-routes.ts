@@ -137,7 +137,7 @@ export function interactionRoutes(options: InteractionOptions): Router {
         return showSignIn(ctx, interaction, { email, keep, errors: { form: result.message } });
       }
       const { account, amr, passwordOf } = result;
-      await signIns.proceed(ctx, interaction, { account, amr, keep, passwordOf });
+      await signIns.proceed(ctx, interaction, { account, amr, keep, shown: { password: passwordOf } });
     } catch (error) {
       if (!(error instanceof AccountError) || error.status !== 429) throw error;
       options.onSignIn(ctx, { accountId: undefined, clientId, outcome: error.code });

@@ -48,7 +48,8 @@ export function passkeyRoutes(options: PasskeyRoutesOptions): Router {
       return seeOther(ctx, `/interaction/${interaction.uid}${REFUSED}`);
     }
     await attempt.succeeded();
-    await signIns.proceed(ctx, interaction, { account, amr: result.amr, keep: keep === "yes" });
+    const { amr, passkey } = result;
+    await signIns.proceed(ctx, interaction, { account, amr, keep: keep === "yes", shown: { passkey } });
   });
 
   router.post("/interaction/:uid/second-factor/passkey/options", verifyForm, async (ctx) => {
@@ -70,7 +71,7 @@ export function passkeyRoutes(options: PasskeyRoutesOptions): Router {
       return seeOther(ctx, `${secondStepOf(interaction)}${REFUSED}`);
     }
     await attempt.succeeded();
-    seeOther(ctx, await signIns.complete(ctx, interaction, pending, ...result.amr));
+    seeOther(ctx, await signIns.complete(ctx, interaction, pending, { amr: result.amr, shown: { passkey: result.passkey } }));
   });
 
   return router;

@@ -80,7 +80,7 @@ export function secondFactorRoutes(options: SecondFactorOptions): Router {
         return again(401, { fields: { code: text(recovery ? "factors:recovery_wrong" : "factors:code_wrong") } });
       }
       await attempt.succeeded();
-      const next = await signIns.complete(ctx, interaction, pending, factor);
+      const next = await signIns.complete(ctx, interaction, pending, { amr: [factor] });
       if (factor === "otp") return seeOther(ctx, next);
       const { recoveryCodes: left } = await factors.of(account.id);
       notices.tell(account, "recovery_code_used", origin(ctx), { count: left });
@@ -110,7 +110,7 @@ export function secondFactorRoutes(options: SecondFactorOptions): Router {
     }
     notices.tell(account, "second_factor_added", origin(ctx));
     onEvent(ctx, { accountId: account.id, event: "second_factor.added" });
-    const next = await signIns.complete(ctx, interaction, pending, "otp");
+    const next = await signIns.complete(ctx, interaction, pending, { amr: ["otp"] });
     if (pending.factors.recoveryCodes > 0) return seeOther(ctx, next);
     render(ctx, "recovery-codes", { codes: await recoveryCodes.renew(account.id), next });
   });

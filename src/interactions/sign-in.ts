@@ -9,7 +9,7 @@ import type { AccountStore } from "../accounts/account-store.ts";
 import type { DeviceCookie } from "../accounts/device-cookie-middleware.ts";
 import type { KnownDevices } from "../accounts/known-devices.ts";
 import { type Acr, type Amr, acrOf, reaches, requiredAcr, TWO_FACTOR_ACR, withSecondFactor } from "../factors/assurance.ts";
-import { type AccountFactors, type Factors, hasSecondFactor } from "../factors/factors.ts";
+import { type AccountFactors, type Factors, hasSecondFactor, type Shown } from "../factors/factors.ts";
 import { STEP_UP } from "../oidc/interaction-policy.ts";
 import { type Interaction, type Steps, seeOther } from "./steps.ts";
 
@@ -23,8 +23,7 @@ export interface Proven {
   readonly amr: readonly string[];
   /** "Keep me signed in". */
   readonly keep: boolean;
-  /** When the password was chosen that was shown, in milliseconds since the epoch: another counts no more. */
-  readonly passwordOf?: number | undefined;
+  readonly shown?: Shown | undefined;
 }
 
 /** A sign-in that has its first factor and needs another. */
@@ -52,7 +51,7 @@ export interface SignIns {
   /** Ends such a sign-in, when the account stays. @returns where the browser goes on */
   resume(ctx: Context, interaction: Interaction, doomed: Pending): Promise<string>;
   /** Ends a sign-in whose second factor was right. @returns where the browser goes on */
-  complete(ctx: Context, interaction: Interaction, pending: Pending, ...factor: Amr[]): Promise<string>;
+  complete(ctx: Context, interaction: Interaction, pending: Pending, second: { amr: readonly Amr[]; shown?: Shown }): Promise<string>;
   /** Whether giving up now leaves unmet what the application, or a role of the person, demands. */
   isUnmet(ctx: Context, interaction: Interaction): Promise<boolean>;
 }
@@ -61,7 +60,7 @@ export interface SignInOptions {
   provider(): Provider;
   steps: Steps;
   accounts: Pick<AccountStore, "find">;
-  factors: Pick<Factors, "of">;
+  factors: Pick<Factors, "of" | "stillHas">;
   devices: Pick<KnownDevices, "remember">;
   deviceCookie: DeviceCookie;
   /** Told of every sign-in that has ended well. */
@@ -77,8 +76,7 @@ interface Held {
   readonly keep: boolean;
   /** Seconds since the epoch. */
   readonly at: number;
-  /** As in `Proven`. */
-  readonly passwordOf?: number | undefined;
+  readonly shown?: Shown | undefined;
   /** As in `Pending`. */
   readonly since?: number | undefined;
 }
@@ -110,8 +108,8 @@ export function createSignIns(options: SignInOptions): SignIns {
   }
 
   /** @returns what is kept of a sign-in that goes on in another step */
-  const hold = ({ account, amr, keep, passwordOf, since }: Done): Held => ({
-    ...{ accountId: account.id, amr, keep, passwordOf, since },
+  const hold = ({ account, amr, keep, shown, since }: Done): Held => ({
+    ...{ accountId: account.id, amr, keep, shown, since },
     at: seconds(),
   });
 
@@ -121,24 +119,24 @@ export function createSignIns(options: SignInOptions): SignIns {
   }
 
   async function settle(ctx: Context, interaction: Interaction, done: Done): Promise<string> {
-    const { account, amr, keep, passwordOf, since } = done;
+    const { account, amr, keep, shown, since } = done;
     if (account.deleteAt !== undefined) {
       await keepWith(interaction, { signIn: undefined, doomed: hold(done) });
       return deletionStepOf(interaction);
     }
     deviceCookie.write(ctx, devices.remember(account.email, deviceCookie.read(ctx)));
     options.onSignedIn(ctx, { accountId: account.id, clientId: interaction.params.client_id as string, amr });
-    const login = { accountId: account.id, amr: [...amr], acr: acrOf(amr), remember: keep, ts: since ?? seconds(), passwordOf };
+    const login = { accountId: account.id, amr: [...amr], acr: acrOf(amr), remember: keep, ts: since ?? seconds(), shown };
     return steps.settle(ctx, { login, signIn: undefined, doomed: undefined });
   }
 
   async function fromInteraction(interaction: Interaction, held: Held): Promise<Pending | undefined> {
     const account = await usable(held.accountId);
     if (account === undefined || held.at + SECOND_STEP_TTL < seconds()) return undefined;
-    const found = await factors.of(account.id);
-    const { amr, keep, passwordOf, since } = held;
-    if (passwordOf !== undefined && passwordOf !== found.password?.changedAt.getTime()) return undefined;
-    return { account, amr, keep, passwordOf, since, factors: found, required: await requiredOf(interaction, account) };
+    const { amr, keep, shown, since } = held;
+    if (shown !== undefined && !(await factors.stillHas(account.id, shown))) return undefined;
+    const [found, required] = await Promise.all([factors.of(account.id), requiredOf(interaction, account)]);
+    return { account, amr, keep, shown, since, factors: found, required };
   }
 
   async function fromSession(ctx: Context, interaction: Interaction): Promise<Pending | undefined> {
@@ -177,7 +175,8 @@ export function createSignIns(options: SignInOptions): SignIns {
       return held === undefined ? undefined : fromInteraction(interaction, held);
     },
     resume: (ctx, interaction, doomed) => settle(ctx, interaction, doomed),
-    complete: (ctx, interaction, done, ...factor) => settle(ctx, interaction, { ...done, amr: withSecondFactor(done.amr, ...factor) }),
+    complete: (ctx, interaction, done, { amr, shown }) =>
+      settle(ctx, interaction, { ...done, amr: withSecondFactor(done.amr, ...amr), shown: { ...done.shown, ...shown } }),
     async isUnmet(ctx, interaction) {
       if (interaction.prompt.reasons.includes(STEP_UP)) return true;
       const held = await pending(ctx, interaction);

@@ -22,6 +22,15 @@ export interface ParallelTabsOptions {
   findSession(marks: readonly string[], accountId: string): Promise<string | undefined>;
   /** The session keeps its id in the request at hand. */
   keepSessionId(): void;
+  /** Told of somebody who signs in with the request at hand. */
+  signsIn(login: Login): void;
+}
+
+/** What a sign-in has given the engine. */
+interface Login {
+  readonly accountId: string;
+  /** For whoever is asked whether it still counts. */
+  readonly shown?: object;
 }
 
 export function parallelTabs(options: ParallelTabsOptions): Middleware {
@@ -40,13 +49,13 @@ interface Step {
 }
 
 interface Submission {
-  readonly login?: { readonly accountId?: string };
+  readonly login?: Login;
 }
 
 /** Who has signed in with this very step. */
-function signedIn({ result, lastSubmission }: Step): string | undefined {
+function signedIn({ result, lastSubmission }: Step): Login | undefined {
   const isRepeated = JSON.stringify(result?.login) === JSON.stringify(lastSubmission?.login);
-  return isRepeated ? undefined : result?.login?.accountId;
+  return isRepeated ? undefined : result?.login;
 }
 
 /** The step that goes on with this request, when it is this browser's: nobody else has its cookie. */
@@ -61,11 +70,13 @@ async function join(ctx: Context, step: Step, options: ParallelTabsOptions): Pro
   const name = options.provider().cookieName("session");
   const cookie = ctx.cookies.get(name, { signed: true });
   const current = cookie === undefined ? undefined : await options.provider().Session.find(cookie);
-  const accountId = signedIn(step);
-  if (accountId === undefined) {
+  const login = signedIn(step);
+  if (login === undefined) {
     if (current?.accountId !== undefined) options.keepSessionId(); // nobody has signed in with this step
     return;
   }
+  options.signsIn(login);
+  const { accountId } = login;
   const known = await options.findSession(options.marksOf(ctx), accountId);
   const joined = current?.accountId === undefined ? known : undefined;
   if (joined !== undefined) ctx.req.headers.cookie = withCookie(ctx.get("Cookie"), name, joined, options.sign);

@@ -31,6 +31,8 @@ export class RequestScope {
     | undefined;
   /** The session of whoever is signed in when this request is done; `expiresAt` in seconds. */
   session: { readonly uid: string; readonly accountId: string; readonly expiresAt: number } | undefined;
+  /** What somebody has shown who signs in with this request. */
+  login: { readonly accountId: string; readonly shown?: object } | undefined;
   /** Whoever signs in with this request, in which browser, and the uid of the session that is known to be theirs there. */
   signsIn: { readonly browser: RecordKey; readonly accountId: string; readonly before: string | undefined } | undefined;
   /** The session goes on under the id that it has: it was given for the sign-in of another tab, since the one of this request began. */
@@ -63,6 +65,11 @@ export class RequestScope {
   puttingUnder(pointer: RecordKey): Payload | undefined {
     const put = [...this.#writes.values()].find((change) => change.op === "put" && change.pointer === pointer);
     return put && this.seen.get(put.key);
+  }
+
+  /** Whether there will be a record after this request that it has written. */
+  get leavesRecord(): boolean {
+    return [...this.#writes.values()].some(({ op }) => op === "put");
   }
 
   /** Hands over all writes and forgets them. */

@@ -28,7 +28,7 @@ export interface CommitOptions {
   /** Told when something single-use was used twice and its grant was ended. */
   onReplay(ctx: Context, what: SingleUse): void;
   /** Whether what somebody has signed in with still counts; never from a cache. */
-  isCurrent(login: Login): Promise<boolean>;
+  isCurrent(login: NonNullable<RequestScope["login"]>): Promise<boolean>;
   /** Told of every request of somebody who is signed in; it must not wait for anything. */
   onSessionUse(ctx: Context, session: NonNullable<RequestScope["session"]>): void;
   /** Told that somebody has signed out. */
@@ -39,19 +39,11 @@ export interface CommitOptions {
   onListLost(list: string): Promise<void>;
 }
 
-/** What a sign-in has given the engine. */
-export interface Login {
-  readonly accountId: string;
-  /** When the password was chosen that was shown, in milliseconds since the epoch. */
-  readonly passwordOf?: number;
-}
-
 /** What the engine knows of a request: the part that this file reads. */
 interface EngineContext {
   params?: Record<string, unknown>;
   client?: { clientId: string };
-  entities?: { AccessToken?: { accountId?: string }; Interaction?: { lastSubmission?: { login?: Login } } };
-  result?: { login?: Login };
+  entities?: { AccessToken?: { accountId?: string } };
   provider?: { Client: { find(clientId: string): Promise<unknown> } };
 }
 
@@ -98,13 +90,10 @@ export function commitRequests(options: CommitOptions): Middleware {
     ctx.body = { error: "invalid_client", error_description: "client authentication failed" };
   }
 
-  /** Whoever ends all that a person has, after a change of their password, cannot see the session that they are just getting. */
+  /** Whoever ends all that a person has, after a change of what opens their account, cannot see the session that they are just getting. */
   async function refuseOvertaken(ctx: Context, scope: RequestScope): Promise<void> {
-    const { result, entities } = (ctx.oidc ?? {}) as EngineContext;
-    const login = result?.login;
-    // What the step before this one has settled is repeated: their session has outlived the change by now.
-    const isRepeated = JSON.stringify(login) === JSON.stringify(entities?.Interaction?.lastSubmission?.login);
-    if (login === undefined || isRepeated || scope.session === undefined || (await options.isCurrent(login))) return;
+    const { login } = scope;
+    if (login === undefined || scope.session === undefined || (await options.isCurrent(login))) return;
     await endings.endSession(scope.session.uid);
     scope.session = undefined;
     ctx.remove("Set-Cookie");

@@ -399,6 +399,17 @@ describe("connecting", () => {
     expect(await linking.list(bob.id)).toEqual([]);
   });
 
+  test("and disconnecting at once, in two tabs, end as the later of them says", async () => {
+    const { id } = await withPassword(`ada-${count}@example.org`);
+    for (let round = 0; round < 4; round += 1) {
+      await answer("acme", { accountId: id });
+      const [own] = await linking.list(id);
+      const [connected, gone] = await Promise.all([answer("acme", { accountId: id }), linking.unlink(id, own as NonNullable<typeof own>)]);
+      expect(gone).toBe(true);
+      expect(connected).toMatchObject({ added: (await linking.list(id)).length === 1 });
+    }
+  });
+
   test("never takes the last way in away, also of two at once", async () => {
     const { signedIn } = await account();
     const { id } = signedIn.account;
@@ -418,10 +429,15 @@ describe("connecting", () => {
 
 describe("what is kept for the step that waits", () => {
   test("is taken once", async () => {
-    const secret = await federation.keep({ interaction: "uid-abcdefghij", keep: true, accountId: "a", amr: ["fed"] });
+    const result = {
+      interaction: "uid-abcdefghij",
+      keep: true,
+      accountId: "a",
+      identity: { issuer: "https://acme.example", subject: "1" },
+      amr: ["fed"],
+    };
+    const secret = await federation.keep(result);
     const taken = await Promise.all(Array.from({ length: 5 }, () => federation.take(secret)));
-    expect(taken.filter((each) => each !== undefined)).toEqual([
-      { interaction: "uid-abcdefghij", keep: true, accountId: "a", amr: ["fed"] },
-    ]);
+    expect(taken.filter((each) => each !== undefined)).toEqual([result]);
   });
 });

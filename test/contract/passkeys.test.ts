@@ -82,8 +82,9 @@ describe.each(arrangements)("passkeys on $name", ({ open }) => {
   test.each([-7, -8, -257] as const)("is made and signs in, algorithm %s", async (algorithm) => {
     const by = new Authenticator({ origin: ISSUER, algorithm });
     expect(await register(ada, by)).toMatchObject({ ok: true, passkey: { name: "Passkey", synced: false, works: true } });
-    expect(await signIn({}, { by })).toEqual({ ok: true, accountId: ada.id, amr: ["hwk", "user", "mfa"] });
+    const signedIn = await signIn({}, { by });
     const [passkey] = await passkeys.list(ada.id);
+    expect(signedIn).toEqual({ ok: true, accountId: ada.id, passkey: passkey?.id, amr: ["hwk", "user", "mfa"] });
     expect(passkey).toMatchObject({ lastUsedAt: new Date(now) });
     expect((await passkeys.creationOptions(ada, SESSION)).excludeCredentials).toEqual([
       { id: passkey?.id, type: "public-key", transports: ["internal"] },
@@ -276,6 +277,21 @@ describe.each(arrangements)("passkeys on $name", ({ open }) => {
     expect(await passkeys.remove(ada.id, id)).toBe(true);
     expect(await passkeys.remove(ada.id, id)).toBe(false);
     expect(await signIn()).toMatchObject({ ok: false, reason: "unknown_passkey" });
+  });
+
+  test("one that is removed while somebody signs in with it is not there, and no copy; it counts no more for what it has begun", async () => {
+    const { factors } = services.secondFactors;
+    const before = lines.length;
+    for (let round = 0; round < 4; round += 1) {
+      await register();
+      const [{ id = "" } = {}] = await passkeys.list(ada.id);
+      expect(await factors.stillHas(ada.id, { passkey: id })).toBe(true);
+      const [signedIn, removed] = await Promise.all([signIn(), passkeys.remove(ada.id, id)]);
+      expect(removed).toBe(true);
+      expect(signedIn).toMatchObject(signedIn.ok ? { passkey: id } : { reason: "unknown_passkey" });
+      expect(await factors.stillHas(ada.id, { passkey: id })).toBe(false);
+    }
+    expect(JSON.stringify(lines.slice(before))).not.toContain("copy");
   });
 
   test("the last way in stays, also when all are removed at once", async () => {

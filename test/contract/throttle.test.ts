@@ -40,8 +40,9 @@ describe.each(arrangements)("throttle on $name", ({ redis: onRedis, open }) => {
       clients.push(client);
       return { redis: client };
     };
-    here = createThrottle(await store(), KEY);
-    there = createThrottle(await store(), KEY);
+    const limits = { strangersPerMinute: 20 };
+    here = createThrottle(await store(), KEY, limits);
+    there = createThrottle(await store(), KEY, limits);
   });
   afterAll(async () => {
     for (const client of clients) client.disconnect();
@@ -200,6 +201,19 @@ describe.each(arrangements)("throttle on $name", ({ redis: onRedis, open }) => {
     expect(tries.filter(({ status }) => status === "fulfilled")).toHaveLength(30);
     await expect(here.beginUserCode(address)).rejects.toMatchObject({ code: "too_many_attempts", status: 429 });
     await here.beginUserCode(freshAddress());
+  });
+
+  test("strangers of one address leave so much a minute as the operator says, by any process; 0 counts nobody", async () => {
+    const [address, other] = [freshAddress(), freshAddress()];
+    const left = async (times: number, of: string) =>
+      (await Promise.all(Array.from({ length: times }, (_, n) => (n % 2 ? here : there).allows("stranger", { address: of })))).filter(
+        Boolean,
+      );
+    expect(await left(30, address)).toHaveLength(20);
+    await expect(here.require("stranger", { address })).rejects.toMatchObject({ code: "too_many_attempts", status: 429 });
+    expect(await left(5, other)).toHaveLength(5);
+    const unlimited = createThrottle({ pool: new pg.Pool({ host: "/nowhere" }) }, KEY, { strangersPerMinute: 0 });
+    expect(await unlimited.allows("stranger", { address })).toBe(true);
   });
 
   test("the store sees no address, of mail or network, and forgets by itself", async () => {

@@ -3,10 +3,13 @@ import * as oidc from "openid-client";
 import { beforeAll, expect, it } from "vitest";
 import { Agent } from "../support/agent.ts";
 import { describeFlows } from "../support/flows.ts";
-import { authorizationUrl, authorize, pkce } from "../support/grantor.ts";
+import { authorizationUrl, authorize, pkce, post } from "../support/grantor.ts";
+import { expectErrorPage } from "../support/soundness.ts";
 import { waitFor } from "../support/wait-for.ts";
 
 const ISSUER = "https://id.example";
+/** More than the other tests of this file need. */
+const PER_MINUTE = 30;
 
 describeFlows(
   "an https issuer",
@@ -84,6 +87,38 @@ describeFlows(
       }
     });
 
+    it("keeps only so much for strangers of one address, and whoever is signed in or has proved who they are goes on", async () => {
+      const client = await flow.grantor.client({ firstParty: true });
+      const [tv, page] = [await flow.grantor.client({ type: "device" }), await flow.grantor.client({ type: "spa" })];
+      const person = await flow.grantor.person();
+      const agent = new Agent();
+      const url = authorizationUrl(ISSUER, client, pkce());
+      await authorize(agent, url, person);
+      /** Asks again and again: whoever may still leave something does so. */
+      const refusal = <T extends { status: number }>(ask: () => Promise<T>) =>
+        waitFor("the address to have had all that it may have", async () => {
+          const answer = await ask();
+          return answer.status === 429 ? answer : undefined;
+        });
+      const refused = await refusal(() => new Agent().open(url));
+      await expectErrorPage(flow, refused, 429, "Wait");
+      expect(Number(refused.headers.get("Retry-After"))).toBeGreaterThan(0);
+      expect(refused.headers.getSetCookie()).toEqual([]);
+      for (const path of ["/device", "/oauth/logout"]) await refusal(() => new Agent().open(ISSUER + path));
+      const pushed = { ...Object.fromEntries(new URL(url).searchParams), client_id: page.client_id };
+      for (const ask of [() => post(`${ISSUER}/oauth/device`, tv, { scope: "openid" }), () => post(`${ISSUER}/oauth/par`, page, pushed)]) {
+        const answer = await refusal(ask);
+        expect(Number(answer.headers.get("Retry-After"))).toBeGreaterThan(0);
+        expect(await answer.json()).toMatchObject({ error: "temporarily_unavailable", error_description: expect.stringContaining("Wait") });
+      }
+
+      const { status } = await post(`${ISSUER}/oauth/par`, client, Object.fromEntries(new URL(url).searchParams));
+      expect(status).toBe(201);
+      expect(new URL((await agent.open(url)).url).searchParams.has("code")).toBe(true);
+      const silent = await new Agent().open(authorizationUrl(ISSUER, client, pkce(), { prompt: "none" }));
+      expect(new URL(silent.url).searchParams.get("error")).toBe("login_required");
+    });
+
     it("believes the proxy about who asks", async () => {
       await fetch(`${ISSUER}/told-by-the-proxy`);
       const line = await waitFor("the request in the log", () =>
@@ -95,5 +130,5 @@ describeFlows(
       expect(JSON.parse(line)).toMatchObject({ client: "203.0.113.9" });
     });
   },
-  { env: { ISSUER, HOST: "127.0.0.1", TRUST_PROXY: "127.0.0.1" } },
+  { env: { ISSUER, HOST: "127.0.0.1", TRUST_PROXY: "127.0.0.1", ANONYMOUS_REQUESTS_PER_MINUTE: `${PER_MINUTE}` } },
 );

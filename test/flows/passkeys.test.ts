@@ -169,6 +169,23 @@ describeFlows("passkeys", (flow) => {
     expect(next.text).toContain(person.email);
   });
 
+  test("that is removed before its sign-in went on signs nobody in", async () => {
+    await addPasskey();
+    const agent = new Agent();
+    const page = await toSignIn(agent);
+    const { response } = await ask(agent, page, "/passkey");
+    const form = page.forms[formOf(page, "/passkey")];
+    const credential = authenticator.get((await response.json()) as never);
+    const body = new URLSearchParams({ ...form?.fields, credential });
+    const shown = await agent.request(form?.action ?? "", { method: "POST", body });
+    expect([shown.status, shown.headers.get("Location")]).toEqual([303, expect.stringContaining("/oauth/authorize/")]);
+    const { passkeys } = flow.grantor.services;
+    for (const { id } of await passkeys.list(person.id)) await passkeys.remove(person.id, id);
+    const end = await agent.open(new URL(shown.headers.get("Location") ?? "", flow.grantor.url).href);
+    expect([end.status, end.text.includes('name="decision"')]).toEqual([400, false]);
+    expect((await agent.open(at("/account"))).url).not.toBe(at("/account"));
+  });
+
   test("is added, named and removed by who has signed in lately, in that session alone", async () => {
     const agent = await addPasskey();
     const id = authenticator.credentials[0]?.id ?? "";

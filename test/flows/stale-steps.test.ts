@@ -98,9 +98,10 @@ describeFlows("stale steps", (flow) => {
   });
 
   it("signs nobody in with a password that was changed while they signed in", async () => {
-    const client = await flow.grantor.client({ firstParty: true });
     const { accounts, passwords } = flow.grantor.services.people;
     const hash = await passwords.hash("another long enough password");
+    const client = await flow.grantor.client({ firstParty: true });
+    const asking = await flow.grantor.client();
     for (const change of [true, false]) {
       const person = await flow.grantor.person();
       const agent = new Agent();
@@ -116,6 +117,15 @@ describeFlows("stale steps", (flow) => {
       expect([change, new URL(again.url).searchParams.get("error")]).toEqual([change, change ? "login_required" : null]);
       if (change) await expectErrorPage(flow, end, 400, "Interaction session not found");
     }
+    // Nor does one who is asked for consent next.
+    const other = await flow.grantor.person();
+    const browser = new Agent();
+    const begun = await browser.open(authorizationUrl(flow.grantor.url, asking, pkce()));
+    const body = new URLSearchParams({ ...begun.forms[0]?.fields, email: other.email, password: other.password });
+    const shown = await browser.request(begun.forms[0]?.action as string, { method: "POST", body });
+    await accounts.update(other.id, { passwordHash: hash });
+    const page = await browser.open(new URL(shown.headers.get("Location") ?? "", flow.grantor.url).href);
+    await expectErrorPage(flow, page, 400, "Interaction session not found");
     // Whoever changes it themselves, in another tab, goes on where they are.
     const person = await flow.grantor.person();
     const agent = new Agent();

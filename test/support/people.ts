@@ -52,6 +52,7 @@ export async function openPeople(
       mailFrom: "Grantor <no-reply@localhost>",
       signUp: "open",
       accountDeletionDelay: 1_209_600,
+      anonymousRequestsPerMinute: 0,
       password: loadConfig({}).password,
       ...config,
     },

@@ -43,6 +43,7 @@ test("an empty environment gives the documented defaults", () => {
     softwareStatementIssuersFile: undefined,
     developers: "everyone",
     appsPerPerson: 50,
+    anonymousRequestsPerMinute: 0,
     auditRetention: 63_072_000,
     auditSealInterval: 30,
     password: { minLength: 15, minLengthWithSecondFactor: 8, hashMemory: 19_456, hashPasses: 2, breachUrl: undefined },
@@ -265,4 +266,10 @@ describe("readEnvironment", () => {
   test("without one the environment is as it is", () => {
     expect(readEnvironment({ PORT: "5000" }, directory)).toEqual({ PORT: "5000" });
   });
+});
+
+test("what strangers leave is bounded where others reach the server, as the operator says", () => {
+  expect(loadConfig({ ISSUER: "https://id.example" }).anonymousRequestsPerMinute).toBe(600);
+  expect(loadConfig({ ISSUER: "https://id.example", ANONYMOUS_REQUESTS_PER_MINUTE: "0" }).anonymousRequestsPerMinute).toBe(0);
+  expect(loadConfig({ ANONYMOUS_REQUESTS_PER_MINUTE: "20" }).anonymousRequestsPerMinute).toBe(20);
 });
