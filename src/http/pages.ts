@@ -204,6 +204,8 @@ export interface PageModels extends AppPageModels, AppCareModels, ApiPageModels 
   logout: FormView & { client?: ClientView | undefined; person?: PersonView | undefined };
   /** With `account` the browser is signed in still, and was signed out of the client alone. */
   "signed-out": { signIn: string; account?: string | undefined; client?: ClientView | undefined };
+  /** What the browser sends on by itself: to the application, or to the next step here. */
+  "passing-on": { action: string; fields: Readonly<Record<string, string>>; toClient: boolean; client?: ClientView | undefined };
   error: {
     heading: Words;
     message: Words;

@@ -46,6 +46,7 @@ const POLICIES: Partial<Record<View, PagePolicy>> = {
   "recovery-code-used": { formMayLeave: false, popup: true },
   consent: FLOW_PAGE,
   logout: FLOW_PAGE,
+  "passing-on": FLOW_PAGE,
   "deletion-pending": FLOW_PAGE,
   "verify-email": FLOW_PAGE,
   "sign-up": FLOW_PAGE,

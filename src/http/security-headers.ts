@@ -8,8 +8,8 @@ import { randomBytes } from "node:crypto";
 import type { Context, Middleware } from "koa";
 
 /**
- * The policy of everything that is not one of our pages. The empty `script-src` allows no script, and is there so that the engine
- * can add the hash of the script of its `form_post` page. No `form-action`: that page's form ends at a client.
+ * The policy of everything that is not one of our pages. The empty `script-src` allows no script, and is there so that the engine can add the
+ * hash of the script of its pages that post by themselves: by that they are known and replaced (oidc/posted-forms.ts).
  */
 const ANSWER_POLICY = "default-src 'none'; script-src; base-uri 'none'; frame-ancestors 'none'";
 

@@ -89,6 +89,9 @@ export function enginePages(options: {
     async logout(ctx, { action, xsrf }) {
       render(ctx, "logout", { action, hidden: { xsrf }, client: clientOf(ctx), person: await personOf(ctx) });
     },
+    post(ctx, form) {
+      render(ctx, "passing-on", { ...form, client: clientOf(ctx) });
+    },
     async signedOut(ctx) {
       const { provider } = ctx.oidc as { provider: Provider };
       // The page comes after "stay signed in" as well, and anybody can open its address.

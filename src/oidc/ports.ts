@@ -50,6 +50,16 @@ export interface EnginePages {
   deviceDone(ctx: Context, outcome: "approved" | "denied"): void;
   logout(ctx: Context, form: EngineForm): Promise<void>;
   signedOut(ctx: Context): Promise<void>;
+  /** The status is the caller's to set. */
+  post(ctx: Context, form: PostedForm): void;
+}
+
+/** What the browser sends on by itself. */
+export interface PostedForm {
+  readonly action: string;
+  readonly fields: Readonly<Record<string, string>>;
+  /** It goes to the application, which gets nothing else with it. */
+  readonly toClient: boolean;
 }
 
 export interface EngineForm {

@@ -21,6 +21,7 @@ import {
   revocationPolicy,
 } from "./policies.ts";
 import type { EngineDependencies, Person } from "./ports.ts";
+import { postingProvider } from "./posted-forms.ts";
 import { resourceIndicators } from "./resources.ts";
 import { exchangingProvider } from "./token-exchange.ts";
 import { VerifyingKey } from "./verifying-key.ts";
@@ -35,7 +36,10 @@ const DEVICE_CODE_TTL = 600;
 const SIGNING_ALGS = ["RS256", "ES256", "PS256", "EdDSA"] as const;
 
 export function createProvider(dependencies: EngineDependencies): Provider {
-  const provider = new (exchangingProvider(dependencies))(dependencies.issuer, configuration(dependencies));
+  const provider = new (postingProvider(exchangingProvider(dependencies), dependencies.pages))(
+    dependencies.issuer,
+    configuration(dependencies),
+  );
   ownSessionRules(provider, dependencies);
   for (const middleware of [unauthorizedClients, missingProofs]) provider.use(middleware as Parameters<Provider["use"]>[0]);
   return provider;

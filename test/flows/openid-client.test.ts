@@ -242,7 +242,8 @@ describeFlows("openid-client", (flow) => {
     expect(posted.status).toBe(200);
     expect(posted.forms[0]?.action).toBe(seeded.redirect_uri);
     const policy = posted.headers.get("Content-Security-Policy") ?? "";
-    expect(policy).toMatch(/script-src 'sha256-/);
+    expect(policy).toMatch(/script-src 'nonce-/);
+    expect(posted.text).toContain("<h1>One moment</h1>");
     expect(policy).not.toContain("form-action");
     const callback = new URL(`${seeded.redirect_uri}?${new URLSearchParams(posted.forms[0]?.fields)}`);
     const tokens = await client.authorizationCodeGrant(config, callback, { pkceCodeVerifier: verifier });

@@ -90,7 +90,7 @@ export class Agent {
 
   /** What a script on the page would do at once: submit its only form, as long as that stays here. */
   async proceed(page: Page): Promise<Page> {
-    const scripted = page.text.includes("document.forms[0].submit()") && page.forms[0]?.action.startsWith(new URL(page.url).origin);
+    const scripted = page.text.includes(" data-send>") && page.forms[0]?.action.startsWith(new URL(page.url).origin);
     return scripted ? this.proceed(await this.submit(page, {})) : page;
   }
 

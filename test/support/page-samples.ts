@@ -188,6 +188,10 @@ export const samples: Record<string, Sample> = {
   logout: { view: "logout", model: { action: "/oauth/logout/confirm", hidden: { xsrf: "x" }, client, person } },
   "signed-out": { view: "signed-out", model: { signIn: "/sign-in", client } },
   "still-signed-in": { view: "signed-out", model: { signIn: "/sign-in", account: "/account", client } },
+  "passing-on": {
+    view: "passing-on",
+    model: { action: "https://photos.example/callback", fields: { code: "x", state: "y" }, toClient: true, client },
+  },
   error: {
     view: "error",
     model: {
