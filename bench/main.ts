@@ -1,6 +1,7 @@
 /**
  * `npm run bench`: flows of the server (flows.ts, with its options). `npm run bench -- verification`, `-- status-list` and `-- revocations`: access
- * tokens at resource servers. `-- sign-ins`, `-- enumeration`: people who sign in, and what strangers learn of them. `-- scale`: a million accounts.
+ * tokens at resource servers. `-- sign-ins`, `-- enumeration`: people who sign in, and what strangers learn of them. `-- scale`: a million accounts. `-- transfer`: accounts
+ * into a file and out of it.
  */
 const BENCHES: Record<string, () => Promise<unknown>> = {
   flows: () => import("./flows.ts"),
@@ -10,6 +11,7 @@ const BENCHES: Record<string, () => Promise<unknown>> = {
   enumeration: () => import("./enumeration.ts"),
   revocations: () => import("./revocations.ts"),
   scale: () => import("./scale.ts"),
+  transfer: () => import("./transfer.ts"),
 };
 
 const named = process.argv[2]?.startsWith("-") === false ? process.argv.splice(2, 1)[0] : "flows";

@@ -11,13 +11,12 @@ import { type AccountPage, type AccountQuestion, listAccounts } from "./account-
 import { lockAccount } from "./account-lock.ts";
 import { fromStored, passwordLink, roleLinks, translate, WITH_ROLES } from "./account-rows.ts";
 import { checkEmail, normalizeEmail } from "./email-address.ts";
+import { voidMailedLinks } from "./one-time-tokens.ts";
 import { ADMIN_ROLE, checkRoleName, keepAnAdministrator } from "./roles.ts";
 
 /** A change made on another process shows at once through the feed; this is how long one can go unseen when the feed is broken. */
 const CACHE_MS = 60_000;
 const CACHED_ACCOUNTS = 10_000;
-/** What is mailed to whoever has an account, or its address. */
-const LINKS = ["verify-email", "reset-password", "change-email"];
 export const MAX_NAME_LENGTH = 200;
 
 export type { Account } from "./account.ts";
@@ -149,12 +148,8 @@ export function createAccountStore(prisma: PrismaClient, feed: ChangeFeed, now: 
           if (before !== undefined) expect(before);
         }
         const changed = await tx.account.update({ where: { id }, data, include: WITH_ROLES });
-        // A link of before would put another password in place of this one, or prove another address than this one.
         if (data.email !== undefined || data.emailVerified !== undefined || data.credentials !== undefined)
-          await tx.oneTimeToken.updateMany({
-            where: { accountId: id, purpose: { in: LINKS }, usedAt: null },
-            data: { usedAt: new Date(now()) },
-          });
+          await voidMailedLinks(tx, [id], new Date(now()));
         return changed;
       })
       .catch(translate);

@@ -34,6 +34,15 @@ export interface OneTimeTokens {
   spendAll(purpose: TokenPurpose, accountId: string, within?: Prisma.TransactionClient): Promise<void>;
 }
 
+/** What is mailed to whoever has an account, or its address. */
+const MAILED = ["verify-email", "reset-password", "change-email"];
+
+/** A link of before would put another password in place of this one, or prove another address than this one. */
+export async function voidMailedLinks(within: Prisma.TransactionClient, accountIds: readonly string[], at: Date): Promise<void> {
+  const where = { accountId: { in: [...accountIds] }, purpose: { in: MAILED }, usedAt: null };
+  await within.oneTimeToken.updateMany({ where, data: { usedAt: at } });
+}
+
 interface Row {
   account_id: string | null;
   data: Record<string, unknown>;

@@ -162,15 +162,37 @@ export function createRoles(prisma: PrismaClient, feed: Pick<ChangeFeed, "publis
  * @throws {AccountError} `last_administrator`
  */
 export async function keepAnAdministrator(tx: Prisma.TransactionClient, accountId: string): Promise<void> {
-  await tx.$queryRaw`SELECT name FROM role WHERE name = ${ADMIN_ROLE} FOR NO KEY UPDATE`;
-  const usable = await tx.accountRole.findMany({
+  await lockAdministrators(tx);
+  const usable = await administrators(tx, 2);
+  if (usable.length === 1 && usable[0] === accountId) throw lastAdministrator();
+}
+
+/**
+ * The same for whoever changes many accounts in one transaction: it comes first in it, and what it returns comes last.
+ * @returns throws {AccountError} `last_administrator` when there was an administrator, and none is left
+ */
+export async function keepSomeAdministrator(tx: Prisma.TransactionClient): Promise<() => Promise<void>> {
+  await lockAdministrators(tx);
+  const before = await administrators(tx, 1);
+  return async () => {
+    if (before.length > 0 && (await administrators(tx, 1)).length === 0) throw lastAdministrator();
+  };
+}
+
+/** The ids of accounts that hold the role of administrators and that somebody can sign in to. */
+export async function administrators(db: Pick<PrismaClient, "accountRole">, most?: number): Promise<string[]> {
+  const rows = await db.accountRole.findMany({
     where: { roleName: ADMIN_ROLE, account: { disabledAt: null, deleteAt: null } },
     select: { accountId: true },
-    take: 2,
+    ...(most !== undefined && { take: most }),
   });
-  if (usable.length === 1 && usable[0]?.accountId === accountId)
-    throw new AccountError("last_administrator", text("deletion:last_administrator"));
+  return rows.map(({ accountId }) => accountId);
 }
+
+const lockAdministrators = (tx: Prisma.TransactionClient) =>
+  tx.$queryRaw`SELECT name FROM role WHERE name = ${ADMIN_ROLE} FOR NO KEY UPDATE`;
+
+const lastAdministrator = (): AccountError => new AccountError("last_administrator", text("deletion:last_administrator"));
 
 function columns({ description, permissions, requiresSecondFactor }: RoleSettings) {
   return {

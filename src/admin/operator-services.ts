@@ -95,6 +95,28 @@ export function createOperatorServices(config: Config, loadSecrets: () => Promis
     async () => (await import("../factors/second-factors.ts")).createSecondFactors(await prisma(), await secrets(), config).factors,
   );
 
+  const people = part<People>(
+    async () => {
+      const [{ redis, endings }, { record }] = await Promise.all([records(), audit()]);
+      if (config.viewsDir !== undefined) (await import("../i18n/overrides.ts")).overrideTexts(config.viewsDir); // for the mails
+      return (await import("../accounts/people.ts")).createPeople({
+        config,
+        secrets: await secrets(),
+        database: await database(),
+        feed: await feed(),
+        redis,
+        log,
+        endAccount: (accountId) => endings.endAccount(accountId),
+        async hasSecondFactor(accountId) {
+          const { hasSecondFactor } = await import("../factors/factors.ts");
+          return hasSecondFactor(await (await factors()).of(accountId));
+        },
+        onDeleted: (accountId) => record({ event: "account.deleted", outcome: "success", actor: accountId, accountId }),
+      });
+    },
+    (opened) => opened.close(),
+  );
+
   return {
     config,
     database,
@@ -119,27 +141,7 @@ export function createOperatorServices(config: Config, loadSecrets: () => Promis
       async () => (await import("../accounts/password-policy.ts")).createPasswordPolicy(config.password, config.brand.name, log),
       (opened) => opened.close(),
     ),
-    people: part<People>(
-      async () => {
-        const [{ redis, endings }, { record }] = await Promise.all([records(), audit()]);
-        if (config.viewsDir !== undefined) (await import("../i18n/overrides.ts")).overrideTexts(config.viewsDir); // for the mails
-        return (await import("../accounts/people.ts")).createPeople({
-          config,
-          secrets: await secrets(),
-          database: await database(),
-          feed: await feed(),
-          redis,
-          log,
-          endAccount: (accountId) => endings.endAccount(accountId),
-          async hasSecondFactor(accountId) {
-            const { hasSecondFactor } = await import("../factors/factors.ts");
-            return hasSecondFactor(await (await factors()).of(accountId));
-          },
-          onDeleted: (accountId) => record({ event: "account.deleted", outcome: "success", actor: accountId, accountId }),
-        });
-      },
-      (opened) => opened.close(),
-    ),
+    people,
     identityProviders: part<ProviderStore>(
       async () => {
         const [{ createProviderStore }, { readProviderFile }, { deriveKeys }, { createSealer }] = await Promise.all([
@@ -216,6 +218,11 @@ export function createOperatorServices(config: Config, loadSecrets: () => Promis
         database: await database(),
         feed: await feed(),
         endings: async () => (await records()).endings,
+        async tellOwner(accountId, change) {
+          const opened = await people();
+          if (change === "address_unverified") await opened.verification.resend(accountId);
+          else opened.notices.tell(await opened.accounts.get(accountId), change, {});
+        },
       }),
     ),
     async close() {

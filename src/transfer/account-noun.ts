@@ -1,11 +1,15 @@
+import { randomUUID } from "node:crypto";
 import { z } from "zod";
 import { checkDetails } from "../accounts/account-store.ts";
 import { checkEmail, normalizeEmail } from "../accounts/email-address.ts";
+import { voidMailedLinks } from "../accounts/one-time-tokens.ts";
+import { ADMIN_ROLE, administrators, keepSomeAdministrator } from "../accounts/roles.ts";
 import { openTotpSecret, sealTotpSecret } from "../factors/totp.ts";
 import { english } from "../i18n/messages.ts";
 import type { ChangeFeed } from "../storage/change-feed.ts";
 import type { Prisma } from "../storage/generated/client.ts";
 import type { Sealer } from "../storage/seal.ts";
+import { insertRows, updateRows } from "./many-rows.ts";
 import { bigNumber, bytes, id, json, moment, type Noun, query, selectOf, words } from "./noun.ts";
 
 const MOST = 1_000;
@@ -57,12 +61,20 @@ const MOST_MEMORY = 1_048_576; // KiB
 const MOST_PASSES = 20;
 const MOST_LANES = 16;
 
+/** Accounts that are told of and ended at a time. */
+const AT_ONCE = 20;
+
+export interface AccountNounOptions {
+  feed: Pick<ChangeFeed, "publish">;
+  sealer: Sealer;
+  /** Ends every session, grant and token of an account. */
+  endAccount(id: string): Promise<void>;
+  /** By mail, what the same change by the command line mails. */
+  tellOwner(id: string, change: "second_factor_removed" | "address_unverified"): Promise<void>;
+}
+
 /** With what they sign in with, whom they gave consent, and which applications they look after. */
-export function accountNoun(
-  feed: Pick<ChangeFeed, "publish">,
-  sealer: Sealer,
-  endAccount: (id: string) => Promise<void>,
-): Noun<AccountRow> {
+export function accountNoun({ feed, sealer, endAccount, tellOwner }: AccountNounOptions): Noun<AccountRow> {
   return {
     name: "account",
     schema,
@@ -88,12 +100,29 @@ export function accountNoun(
     ],
     holders,
     write,
-    async written(rows, before) {
-      for (const row of rows) {
-        if (!before.has(row.id)) continue;
-        await feed.publish("account", row.id);
-        await endAccount(row.id); // whoever is signed in came in by what has been replaced
-      }
+    async guard(db) {
+      const left = new Set(await administrators(db));
+      return ({ id: own, email, roles, disabledAt, deleteAt }) => {
+        if (disabledAt === null && deleteAt === null && roles.some(({ roleName }) => roleName === ADMIN_ROLE)) left.add(own);
+        else if (left.delete(own) && left.size === 0)
+          return `${email} is the last administrator who can sign in, and would not be any more: give the role to somebody else first`;
+        return undefined;
+      };
+    },
+    async written(rows, before, withSecrets) {
+      const replaced = rows.flatMap((row) => {
+        const there = before.get(row.id);
+        return there === undefined ? [] : [{ row, there }];
+      });
+      for (let at = 0; at < replaced.length; at += AT_ONCE)
+        await Promise.all(
+          replaced.slice(at, at + AT_ONCE).map(async ({ row, there }) => {
+            await feed.publish("account", row.id);
+            await endAccount(row.id); // whoever is signed in came in by what has been replaced
+            if (losesSecondFactor(row, there, withSecrets)) await tellOwner(row.id, "second_factor_removed");
+            if (there.emailVerified && !row.emailVerified) await tellOwner(row.id, "address_unverified");
+          }),
+        );
     },
   };
 }
@@ -135,13 +164,20 @@ async function holders(db: Parameters<Noun<AccountRow>["holders"]>[0], claims: r
 async function write(
   tx: Prisma.TransactionClient,
   rows: readonly AccountRow[],
-  before: ReadonlySet<string>,
+  before: ReadonlyMap<string, AccountRow>,
   withSecrets: boolean,
 ): Promise<Readonly<Record<string, number>>> {
-  const replaced = { accountId: { in: [...before] } };
+  const keep = before.size === 0 ? undefined : await keepSomeAdministrator(tx);
+  const replaced = { accountId: { in: [...before.keys()] } };
   if (before.size > 0) {
     // In the order of ids, as whoever else locks several does.
-    await tx.$queryRaw`SELECT id FROM account WHERE id = ANY(${[...before]}) ORDER BY id FOR UPDATE`;
+    await tx.$queryRaw`SELECT id FROM account WHERE id = ANY(${[...before.keys()]}) ORDER BY id FOR UPDATE`;
+    const outdated = rows.filter((row) => outdatesLinks(row, before.get(row.id)));
+    await voidMailedLinks(
+      tx,
+      outdated.map((row) => row.id),
+      new Date(),
+    );
     await tx.credential.deleteMany({ where: withSecrets ? replaced : { ...replaced, kind: "password" } });
     await tx.passkey.deleteMany({ where: replaced });
     await tx.recoveryCode.deleteMany({ where: replaced });
@@ -150,34 +186,67 @@ async function write(
     await tx.consent.deleteMany({ where: replaced });
     await tx.clientOwner.deleteMany({ where: replaced });
   }
-  const fresh: Prisma.AccountCreateManyInput[] = [];
+  const [there, fresh]: [object[], object[]] = [[], []];
   for (const row of rows) {
     const { credentials: _c, passkeys: _p, recoveryCodes: _r, identities: _i, roles: _o, consents: _s, applications: _a, ...own } = row;
-    const data = { ...own, claims: own.claims as Prisma.InputJsonObject };
-    if (before.has(row.id)) await tx.account.update({ where: { id: row.id }, data });
-    else fresh.push(data);
+    (before.has(row.id) ? there : fresh).push(own);
   }
-  await tx.account.createMany({ data: fresh });
+  await updateRows(tx, "account", there);
+  await insertRows(tx, "account", fresh);
   const all = <Member>(members: (row: AccountRow) => readonly Member[]) =>
     rows.flatMap((row) => members(row).map((member) => ({ ...member, accountId: row.id })));
-  await tx.credential.createMany({ data: all(({ credentials }) => credentials) });
-  await tx.passkey.createMany({
-    data: all(({ passkeys }) => passkeys as (AccountRow["passkeys"][number] & { publicKey: Uint8Array<ArrayBuffer> })[]),
-  });
-  await tx.recoveryCode.createMany({ data: all(({ recoveryCodes }) => recoveryCodes) });
-  await tx.federatedIdentity.createMany({ data: all(({ identities }) => identities) });
+  await insertRows(
+    tx,
+    "credential",
+    all(({ credentials }) => credentials.map((each) => ({ ...each, id: randomUUID() }))),
+  );
+  await insertRows(
+    tx,
+    "passkey",
+    all(({ passkeys }) => passkeys),
+  );
+  await insertRows(
+    tx,
+    "recovery_code",
+    all(({ recoveryCodes }) => recoveryCodes),
+  );
+  await insertRows(
+    tx,
+    "federated_identity",
+    all(({ identities }) => identities),
+  );
 
   const [roles, consents, applications] = [all((row) => row.roles), all((row) => row.consents), all((row) => row.applications)];
   const names = roles.map(({ roleName }) => roleName);
   const ids = [...consents, ...applications].map(({ clientId }) => clientId);
   const knownRoles = new Set((await tx.role.findMany({ where: { name: { in: names } }, select: { name: true } })).map((each) => each.name));
   const knownClients = new Set((await tx.client.findMany({ where: { id: { in: ids } }, select: { id: true } })).map((each) => each.id));
-  await tx.accountRole.createMany({ data: roles.filter(({ roleName }) => knownRoles.has(roleName)) });
   const known = ({ clientId }: { clientId: string }) => knownClients.has(clientId);
-  await tx.consent.createMany({ data: consents.filter(known).map((each) => ({ ...each, scopes: each.scopes as Prisma.InputJsonObject })) });
-  await tx.clientOwner.createMany({ data: applications.filter(known) });
+  await insertRows(
+    tx,
+    "account_role",
+    roles.filter(({ roleName }) => knownRoles.has(roleName)),
+  );
+  await insertRows(tx, "consent", consents.filter(known));
+  await insertRows(tx, "client_owner", applications.filter(known));
+  await keep?.();
   return {
     role: names.filter((name) => !knownRoles.has(name)).length,
     client: ids.filter((clientId) => !knownClients.has(clientId)).length,
   };
+}
+
+const passwordOf = ({ credentials }: AccountRow): string | undefined => credentials.find(({ kind }) => kind === "password")?.secret;
+
+/** As when an operator changes the address, the password or what counts as verified. */
+const outdatesLinks = (row: AccountRow, before: AccountRow | undefined): boolean =>
+  before !== undefined &&
+  (row.email !== before.email || row.emailVerified !== before.emailVerified || passwordOf(row) !== passwordOf(before));
+
+const hasApp = ({ credentials }: AccountRow): boolean => credentials.some(({ kind }) => kind === "totp");
+
+/** @param withSecrets the row says whether there is an authenticator app; else the one that was there stays */
+function losesSecondFactor(row: AccountRow, before: AccountRow, withSecrets: boolean): boolean {
+  const had = hasApp(before) || before.passkeys.length > 0;
+  return had && row.passkeys.length === 0 && !hasApp(withSecrets ? row : before);
 }

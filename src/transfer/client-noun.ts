@@ -6,7 +6,7 @@ import { checkSettings } from "../clients/operator-settings.ts";
 import { checkLimits } from "../clients/registration-limits.ts";
 import { statementIssuer } from "../clients/software-statements.ts";
 import type { ChangeFeed } from "../storage/change-feed.ts";
-import { Prisma } from "../storage/generated/client.ts";
+import { insertRows, updateRows } from "./many-rows.ts";
 import { id, json, moment, NO_SECRETS, type Noun, query, selectOf, sha256, words } from "./noun.ts";
 import { isSame } from "./same.ts";
 
@@ -53,9 +53,14 @@ export function clientNoun(feed: Pick<ChangeFeed, "publish">, endClient: (client
     claims: () => [],
     holders: async () => new Map(),
     async write(tx, rows, before) {
-      const stored = rows.map(toColumns);
-      await tx.client.createMany({ data: stored.filter((row) => !before.has(row.id)) });
-      for (const { id: own, ...data } of stored) if (before.has(own)) await tx.client.update({ where: { id: own }, data });
+      const isThere = ({ id: own }: ClientRow) => before.has(own);
+      await tx.$queryRaw`SELECT id FROM client WHERE id = ANY(${[...before.keys()]}) ORDER BY id FOR UPDATE`;
+      await insertRows(
+        tx,
+        "client",
+        rows.filter((row) => !isThere(row)),
+      );
+      await updateRows(tx, "client", rows.filter(isThere));
       return {};
     },
     async written(rows, before) {
@@ -82,15 +87,4 @@ function faults(row: ClientRow): string[] {
   } catch (error) {
     return [String((error as { error_description?: string }).error_description ?? (error as Error).message)];
   }
-}
-
-function toColumns({ metadata, branding, tokenExchange, registrationLimits, ...columns }: ClientRow) {
-  const orNull = (value: unknown) => (value === null ? Prisma.DbNull : (value as Prisma.InputJsonObject));
-  return {
-    ...columns,
-    metadata: metadata as Prisma.InputJsonObject,
-    branding: orNull(branding),
-    tokenExchange: orNull(tokenExchange),
-    registrationLimits: orNull(registrationLimits),
-  };
 }

@@ -1,8 +1,10 @@
 import { createHash } from "node:crypto";
 import { z } from "zod";
+import { AccountError } from "../accounts/account-error.ts";
 import { Prisma, type PrismaClient } from "../storage/generated/client.ts";
 import type { Sealer } from "../storage/seal.ts";
 import { contextOf, footer, type Header, header, line, linesOf, openWith } from "./file-format.ts";
+import { ChangedMeanwhileError } from "./many-rows.ts";
 import { type AnyNoun, NOUNS, type NounName, type OpenSecrets } from "./noun.ts";
 import { isSame, isSameButForUse } from "./same.ts";
 
@@ -10,6 +12,8 @@ import { isSame, isSameButForUse } from "./same.ts";
 const BATCH = 200;
 /** Milliseconds for one of them. */
 const BATCH_LIMIT = 60_000;
+/** What is thrown when something that was looked at before is not as it was. */
+const CHANGED = [Prisma.PrismaClientKnownRequestError, ChangedMeanwhileError, AccountError];
 /** Faults after which nobody reads on. */
 const MOST_FAULTS = 20;
 
@@ -80,9 +84,14 @@ export async function importData(options: ImportOptions, { file, onConflict, dry
   const missing: Record<string, number> = {};
 
   const faults: string[] = [];
-  const claimed = new Claims();
-  for await (const batch of batchesOf(readAll(file, head, nouns, sealer, faults, claimed))) {
+  const guards = new Map<NounName, Awaited<ReturnType<NonNullable<AnyNoun["guard"]>>>>();
+  if (onConflict === "replace") for (const name of head.nouns) guards.set(name, (await nouns[name].guard?.(prisma)) ?? (() => undefined));
+  for await (const batch of batchesOf(readAll(file, head, nouns, sealer, faults, new Claims()))) {
     faults.push(...(await conflicts(prisma, batch, onConflict, withSecrets)));
+    for (const { number, noun, row } of batch) {
+      const refused = guards.get(noun.name)?.(row);
+      if (refused !== undefined) faults.push(`line ${number}: ${refused}`);
+    }
     if (faults.length >= MOST_FAULTS) break;
     if (dryRun) await tally(batch);
   }
@@ -124,14 +133,14 @@ export async function importData(options: ImportOptions, { file, onConflict, dry
     if (pending.length === 0) return;
     const rows = pending.map(({ row, secrets }) => (withSecrets ? noun.putSecrets(row, secrets) : row));
     const left = await prisma
-      .$transaction((tx) => noun.write(tx, rows, new Set(before.keys()), withSecrets), { timeout: BATCH_LIMIT, maxWait: BATCH_LIMIT })
+      .$transaction((tx) => noun.write(tx, rows, before, withSecrets), { timeout: BATCH_LIMIT, maxWait: BATCH_LIMIT })
       .catch((cause: unknown) => {
-        if (!(cause instanceof Prisma.PrismaClientKnownRequestError)) throw cause;
+        if (!CHANGED.some((kind) => cause instanceof kind)) throw cause;
         const message = `What is here was changed meanwhile: the ${noun.name}s from line ${pending[0]?.number} on are not imported. Give the order again.`;
         throw new Error(message, { cause });
       });
     for (const [name, count] of Object.entries(left)) missing[name] = (missing[name] ?? 0) + count;
-    await noun.written(rows, before);
+    await noun.written(rows, before, withSecrets);
   }
 }
 

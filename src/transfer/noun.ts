@@ -36,6 +36,8 @@ export interface Noun<Row> {
   claims(row: Row): readonly string[];
   /** Who has these claims here. */
   holders(db: Db, claims: readonly string[]): Promise<Map<string, string>>;
+  /** Judges rows that replace what is here, in the order of the file, by what is here and what came before them: a sentence against, if there is one. */
+  guard?(db: Db): Promise<(row: Row) => string | undefined>;
   /**
    * @param before those of the rows that are there, which are replaced @param withSecrets the rows say what secrets there are; else what is there stays
    * @returns how much was left out because it names what is not here, by what it names
@@ -43,11 +45,11 @@ export interface Noun<Row> {
   write(
     tx: Prisma.TransactionClient,
     rows: readonly Row[],
-    before: ReadonlySet<string>,
+    before: ReadonlyMap<string, Row>,
     withSecrets: boolean,
   ): Promise<Readonly<Record<string, number>>>;
-  /** After the transaction: tells every process, and ends what may not go on. */
-  written(rows: readonly Row[], before: ReadonlyMap<string, Row>): Promise<void>;
+  /** After the transaction, and of the same: tells every process and whom it concerns, and ends what may not go on. */
+  written(rows: readonly Row[], before: ReadonlyMap<string, Row>, withSecrets: boolean): Promise<void>;
 }
 
 /** As a noun is stored among others. */

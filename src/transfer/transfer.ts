@@ -5,7 +5,7 @@ import type { ChangeFeed } from "../storage/change-feed.ts";
 import type { Database } from "../storage/database.ts";
 import type { Endings } from "../storage/endings.ts";
 import { createSealer } from "../storage/seal.ts";
-import { accountNoun } from "./account-noun.ts";
+import { type AccountNounOptions, accountNoun } from "./account-noun.ts";
 import { clientNoun } from "./client-noun.ts";
 import { type Exported, type ExportOrder, exportData } from "./export-data.ts";
 import { type Imported, type ImportOptions, type ImportOrder, importData } from "./import-data.ts";
@@ -28,9 +28,11 @@ export interface TransferOptions {
   feed: Pick<ChangeFeed, "publish">;
   /** What ends sessions, grants and tokens of what is replaced; opened when it is needed. */
   endings: () => Promise<Pick<Endings, "endAccount" | "endClient">>;
+  /** @see AccountNounOptions.tellOwner */
+  tellOwner: AccountNounOptions["tellOwner"];
 }
 
-export function createTransfer({ config, secrets, database: { prisma }, feed, endings }: TransferOptions): Transfer {
+export function createTransfer({ config, secrets, database: { prisma }, feed, endings, tellOwner }: TransferOptions): Transfer {
   const { issuer } = config;
   const sealer = (label: string) => createSealer(deriveKeys(secrets, label));
   const nouns: Readonly<Record<NounName, AnyNoun>> = {
@@ -38,7 +40,12 @@ export function createTransfer({ config, secrets, database: { prisma }, feed, en
     client: clientNoun(feed, async (clientId) => (await endings()).endClient(clientId)),
     resource: resourceNoun(feed, sealer("grantor/resource-secrets"), issuer),
     provider: providerNoun(feed, sealer("grantor/identity-providers")),
-    account: accountNoun(feed, sealer("grantor/totp"), async (accountId) => (await endings()).endAccount(accountId)),
+    account: accountNoun({
+      feed,
+      sealer: sealer("grantor/totp"),
+      endAccount: async (accountId) => (await endings()).endAccount(accountId),
+      tellOwner,
+    }),
   };
   return {
     export: (order, write) => exportData({ prisma, nouns, version: version(), issuer }, order, write),

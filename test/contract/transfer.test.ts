@@ -1,6 +1,7 @@
 /** What goes into a file comes out of it elsewhere, once. */
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
+import { sealTotpSecret } from "../../src/factors/totp.ts";
 import { deriveKeys } from "../../src/secrets.ts";
 import { Prisma } from "../../src/storage/generated/client.ts";
 import { createSealer } from "../../src/storage/seal.ts";
@@ -110,6 +111,67 @@ describe("an import", () => {
     });
     // Whoever was signed in came in by what was replaced.
     expect(servers.there.told).toEqual(["client shop", "account ada", "end account ada"]);
+  });
+
+  test("leaves an administrator who can sign in where there was one", async () => {
+    const admin = { roles: [{ roleName: "admin", grantedAt: "2026-01-02T03:04:05.678Z" }] };
+    const lines = changed(await exported(), "account", set(admin));
+    await imported(lines);
+    const losses = [{ roles: [] }, { ...admin, disabledAt: admin.roles[0]?.grantedAt }, { ...admin, deleteAt: admin.roles[0]?.grantedAt }];
+    for (const loss of losses)
+      for (const dryRun of [true, false])
+        await expect(imported(changed(lines, "account", set(loss)), "replace", { dryRun })).rejects.toThrow(
+          "line 7: ada@example.org is the last administrator who can sign in",
+        );
+    expect(await servers.there.prisma.accountRole.findMany({ select: { roleName: true } })).toEqual([{ roleName: "admin" }]);
+
+    // Somebody else who can, in the file before them or here already, is enough; somebody disabled is not.
+    const of = (id: string, members: object) => {
+      const [line] = changed(
+        lines.slice(6, 7),
+        "account",
+        set({ id, email: `${id}@example.org`, passkeys: [], identities: [], ...members }),
+      );
+      return JSON.stringify({ ...JSON.parse(line as string), id });
+    };
+    const end = JSON.stringify({ end: { role: 2, client: 1, resource: 1, provider: 1, account: 2 } });
+    const both = (bob: object, ada: object) => [
+      ...lines.slice(0, 6),
+      of("bob", bob),
+      ...changed(lines.slice(6, 7), "account", set(ada)),
+      end,
+    ];
+    await expect(imported(both({ ...admin, disabledAt: admin.roles[0]?.grantedAt }, { roles: [] }), "replace")).rejects.toThrow(
+      "line 8: ada",
+    );
+    expect((await imported(both(admin, { roles: [] }), "replace")).tallies.account).toMatchObject({ created: 1, replaced: 1 });
+    await expect(imported(both({ roles: [] }, { roles: [] }), "replace")).rejects.toThrow("line 7: bob@example.org is the last");
+    await imported(changed(lines, "account", set(admin)), "replace");
+    await imported(both({ roles: [] }, admin), "replace");
+  });
+
+  test("does with links, and tells owners by mail, what the same change by the command line would", async () => {
+    const lines = await exported();
+    await imported(lines);
+    const { prisma, secrets, told } = servers.there;
+    const link = { purpose: "reset-password", accountId: "ada", expiresAt: new Date(Date.now() + 3_600_000) };
+    const replaced = async (change: object) => {
+      await prisma.oneTimeToken.deleteMany();
+      await prisma.oneTimeToken.create({ data: { hash: "link", ...link } });
+      told.length = 0;
+      await imported(changed(lines, "account", set(change)), "replace");
+      const { usedAt } = await prisma.oneTimeToken.findUniqueOrThrow({ where: { hash: "link" } });
+      return { mails: told.filter((each) => each.startsWith("mail")), isVoid: usedAt !== null };
+    };
+    expect(await replaced({ name: "Ada L." })).toEqual({ mails: [], isVoid: false });
+    expect(await replaced({ passkeys: [] })).toEqual({ mails: ["mail ada second_factor_removed"], isVoid: false });
+    expect(await replaced({ emailVerified: false })).toEqual({ mails: ["mail ada address_unverified"], isVoid: true });
+    expect(await replaced({ email: "ada@example.com" })).toEqual({ mails: [], isVoid: true });
+    expect(await replaced({ credentials: [] })).toEqual({ mails: [], isVoid: true });
+    // An authenticator app, which a file without secrets does not take away, is a second factor too.
+    const secret = sealTotpSecret(createSealer(deriveKeys(secrets, "grantor/totp")), "ada", TOTP);
+    await prisma.credential.create({ data: { accountId: "ada", kind: "totp", secret } });
+    expect(await replaced({ passkeys: [] })).toEqual({ mails: [], isVoid: true });
   });
 
   test("takes nobody's address, passkey or scope away", async () => {

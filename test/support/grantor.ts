@@ -81,7 +81,7 @@ export async function startGrantor(stores: Stores, env: Record<string, string> =
       );
       const { database, feed, endings } = services;
       const lines: string[] = [];
-      const transfer = createTransfer({ config, secrets, database, feed, endings: async () => endings });
+      const transfer = createTransfer({ config, secrets, database, feed, endings: async () => endings, tellOwner: async () => {} });
       await transfer.export({}, async (written) => void lines.push(written));
       const outbox = join(server.dataDir, "outbox");
       const mails = existsSync(outbox) ? readdirSync(outbox).map((file) => readFileSync(join(outbox, file), "utf8")) : [];

@@ -50,6 +50,7 @@ async function openServer(): Promise<Server> {
     database,
     feed: { publish: async (topic, id) => void told.push(`${topic} ${id}`) },
     endings: async () => ({ endAccount: note("end account"), endClient: note("end client") }),
+    tellOwner: async (id, change) => void told.push(`mail ${id} ${change}`),
   });
   return { database, prisma: database.prisma, secrets, transfer, told };
 }
