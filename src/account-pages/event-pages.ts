@@ -6,7 +6,7 @@ import { languageOf } from "../http/language.ts";
 import type { SecurityEventView } from "../http/pages.ts";
 import type { Language } from "../i18n/languages.ts";
 import type { AuditTrail, PastEvent } from "../observability/audit-trail.ts";
-import { SECURITY_EVENTS, wordsFor } from "./event-words.ts";
+import { factorsOf, SECURITY_EVENTS, wordsFor } from "./event-words.ts";
 import type { Frame } from "./frame.ts";
 
 const DAYS = 90;
@@ -40,7 +40,8 @@ export function addEventPages(router: Router, frame: Frame, { trail, clients, pl
   async function view(event: PastEvent, language: Language): Promise<SecurityEventView> {
     const { at, clientId, address, outcome } = event;
     const place = address && placeOf(address, language);
-    return { at, what: wordsFor(event), client: clientId && (await nameOf(clientId)), address, place, failed: outcome === "failure" };
+    const client = clientId && (await nameOf(clientId));
+    return { at, what: wordsFor(event), by: factorsOf(event), client, address, place, failed: outcome === "failure" };
   }
 
   /** None for our own pages, which are no application to anybody. */

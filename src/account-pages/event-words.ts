@@ -41,10 +41,28 @@ export const SECURITY_EVENTS = [
   "account.role_revoked",
 ] as const;
 
-export const wordsFor = ({ event, outcome }: Pick<PastEvent, "event" | "outcome">): Words => {
+export const wordsFor = ({ event, outcome, detail }: Pick<PastEvent, "event" | "outcome"> & Partial<Pick<PastEvent, "detail">>): Words => {
+  // It says more than that: somebody has the password.
+  if (event === "sign_in" && detail?.outcome === "wrong_code") return text("events:refused.second_step");
   const kind = event.replaceAll(".", "_");
   return text(outcome === "failure" && REFUSALS.has(event) ? `events:refused.${kind}` : `events:kinds.${kind}`);
 };
 
 /** What has words of its own when it was refused. */
 const REFUSALS: ReadonlySet<string> = new Set(["sign_in", "consent", "password.changed"]);
+
+/** What stands in `amr` for something that people know; the rest says more of the same. The words are `events:factors.<name>`. */
+const FACTORS: Readonly<Record<string, string>> = {
+  pwd: "password",
+  fed: "provider",
+  otp: "app",
+  recovery: "recovery_code",
+  user: "passkey",
+};
+
+/** With what somebody signed in, in the order in which it was shown; nothing for any other event. */
+export function factorsOf({ event, outcome, detail }: Pick<PastEvent, "event" | "outcome" | "detail">): Words[] {
+  if (event !== "sign_in" || outcome === "failure") return [];
+  const names = String(detail.amr ?? "").split(" ");
+  return names.flatMap((name) => (FACTORS[name] === undefined ? [] : [text(`events:factors.${FACTORS[name]}`)]));
+}

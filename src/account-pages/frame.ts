@@ -3,6 +3,7 @@
  * have in common: who is signed in, whether lately enough, and how a page says what was done.
  */
 import type { Context, Middleware } from "koa";
+import { timeZoneOf } from "../accounts/profile.ts";
 import type { Origin } from "../accounts/security-notices.ts";
 import { languageOf } from "../http/language.ts";
 import type { AccountPage } from "../http/pages.ts";
@@ -113,6 +114,7 @@ export function createFrame(options: FrameOptions, now: () => number = Date.now)
           current: each === section,
         })),
         notice: done && text(`account:done.${done}`),
+        zone: timeZoneOf(account),
       };
     },
     done: (ctx, section, what) => seeOther(ctx, `${SECTIONS[section]}?done=${what}`),

@@ -1,9 +1,11 @@
 /** The mails to those who look after an application: who of them did what, after the fact and behind the answer; and the invitation to join them. */
+import { clockOf } from "../i18n/clock.ts";
 import { LANGUAGES, type Language } from "../i18n/languages.ts";
 import { text } from "../i18n/messages.ts";
 import { compose, hostOf, type Letterhead, type Message } from "../mail/letter.ts";
 import type { Mailer } from "../mail/mailer.ts";
 import type { Account } from "./account.ts";
+import { timeZoneOf } from "./profile.ts";
 import { languageOfAccount, type Origin } from "./security-notices.ts";
 
 export type ApplicationChange =
@@ -29,7 +31,7 @@ export function createApplicationNotices(mailer: Mailer, head: Letterhead, now: 
   return {
     tell(account, change, { name, by, whom = "" }, { address, language: asked }) {
       const language = languageOfAccount(account) ?? asked ?? LANGUAGES[0];
-      const at = new Intl.DateTimeFormat(language, { dateStyle: "long", timeStyle: "short", timeZone: "UTC" }).format(now());
+      const when = clockOf(language, timeZoneOf(account)).inLetter(new Date(now()));
       mailer.send(
         compose(head, {
           to: account.email,
@@ -37,7 +39,7 @@ export function createApplicationNotices(mailer: Mailer, head: Letterhead, now: 
           subject: text(`app-care:mail.${change}.subject`),
           parts: [
             text(`app-care:mail.${change}.happened`, { name, by, whom, brand: head.brand, host: hostOf(head) }),
-            address === undefined ? text("mail:notices.when", { at }) : text("mail:notices.when_and_where", { at, address }),
+            address === undefined ? text("mail:notices.when", when) : text("mail:notices.when_and_where", { ...when, address }),
             text("app-care:mail.known"),
             text("app-care:mail.unknown", { page: `${head.issuer}/apps` }),
           ],

@@ -18,6 +18,10 @@ export type Profile = { readonly [field in "name" | ProfileClaim]: string };
 export const TIME_ZONES: readonly string[] = ["UTC", ...Intl.supportedValuesOf("timeZone").filter((zone) => zone !== "UTC")];
 const ZONES: ReadonlySet<string> = new Set(TIME_ZONES);
 
+/** The zone in which a person reads times, when they have said one that we know. */
+export const timeZoneOf = ({ claims }: Pick<Account, "claims">): string | undefined =>
+  typeof claims.zoneinfo === "string" && ZONES.has(claims.zoneinfo) ? claims.zoneinfo : undefined;
+
 /** What a person's profile says now; empty for what it does not say. */
 export function profileOf({ name = "", claims }: Account): Profile {
   const said = PROFILE_CLAIMS.map((claim) => [claim, typeof claims[claim] === "string" ? claims[claim] : ""]);

@@ -2,11 +2,13 @@
  * Every change of what protects an account is mailed to its owner, after the fact and behind the answer: who did not do it hears of it. The
  * mail names what happened, when, and from where; it holds no link that changes anything.
  */
+import { clockOf } from "../i18n/clock.ts";
 import { firstSpoken, LANGUAGES, type Language } from "../i18n/languages.ts";
 import { text } from "../i18n/messages.ts";
 import { compose, hostOf, type Letterhead } from "../mail/letter.ts";
 import type { Mailer } from "../mail/mailer.ts";
 import type { Account } from "./account.ts";
+import { timeZoneOf } from "./profile.ts";
 
 export type SecurityChange =
   | "password_changed"
@@ -45,14 +47,14 @@ export function createSecurityNotices(mailer: Mailer, head: Letterhead, now: () 
   return {
     tell(account, change, { address, language: asked }, { to = account.email, count } = {}) {
       const language = languageOfAccount(account) ?? asked ?? LANGUAGES[0];
-      const moment = new Intl.DateTimeFormat(language, { dateStyle: "long", timeStyle: "short", timeZone: "UTC" });
-      const at = moment.format(now());
+      const clock = clockOf(language, timeZoneOf(account));
+      const when = clock.inLetter(new Date(now()));
       const about = {
         brand: head.brand,
         host: hostOf(head),
         email: account.email,
         ...(count !== undefined && { count }),
-        ...(account.deleteAt && { until: moment.format(account.deleteAt) }),
+        ...(account.deleteAt && clock.inLetter(account.deleteAt)),
       };
       mailer.send(
         compose(head, {
@@ -61,7 +63,7 @@ export function createSecurityNotices(mailer: Mailer, head: Letterhead, now: () 
           subject: text(`mail:notices.${change}.subject`),
           parts: [
             text(`mail:notices.${change}.happened`, about),
-            address === undefined ? text("mail:notices.when", { at }) : text("mail:notices.when_and_where", { at, address }),
+            address === undefined ? text("mail:notices.when", when) : text("mail:notices.when_and_where", { ...when, address }),
             text("mail:notices.you"),
             // To the address before, no link to a new password goes any more.
             change === "email_changed"

@@ -3,6 +3,7 @@
  * operations/. This is what its pages have in common: who is signed in, whose application it is, and how a page says what was done.
  */
 import type { Context, Middleware } from "koa";
+import { timeZoneOf } from "../accounts/profile.ts";
 import { type ClientType, clientType, needsSecret } from "../clients/client-metadata.ts";
 import type { ClientRecord } from "../clients/client-record.ts";
 import type { AppPage, AppView, PortalPage } from "../http/app-page-models.ts";
@@ -123,7 +124,7 @@ export function createFrame(options: FrameOptions, now: () => number = Date.now)
 
   function page(ctx: Context, { account }: OwnSession): PortalPage {
     const done = DONE.find((each) => each === ctx.query.done);
-    return { person: { email: account.email, name: account.name }, notice: done && text(`apps:done.${done}`) };
+    return { person: { email: account.email, name: account.name }, notice: done && text(`apps:done.${done}`), zone: timeZoneOf(account) };
   }
 
   return {

@@ -7,6 +7,8 @@ export interface PortalPage {
   person: PersonView;
   /** What was done on the page before. */
   notice?: Words | undefined;
+  /** As in AccountPage. */
+  zone?: string | undefined;
 }
 
 /** An application, as its owners see it. */

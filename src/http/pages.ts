@@ -16,6 +16,8 @@ export interface AccountPage {
   sections: readonly { path: string; label: Words; current: boolean }[];
   /** What was done on the page before. */
   notice?: Words | undefined;
+  /** Their time zone; without one times are in UTC. */
+  zone?: string | undefined;
 }
 
 /** An authenticator app that is being set up. */
@@ -80,6 +82,8 @@ export interface ConnectedApplication {
 export interface SecurityEventView {
   at: Date;
   what: Words;
+  /** With what somebody signed in; empty for everything else. */
+  by: readonly Words[];
   /** What it was about: an application. */
   client?: string | undefined;
   /** Network address. */

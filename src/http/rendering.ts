@@ -108,7 +108,7 @@ export function createRenderer(options: RendererOptions): Render {
       uiLocales,
       /** The same for a link: a path of this server. */
       to: (path: string) => withLanguage(path, uiLocales),
-      ...wordingFor(languageOf(ctx)),
+      ...wordingFor(languageOf(ctx), (model as { zone?: string | undefined }).zone),
       /** Called once by each view: its title, without the operator's name. */
       title: (text: string) => {
         title = text;

@@ -1,17 +1,20 @@
 /** What templates say words with: texts in the reader's language, escaped, with names set apart and markup that the template chooses. */
+import { type Clock, clockOf } from "../i18n/clock.ts";
 import { directionOf, type Language } from "../i18n/languages.ts";
 import { say, text, textsToSay, type Values, type Words } from "../i18n/messages.ts";
 
 /** HTML before and after what a text has between `<name>` and `</name>`. */
 export type Tags = Readonly<Record<string, readonly [before: string, after: string]>>;
 
-export interface Wording {
+export interface Wording extends Pick<Clock, "day" | "moment"> {
   readonly lang: Language;
   readonly dir: "ltr" | "rtl";
   /** Plain text, for titles, labels and attributes: print it with `<%= %>`. */
   t(key: string, values?: Values): string;
   /** Plain text of something that logic wanted said: print it with `<%= %>`. */
   say(words: Words): string;
+  /** Plain text of several such things, as one enumerates them: `a, b and c`. */
+  list(several: readonly Words[]): string;
   /**
    * HTML, for `<%- %>`: the text is escaped, each value is escaped and isolated from its surroundings' direction (`<bdi>`), and what the text
    * has between `<link>` and `</link>` gets the markup of that name; `<strong>` and `<code>` mean what they do in HTML.
@@ -21,10 +24,6 @@ export interface Wording {
   sayExactly(words: Words): string;
   /** All texts of a file, nested, for a script of the page. */
   texts(namespace: string): object;
-  /** A day, in words. */
-  day(date: Date): string;
-  /** A moment, in UTC, in words. */
-  moment(date: Date): string;
 }
 
 const PLAIN_TAGS: Tags = { strong: ["<strong>", "</strong>"], code: ["<code>", "</code>"] };
@@ -35,16 +34,22 @@ const MARKS = new RegExp(`[${OPEN}${CLOSE}]`, "gu");
 /** A value, or a tag of the message's own; one that is typed into a value is inside it and stays text. */
 const PLACE_OR_TAG = new RegExp(`${OPEN}(.*?)${CLOSE}|&#60;(/?)([a-z]\\w*)&#62;`, "gsu");
 
-export function wordingFor(language: Language): Wording {
-  const known = wordings.get(language);
+/** @param zone of the reader, where it is known; else UTC */
+export const wordingFor = (language: Language, zone?: string): Wording => ({ ...sayingFor(language), ...clockOf(language, zone) });
+
+/** All but times, which have a zone. */
+type Saying = Omit<Wording, "day" | "moment">;
+
+function sayingFor(language: Language): Saying {
+  const known = sayings.get(language);
   if (known !== undefined) return known;
-  const days = new Intl.DateTimeFormat(language, { dateStyle: "long", timeZone: "UTC" });
-  const moments = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "short", timeZone: "UTC" });
-  const made: Wording = {
+  const lists = new Intl.ListFormat(language, { type: "conjunction" });
+  const made: Saying = {
     lang: language,
     dir: directionOf(language),
     t: (key, values) => say(language, text(key, values)),
     say: (words) => say(language, words),
+    list: (several) => lists.format(several.map((words) => say(language, words))),
     rich(key, values = {}, tags = {}) {
       const marked: Record<string, string | number> = {};
       for (const [name, value] of Object.entries(values)) {
@@ -60,14 +65,12 @@ export function wordingFor(language: Language): Wording {
     },
     sayExactly: (words) => (typeof words === "string" ? escapeHtml(words) : made.rich(words.key, words.values)),
     texts: (namespace) => textsToSay(language, namespace),
-    day: (date) => days.format(date),
-    moment: (date) => `${moments.format(date)} UTC`,
   };
-  wordings.set(language, made);
+  sayings.set(language, made);
   return made;
 }
 
-const wordings = new Map<Language, Wording>();
+const sayings = new Map<Language, Saying>();
 
 /**
  * Escapes for HTML text and quoted attributes. `undefined` is a mistake in a template or its model, never an empty string.

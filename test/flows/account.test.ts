@@ -171,14 +171,15 @@ describeFlows("account pages", (flow) => {
   });
 
   test("what happened is there in words, newest first; so is what is stored, as a file", async () => {
-    await fill("/profile", { name: "Ada" });
+    await fill("/profile", { name: "Ada", zoneinfo: "Asia/Tokyo" });
     const refused = new Agent();
     await authorize(refused, authorizationUrl(flow.grantor.url, app, pkce()), { ...person, password: "not the password at all" });
     const page = await waitFor("the events", async () => {
       const found = await open("/events");
       return found.text.includes("Somebody could not sign in") ? found : undefined;
     });
-    for (const words of ["You signed in", "Your profile was changed", "Test application"]) expect(page.text).toContain(words);
+    for (const words of ["You signed in", "With your password", "Your profile was changed", "Test application", "GMT+9"])
+      expect(page.text).toContain(words);
     const file = await fill("/data", {});
     expect([file.status, file.headers.get("content-disposition")]).toEqual([200, 'attachment; filename="my-account.json"']);
     const data = JSON.parse(file.text) as { security_events: { event: string }[] };

@@ -1,7 +1,7 @@
 /** Whatever is recorded about a person is either shown to them in words, or named here as what is none of their business or noise. */
 import { readdirSync, readFileSync } from "node:fs";
 import { expect, test } from "vitest";
-import { SECURITY_EVENTS, wordsFor } from "../../src/account-pages/event-words.ts";
+import { factorsOf, SECURITY_EVENTS, wordsFor } from "../../src/account-pages/event-words.ts";
 import { english } from "../../src/i18n/messages.ts";
 
 const SOURCES = new URL("../../src/", import.meta.url);
@@ -47,4 +47,25 @@ test("each event of the source is told or left out on purpose", () => {
 
 test.each(SECURITY_EVENTS)("%s has words, also when it was refused", (event) => {
   for (const outcome of ["success", "failure"] as const) expect(english(wordsFor({ event, outcome }))).toMatch(/^[A-Z]/);
+});
+
+test.each([
+  ["pwd", "your password"],
+  ["pwd otp mfa", "your password, a code of your authenticator app"],
+  ["fed recovery mfa", "an account at another provider, a recovery code"],
+  ["hwk user mfa", "a passkey"],
+  ["pwd swk user mfa", "your password, a passkey"],
+  [undefined, ""],
+])("a sign-in with %s was by: %s", (amr, said) => {
+  const event = { event: "sign_in", detail: { outcome: "success", ...(amr !== undefined && { amr }) } };
+  const by = factorsOf({ ...event, outcome: "success" });
+  expect(by.map(english).join(", ")).toBe(said);
+  expect(factorsOf({ ...event, outcome: "failure" })).toEqual([]);
+  expect(factorsOf({ ...event, event: "sign_out", outcome: "success" })).toEqual([]);
+});
+
+test("whoever came past the first step alone is told apart", () => {
+  const said = (outcome: string) => english(wordsFor({ event: "sign_in", outcome: "failure", detail: { outcome } }));
+  expect(said("wrong_code")).toContain("but not the second");
+  expect(said("wrong_password")).not.toContain("second");
 });

@@ -29,3 +29,19 @@ test("a tag without markup, a text that is not there and a value that is missing
   expect(() => t("common:no_such_text")).toThrow(/no_such_text/);
   expect(() => t("common:you_are_on", { host: "a" })).toThrow(/brand/);
 });
+
+test("a moment names its zone: the reader's, or UTC", () => {
+  const at = new Date("2026-11-23T22:30Z");
+  const said = (zone?: string) =>
+    [wordingFor("en", zone).moment(at), wordingFor("en", zone).day(at)].map((words) => words.replace(/\s/gu, " "));
+  expect(said()).toEqual(["Nov 23, 2026, 10:30 PM UTC", "November 23, 2026"]);
+  expect(said("Europe/Berlin")).toEqual(["Nov 23, 2026, 11:30 PM GMT+1", "November 23, 2026"]);
+  expect(said("Asia/Tokyo")).toEqual(["Nov 24, 2026, 7:30 AM GMT+9", "November 24, 2026"]);
+  expect(wordingFor("de", "Europe/Berlin").moment(new Date("2026-07-01T10:00Z"))).toMatch(/12:00 MESZ$/);
+});
+
+test("several things are enumerated as the language does it", () => {
+  const factors = [text("events:factors.password"), text("events:factors.app")];
+  expect(wordingFor("en").list(factors)).toBe("your password and a code of your authenticator app");
+  expect(wordingFor("ja").list(factors)).toBe("パスワード、認証アプリのコード");
+});
