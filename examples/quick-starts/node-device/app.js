@@ -55,9 +55,9 @@ function remember(tokens) {
   session.refreshToken = tokens.refresh_token ?? session.refreshToken; // each works once: keep the newest
 }
 
-function inWords({ error, error_description, code, message }) {
+function inWords({ error, error_description, code, cause, message }) {
   if (error === "access_denied") return "It was not allowed.";
   if (error === "expired_token" || code === "OAUTH_TIMEOUT") return "The code was not entered in time. Start again for a new one.";
   if (error === "invalid_grant") return "The sign-in has ended. Start again.";
-  return error_description ?? error ?? message;
+  return error_description ?? error ?? cause?.message ?? message;
 }

@@ -23,13 +23,7 @@ try {
   remember(tokens);
   console.log("Signed in:", tokens.claims());
   await callApi();
-  const lines = createInterface({ input: process.stdin, output: process.stdout, prompt: "Enter calls the API again, q signs out: " });
-  lines.prompt();
-  for await (const line of lines) {
-    if (line.trim() === "q") break;
-    await callApi();
-    lines.prompt();
-  }
+  await callOnRequest();
   await signOut();
 } catch (error) {
   console.error(`That did not work: ${inWords(error)}`);
@@ -72,6 +66,20 @@ async function signIn() {
   }
 }
 
+async function callOnRequest() {
+  const lines = createInterface({ input: process.stdin, output: process.stdout, prompt: "Enter calls the API again, q signs out: " });
+  try {
+    lines.prompt();
+    for await (const line of lines) {
+      if (line.trim() === "q") return;
+      await callApi();
+      lines.prompt();
+    }
+  } finally {
+    lines.close();
+  }
+}
+
 async function callApi() {
   const headers = { Authorization: `Bearer ${await freshToken()}` };
   try {
@@ -110,9 +118,9 @@ function openBrowser({ href }) {
     .unref();
 }
 
-function inWords({ name, error, error_description, message }) {
+function inWords({ name, error, error_description, cause, message }) {
   if (name === "AbortError") return "Nobody has signed in.";
   if (error === "access_denied") return "It was not allowed.";
   if (error === "invalid_grant") return "The sign-in has ended. Start again.";
-  return error_description ?? error ?? message;
+  return error_description ?? error ?? cause?.message ?? message;
 }

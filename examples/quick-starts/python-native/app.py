@@ -74,8 +74,8 @@ def sign_in():
         open_browser(url)
         answer = answers.get(timeout=SIGN_IN_TIME)
         listener.shutdown()
-    if answer.get("iss") != ISSUER:  # RFC 9207: the answer of another server
-        raise OAuthError("invalid_issuer")
+    if answer.get("iss") != ISSUER:  # RFC 9207
+        raise OAuthError("invalid_issuer", "This is the answer of another server.")
     if "error" in answer:
         raise OAuthError(answer["error"], answer.get("error_description"))
     token = oauth.fetch_token(code=answer.get("code"), code_verifier=code_verifier, resource=RESOURCE)
