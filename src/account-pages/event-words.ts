@@ -1,5 +1,5 @@
 /** Which records of the audit log are about a person's security, and what they are called; the words are `events:kinds.<event>`. */
-import { text, type Words } from "../i18n/messages.ts";
+import { type Text, text } from "../i18n/messages.ts";
 import type { PastEvent } from "../observability/audit-trail.ts";
 
 /** Dots become underscores in the texts' names. */
@@ -8,6 +8,7 @@ export const SECURITY_EVENTS = [
   "sign_out",
   "consent",
   "consent.withdrawn",
+  "grant.ended",
   "sign_up.requested",
   "email.verified",
   "email.change_requested",
@@ -41,7 +42,7 @@ export const SECURITY_EVENTS = [
   "account.role_revoked",
 ] as const;
 
-export const wordsFor = ({ event, outcome, detail }: Pick<PastEvent, "event" | "outcome"> & Partial<Pick<PastEvent, "detail">>): Words => {
+export const wordsFor = ({ event, outcome, detail }: Pick<PastEvent, "event" | "outcome"> & Partial<Pick<PastEvent, "detail">>): Text => {
   // It says more than that: somebody has the password.
   if (event === "sign_in" && detail?.outcome === "wrong_code") return text("events:refused.second_step");
   const kind = event.replaceAll(".", "_");
@@ -61,7 +62,7 @@ const FACTORS: Readonly<Record<string, string>> = {
 };
 
 /** With what somebody signed in, in the order in which it was shown; nothing for any other event. */
-export function factorsOf({ event, outcome, detail }: Pick<PastEvent, "event" | "outcome" | "detail">): Words[] {
+export function factorsOf({ event, outcome, detail }: Pick<PastEvent, "event" | "outcome" | "detail">): Text[] {
   if (event !== "sign_in" || outcome === "failure") return [];
   const names = String(detail.amr ?? "").split(" ");
   return names.flatMap((name) => (FACTORS[name] === undefined ? [] : [text(`events:factors.${FACTORS[name]}`)]));

@@ -6,7 +6,7 @@ import type { SecurityNotices } from "../accounts/security-notices.ts";
 import { type Factors, hasSecondFactor } from "../factors/factors.ts";
 import { LONGEST_PASSKEY_NAME, type Passkeys } from "../factors/passkeys.ts";
 import { languageOf } from "../http/language.ts";
-import { say, text, type Words } from "../i18n/messages.ts";
+import { say, type Text, text } from "../i18n/messages.ts";
 import type { OwnSession } from "../interactions/own-session.ts";
 import { type Frame, seeOther } from "./frame.ts";
 
@@ -81,12 +81,12 @@ export function addPasskeyPages(router: Router, frame: Frame, options: PasskeyPa
     frame.report(ctx, session, { event: `passkey.${what}` });
   }
 
-  function refuse(ctx: Context, session: OwnSession, status: number, form: Words, choosePassword?: string): Promise<void> {
+  function refuse(ctx: Context, session: OwnSession, status: number, form: Text, choosePassword?: string): Promise<void> {
     ctx.status = status;
     return show(ctx, session, { errors: { form }, choosePassword });
   }
 
-  async function show(ctx: Context, session: OwnSession, more: { errors?: { form: Words }; choosePassword?: string | undefined } = {}) {
+  async function show(ctx: Context, session: OwnSession, more: { errors?: { form: Text }; choosePassword?: string | undefined } = {}) {
     const [own, has] = await Promise.all([passkeys.list(session.account.id), factors.of(session.account.id)]);
     frame.render(ctx, "account/passkeys", {
       ...frame.page(ctx, "passkeys", session),

@@ -2,7 +2,7 @@
 // It does not own sessions, grants or tokens (oidc/, tokens/), nor the sign-in and consent pages (interactions/). Logic here never sees
 // Koa's ctx; only `*-routes.ts` does.
 
-import { english, type Words } from "../i18n/messages.ts";
+import { english, type Text, text, type Words } from "../i18n/messages.ts";
 
 /** One thing that is wrong with one field of a form or option of a command; `message` is a sentence to show beside it. */
 export interface Fault {
@@ -53,15 +53,15 @@ export class AccountError extends Error {
   readonly faults: readonly Fault[];
   /** Whole seconds after which another try makes sense, for 429 and 503. */
   readonly retryAfter: number | undefined;
-  /** What `message` says, for whoever reads another language. */
-  readonly words: Words;
+  /** What pages say. What is told to operators alone has no text: to anybody else the status says enough. */
+  readonly words: Text;
 
   constructor(code: AccountErrorCode, words: Words, options: { cause?: unknown; faults?: readonly Fault[]; retryAfter?: number } = {}) {
     super(english(words), options.cause === undefined ? undefined : { cause: options.cause });
     this.name = "AccountError";
-    this.words = words;
     this.code = code;
     this.status = STATUS[code];
+    this.words = typeof words === "string" ? generalWords(this.status) : words;
     this.faults = options.faults ?? [];
     this.retryAfter = options.retryAfter;
   }
@@ -72,7 +72,15 @@ export class AccountError extends Error {
   }
 }
 
+/** Beside a field. */
+export const wordsOf = ({ message }: Fault): Text => (typeof message === "string" ? generalWords(STATUS.invalid_input) : message);
+
+const generalWords = (status: number): Text => text(`errors:${status === 409 ? 400 : status}.message`);
+
 /** @throws AccountError `invalid_input` naming every fault, unless there is none. */
 export function refuseFaults(faults: readonly Fault[]): void {
-  if (faults.length > 0) throw new AccountError("invalid_input", faults.map((fault) => english(fault.message)).join(" "), { faults });
+  const [first, ...others] = faults;
+  if (first === undefined) return;
+  const words = others.length === 0 ? first.message : faults.map((fault) => english(fault.message)).join(" ");
+  throw new AccountError("invalid_input", words, { faults });
 }

@@ -1,10 +1,10 @@
 import type { Context, Middleware } from "koa";
 import { HttpProblem } from "../http/errors.ts";
 import type { FormErrors } from "../http/page-parts.ts";
-import { text, type Words } from "../i18n/messages.ts";
-import { AccountError, type AccountErrorCode } from "./account-error.ts";
+import { type Text, text } from "../i18n/messages.ts";
+import { AccountError, type AccountErrorCode, wordsOf } from "./account-error.ts";
 
-const TITLES: Partial<Record<AccountErrorCode, { title: Words; advice: Words }>> = {
+const TITLES: Partial<Record<AccountErrorCode, { title: Text; advice: Text }>> = {
   link_invalid: { title: text("errors:link_invalid.title"), advice: text("errors:nothing_changed") },
   sign_up_closed: { title: text("errors:sign_up_closed.title"), advice: text("errors:sign_up_closed.advice") },
   too_many_attempts: { title: text("errors:too_many_attempts.title"), advice: text("errors:nothing_changed") },
@@ -31,5 +31,5 @@ export function showBesideForm(ctx: Context, error: unknown): FormErrors {
   ctx.status = status;
   ctx.set(headers);
   if (faults.length === 0) return code === "email_taken" ? { fields: { email: words } } : { form: words };
-  return { fields: Object.fromEntries(faults.map((fault) => [fault.field, fault.message])) };
+  return { fields: Object.fromEntries(faults.map((fault) => [fault.field, wordsOf(fault)])) };
 }

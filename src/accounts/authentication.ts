@@ -1,4 +1,4 @@
-import { text, type Words } from "../i18n/messages.ts";
+import { type Text, text } from "../i18n/messages.ts";
 import type { Logger } from "../observability/logger.ts";
 import type { Account, AccountStore } from "./account-store.ts";
 import { checkEmail, normalizeEmail } from "./email-address.ts";
@@ -31,7 +31,7 @@ export type SignInResult =
   | {
       readonly ok: false;
       /** Safe to show: the same for every reason. */
-      readonly message: Words;
+      readonly message: Text;
       /** For the log and the audit alone. */
       readonly reason: "unknown_account" | "wrong_password" | "unverified" | "disabled";
       /** For the log and the audit alone. */

@@ -1,4 +1,5 @@
 import { LRUCache } from "lru-cache";
+import { text } from "../i18n/messages.ts";
 import type { ChangeFeed } from "../storage/change-feed.ts";
 import { Prisma, type PrismaClient } from "../storage/generated/client.ts";
 import { createLookupCache } from "../storage/lookup-cache.ts";
@@ -165,6 +166,6 @@ function fromStored({ clientId, scopes, createdAt, updatedAt, lastUsedAt }: Row)
 function translate(error: unknown): never {
   const missing =
     error instanceof Prisma.PrismaClientKnownRequestError && (error.code === "P2003" || JSON.stringify(error.meta ?? {}).includes("23503"));
-  if (missing) throw new AccountError("unknown_client", "This application or account no longer exists.", { cause: error });
+  if (missing) throw new AccountError("unknown_client", text("errors:client_gone"), { cause: error });
   throw error;
 }

@@ -1,14 +1,14 @@
 /** Why a request of an application was refused, and what its developer does about it; the words are `remedies:<name>`. */
 import type { RepeatedFailure } from "../clients/client-failures.ts";
 import type { ClientRecord } from "../clients/client-record.ts";
-import { text, type Values, type Words } from "../i18n/messages.ts";
+import { type Text, text, type Values } from "../i18n/messages.ts";
 import { refusalWords } from "../interactions/refusal-words.ts";
 
 export interface Explanation {
   /** What went wrong. */
-  readonly what: Words;
+  readonly what: Text;
   /** What to do about it. */
-  readonly remedy: Words;
+  readonly remedy: Text;
 }
 
 /** Names for which there are words; those of the protocol's error codes among them. */

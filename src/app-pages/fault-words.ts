@@ -4,15 +4,15 @@ import { ClientError, type Fault } from "../clients/client-error.ts";
 import { leadsToOwnMachine, redirectUriFault, type UriFault, webUriFault } from "../clients/client-uris.ts";
 import type { CheckedLists, CheckedUri } from "../http/app-page-models.ts";
 import type { FormErrors } from "../http/page-parts.ts";
-import { text, type Words } from "../i18n/messages.ts";
+import { type Text, text } from "../i18n/messages.ts";
 
 /** Members that are lists of redirect URIs, one on each line of their field. */
 export const URI_LISTS = ["redirect_uris", "post_logout_redirect_uris"] as const;
 
-export const PRIVATE_KEY: Words = text("apps:faults.private_key");
+export const PRIVATE_KEY: Text = text("apps:faults.private_key");
 
 /** Reasons of which the sentence for the member would not say enough. */
-const REASONS: Readonly<Record<string, Words>> = {
+const REASONS: Readonly<Record<string, Text>> = {
   private_key: PRIVATE_KEY,
   vouched_for: text("apps:faults.vouched_for"),
   not_offered: text("apps:faults.not_offered"),
@@ -25,8 +25,8 @@ export function showBesideFields(ctx: Context, error: unknown, fields: readonly 
   ctx.status = error.status;
   if (error.code === "suspended") return { form: text("apps:suspended") };
   if (error.faults.length === 0) return { form: text("apps:faults.form") };
-  const found: Record<string, Words> = {};
-  let form: Words | undefined;
+  const found: Record<string, Text> = {};
+  let form: Text | undefined;
   for (const fault of error.faults) {
     const member = fault.member.replace(/\[.*/, "");
     if (fault.reason === "vouched_for" || !fields.includes(member)) form ??= wordsFor(fault, member);
@@ -35,16 +35,16 @@ export function showBesideFields(ctx: Context, error: unknown, fields: readonly 
   return { fields: found, ...(form !== undefined && { form }) };
 }
 
-function wordsFor({ member: place, reason, message }: Fault, member: string): Words {
+function wordsFor({ member: place, reason }: Fault, member: string): Text {
   const index = place !== member;
   if (reason !== undefined && REASONS[reason] !== undefined) return REASONS[reason];
   if ((URI_LISTS as readonly string[]).includes(member)) return text(index ? "apps:faults.uri_list" : "apps:faults.no_redirect_uri");
   if (reason !== undefined) return uriWords(reason as UriFault);
-  return MEMBERS[member] ?? `${member} ${message}`;
+  return MEMBERS[member] ?? text("apps:faults.member", { member });
 }
 
 /** Members whose rule a single sentence says. */
-const MEMBERS: Readonly<Record<string, Words>> = {
+const MEMBERS: Readonly<Record<string, Text>> = {
   client_name: text("apps:faults.client_name"),
   contacts: text("apps:faults.contacts"),
   jwks: text("apps:faults.jwks"),
@@ -54,7 +54,7 @@ const MEMBERS: Readonly<Record<string, Words>> = {
   refresh_token_max_ttl: text("apps:faults.choice"),
 };
 
-const uriWords = (fault: UriFault): Words => text(`apps:uris.${fault}`);
+const uriWords = (fault: UriFault): Text => text(`apps:uris.${fault}`);
 
 /** Each line of a field with redirect URIs, or the URI in a field for one of another kind, with what there is to say about it. */
 export function checkUris(value: string, kind: "redirect_web" | "redirect_native" | "web"): CheckedUri[] {

@@ -10,7 +10,7 @@ import type { AppPage, AppView, PortalPage } from "../http/app-page-models.ts";
 import { HttpProblem } from "../http/errors.ts";
 import { languageOf } from "../http/language.ts";
 import type { Render } from "../http/rendering.ts";
-import { text, type Words } from "../i18n/messages.ts";
+import { type Text, text } from "../i18n/messages.ts";
 import type { OwnSession, ReadOwnSession } from "../interactions/own-session.ts";
 import type { AppOperations } from "../operations/app-operations.ts";
 import type { Developer } from "../operations/owner-notices.ts";
@@ -169,7 +169,7 @@ export function appView(client: ClientRecord): AppView {
   return { clientId, name, kind: kindWords(clientType(metadata)), path, verified, suspended: suspendedAt !== undefined };
 }
 
-const kindWords = (type: ClientType): Words => text(`apps:kinds.${type}.name`);
+const kindWords = (type: ClientType): Text => text(`apps:kinds.${type}.name`);
 
 /** What an owner is told of everybody else's application, and of none. */
 export const noSuchApp = (): HttpProblem =>

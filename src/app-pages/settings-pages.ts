@@ -8,7 +8,7 @@ import { OPENID_SCOPES, splitScope } from "../clients/scopes.ts";
 import type { AppForm, AppPageModels } from "../http/app-page-models.ts";
 import type { FormErrors } from "../http/page-parts.ts";
 import type { PageModels } from "../http/pages.ts";
-import { text, type Words } from "../i18n/messages.ts";
+import { text } from "../i18n/messages.ts";
 import type { OwnersChange } from "../operations/app-operations.ts";
 import { checkedLists, linesOf, PRIVATE_KEY, showBesideFields, URI_LISTS } from "./fault-words.ts";
 import { type AppSection, type AppVisit, appPath, type Frame, hasPeople, seeOther } from "./frame.ts";
@@ -154,8 +154,8 @@ export function addSettingsPages(router: Router, frame: Frame, server: ServerLif
         const { fields: found, ...others } = showBesideFields(ctx, error, settings.fields);
         // A private key is not repeated, in whatever shape and field it came.
         const given = KEY_FIELDS.filter((field) => found?.[field] === PRIVATE_KEY || showsPrivateKey(form[field] ?? ""));
-        const instead = (words: Words) => Object.fromEntries(given.map((field) => [field, words]));
-        const typed = { ...form, jwks: form.jwks ?? "", scope: chosenScope(form), ...(instead("") as Form) };
+        const instead = <T>(of: T): Record<string, T> => Object.fromEntries(given.map((field) => [field, of]));
+        const typed = { ...form, jwks: form.jwks ?? "", scope: chosenScope(form), ...instead("") };
         await show(ctx, visit, typed, { ...others, fields: { ...found, ...instead(PRIVATE_KEY) } });
       }
     });

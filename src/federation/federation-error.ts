@@ -1,5 +1,5 @@
 /** What this room tells its callers. */
-import { english, text, type Words } from "../i18n/messages.ts";
+import { english, type Text, text } from "../i18n/messages.ts";
 
 /** Why somebody could not sign in with a provider, or connect it; the words are `federation:problems.<problem>`, about `{{provider}}`. */
 export const PROBLEMS = [
@@ -22,7 +22,7 @@ export const PROBLEMS = [
 ] as const;
 export type Problem = (typeof PROBLEMS)[number];
 
-export const problemWords = (problem: Problem, provider: string): Words => text(`federation:problems.${problem}`, { provider });
+export const problemWords = (problem: Problem, provider: string): Text => text(`federation:problems.${problem}`, { provider });
 
 /** For the person; the cause is for the log alone, and `describeCause` says what of it. */
 export class SignInProblem extends Error {

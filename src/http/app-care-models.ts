@@ -1,12 +1,12 @@
 /** What the portal's pages about an application's secret, owners, end, trial runs and failed requests need to know. */
-import type { Words } from "../i18n/messages.ts";
+import type { Text, Words } from "../i18n/messages.ts";
 import type { AppPage, PortalPage } from "./app-page-models.ts";
 import type { FormView } from "./page-parts.ts";
 
 export interface ExplainedMember {
   name: string;
   value: string;
-  meaning?: Words | undefined;
+  meaning?: Text | undefined;
 }
 
 export interface AppCareModels {
@@ -53,11 +53,11 @@ export interface AppCareModels {
       answer: readonly ExplainedMember[];
     }[];
     device?: { userCode: string; link: string } | undefined;
-    trouble?: { what: Words; remedy: Words } | undefined;
+    trouble?: { what: Text; remedy: Text } | undefined;
     tokens: readonly {
       kind: "access" | "id";
-      verdict: Words;
-      claims: readonly { name: string; value: Words; when?: Words | undefined; meaning?: Words | undefined }[];
+      verdict: Text;
+      claims: readonly { name: string; value: Words; when?: Text | undefined; meaning?: Text | undefined }[];
     }[];
     mayRefresh: boolean;
     failures: string;
@@ -65,9 +65,9 @@ export interface AppCareModels {
   /** What happened last first. `sent`: parameters. `tryIt`: the page. */
   "apps/failures": AppPage & {
     failures: readonly {
-      where: Words;
-      what: Words;
-      remedy: Words;
+      where: Text;
+      what: Text;
+      remedy: Text;
       answer: string;
       count: number;
       last: Date;

@@ -1,12 +1,12 @@
 /** What the pages of the developers' portal need to know. */
-import type { Words } from "../i18n/messages.ts";
+import type { Text, Words } from "../i18n/messages.ts";
 import type { FormView, PersonView } from "./page-parts.ts";
 
 /** What every page below `/apps` knows. */
 export interface PortalPage {
   person: PersonView;
   /** What was done on the page before. */
-  notice?: Words | undefined;
+  notice?: Text | undefined;
   /** As in AccountPage. */
   zone?: string | undefined;
 }
@@ -16,7 +16,7 @@ export interface AppView {
   clientId: string;
   name: string;
   /** In words: "Web application". */
-  kind: Words;
+  kind: Text;
   /** Its first page. */
   path: string;
   verified: boolean;
@@ -38,10 +38,10 @@ export interface LinkView {
 
 /** A program that is filled in with an application's values. */
 export interface QuickStartView {
-  heading: Words;
-  about: Words;
+  heading: Text;
+  about: Text;
   /** What somebody must see to first, and an operator's command for it. */
-  missing: readonly { words: Words; command?: string | undefined }[];
+  missing: readonly { words: Text; command?: string | undefined }[];
   /** Where redirect URIs are registered, when one is missing. */
   addresses?: string | undefined;
   files: readonly { name: string; content: string; download: string }[];
@@ -61,8 +61,8 @@ export interface QuickStartView {
 /** An address that somebody typed, and what there is to say about it. */
 export interface CheckedUri {
   uri: string;
-  fault?: Words | undefined;
-  note?: Words | undefined;
+  fault?: Text | undefined;
+  note?: Text | undefined;
 }
 
 /** By the name of the field. */
@@ -93,7 +93,7 @@ export interface AppPageModels {
   "apps/list": PortalPage & {
     apps: readonly AppView[];
     create?: string | undefined;
-    mayNot?: Words | undefined;
+    mayNot?: Text | undefined;
     older?: string | undefined;
     inspector: string;
   };

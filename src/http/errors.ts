@@ -2,15 +2,15 @@
  * How an error leaves the server: a page for a person, JSON for a program; what a stranger may read, and no more.
  */
 import type { Context, Middleware } from "koa";
-import { english, say, text, type Words } from "../i18n/messages.ts";
+import { english, say, type Text, text } from "../i18n/messages.ts";
 import { languageOf } from "./language.ts";
 import type { Render } from "./pages.ts";
 
 export interface HttpProblemOptions {
   /** One sentence: what the reader can do now. */
-  advice?: Words;
+  advice?: Text;
   /** The page's heading; a general one for the status without it. */
-  title?: Words;
+  title?: Text;
   /** What really went wrong: for the log alone. */
   cause?: unknown;
   headers?: Readonly<Record<string, string>>;
@@ -22,14 +22,14 @@ export class HttpProblem extends Error {
   readonly status: number;
   /** For programs, in the style of OAuth's error codes: `invalid_request`, `stale_form`, … */
   readonly code: string;
-  readonly title: Words | undefined;
-  readonly advice: Words | undefined;
+  readonly title: Text | undefined;
+  readonly advice: Text | undefined;
   /** What `message` says, for whoever reads another language. */
-  readonly words: Words;
+  readonly words: Text;
   readonly headers: Readonly<Record<string, string>>;
   readonly expose = true;
 
-  constructor(status: number, code: string, words: Words, options: HttpProblemOptions = {}) {
+  constructor(status: number, code: string, words: Text, options: HttpProblemOptions = {}) {
     super(english(words), options.cause === undefined ? undefined : { cause: options.cause });
     this.words = words;
     this.status = status;
@@ -42,9 +42,9 @@ export class HttpProblem extends Error {
 
 interface ErrorWords {
   code: string;
-  title: Words;
-  message: Words;
-  advice: Words;
+  title: Text;
+  message: Text;
+  advice: Text;
 }
 
 /** What is said when nobody said anything better: `errors:<status>.…`. */

@@ -1,5 +1,5 @@
 /** What the facts of many pages are made of. All URLs are either absolute or paths of this server. */
-import type { Words } from "../i18n/messages.ts";
+import type { Text, Words } from "../i18n/messages.ts";
 
 /** An application that asks for something. */
 export interface ClientView {
@@ -25,9 +25,9 @@ export interface PersonView {
 /** What is wrong with a form that comes back. */
 export interface FormErrors {
   /** What is wrong with the form as a whole. */
-  form?: Words | undefined;
+  form?: Text | undefined;
   /** What is wrong with a field, by the field's name. */
-  fields?: Readonly<Record<string, Words>> | undefined;
+  fields?: Readonly<Record<string, Text>> | undefined;
 }
 
 /** A form: where it goes and what it carries along. The forgery token is added by the template, unless `hidden` has the engine's `xsrf`. */

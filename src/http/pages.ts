@@ -3,7 +3,7 @@
  * All URLs are either absolute or paths of this server.
  */
 import type { Context } from "koa";
-import type { Words } from "../i18n/messages.ts";
+import type { Text, Words } from "../i18n/messages.ts";
 import type { ApiPageModels } from "./api-page-models.ts";
 import type { AppCareModels } from "./app-care-models.ts";
 import type { AppPageModels } from "./app-page-models.ts";
@@ -15,7 +15,7 @@ export interface AccountPage {
   /** The pages of the account that there are here, the one that is shown among them. */
   sections: readonly { path: string; label: Words; current: boolean }[];
   /** What was done on the page before. */
-  notice?: Words | undefined;
+  notice?: Text | undefined;
   /** Their time zone; without one times are in UTC. */
   zone?: string | undefined;
 }
@@ -81,7 +81,7 @@ export interface ConnectedApplication {
 /** Something that happened to an account. */
 export interface SecurityEventView {
   at: Date;
-  what: Words;
+  what: Text;
   /** With what somebody signed in; empty for everything else. */
   by: readonly Words[];
   /** What it was about: an application. */
@@ -139,7 +139,7 @@ export interface PageModels extends AppPageModels, AppCareModels, ApiPageModels 
     /** Where a post gives up and goes back to the application; the forgery token is added. */
     cancel?: string | undefined;
     /** Good news from the step before, such as a verified address. */
-    notice?: Words | undefined;
+    notice?: Text | undefined;
   };
   "sign-up": FormView & {
     client?: ClientView | undefined;
@@ -211,9 +211,9 @@ export interface PageModels extends AppPageModels, AppCareModels, ApiPageModels 
   /** What the browser sends on by itself: to the application, or to the next step here. */
   "passing-on": { action: string; fields: Readonly<Record<string, string>>; toClient: boolean; client?: ClientView | undefined };
   error: {
-    heading: Words;
-    message: Words;
-    advice: Words;
+    heading: Text;
+    message: Text;
+    advice: Text;
     reference: string;
     client?: ClientView | undefined;
     /** Where the application's owners read what was refused to it. */
@@ -232,7 +232,7 @@ export interface PageModels extends AppPageModels, AppCareModels, ApiPageModels 
     /** What protects the account; `passwordChanged` is absent without a password. */
     protection: { passwordChanged?: Date | undefined; twoStep: boolean; passkeys: number };
     /** What would make it safer, and where to do it. */
-    advice: readonly { what: Words; path: string; label: Words }[];
+    advice: readonly { what: Text; path: string; label: Text }[];
     /** The developers' portal, for those to whom it is of use. */
     apps?: string | undefined;
     signOut: string;

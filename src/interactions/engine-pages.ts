@@ -3,13 +3,13 @@ import type { Context } from "koa";
 import type { Provider } from "oidc-provider";
 import type { ClientView, PersonView } from "../http/page-parts.ts";
 import type { Render } from "../http/rendering.ts";
-import { text, type Words } from "../i18n/messages.ts";
+import { type Text, text } from "../i18n/messages.ts";
 import type { EnginePages } from "../oidc/ports.ts";
 import { askingClient, clientView, type NamedClient } from "./client-view.ts";
 import { refusalWords } from "./refusal-words.ts";
 
 /** What to do about an error of the protocol, where the person rather than the application can do something. */
-const ADVICE: Readonly<Record<string, Words>> = {
+const ADVICE: Readonly<Record<string, Text>> = {
   invalid_client: text("errors:protocol.tell"),
   invalid_redirect_uri: text("errors:protocol.tell"),
   temporarily_unavailable: text("errors:503.advice"),

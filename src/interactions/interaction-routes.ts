@@ -12,7 +12,7 @@ import type { Federation } from "../federation/federation.ts";
 import { HttpProblem } from "../http/errors.ts";
 import type { FormErrors } from "../http/page-parts.ts";
 import type { Render } from "../http/rendering.ts";
-import { text, type Words } from "../i18n/messages.ts";
+import { type Text, text } from "../i18n/messages.ts";
 import { STEP_UP } from "../oidc/interaction-policy.ts";
 import { askingClient, clientView, type NamedClient } from "./client-view.ts";
 import type { Consents } from "./consent.ts";
@@ -91,7 +91,7 @@ export function interactionRoutes(options: InteractionOptions): Router {
   async function showSignIn(
     ctx: Context,
     interaction: Interaction,
-    retry: { email?: string; keep?: boolean; notice?: Words; errors?: FormErrors },
+    retry: { email?: string; keep?: boolean; notice?: Text; errors?: FormErrors },
   ): Promise<void> {
     const path = `/interaction/${interaction.uid}`;
     const hint = interaction.params.login_hint;

@@ -1,11 +1,11 @@
 /** The engine's hooks for the page where a person types a device's code (RFC 8628 §3.3): its forms in our pages, its errors in words. */
 import type { KoaContextWithOIDC } from "oidc-provider";
-import { text, type Words } from "../i18n/messages.ts";
+import { type Text, text } from "../i18n/messages.ts";
 import { restoreBrowserAuthorization } from "./grants.ts";
 import type { EngineForm, EnginePages } from "./ports.ts";
 
 /** What the engine throws when the code that was typed cannot be used. */
-const WORDS: Readonly<Record<string, Words>> = {
+const WORDS: Readonly<Record<string, Text>> = {
   NoCodeError: text("device:input.code_missing"),
   NotFoundError: text("device:input.code_unknown"),
   ExpiredError: text("device:input.code_expired"),

@@ -5,7 +5,7 @@
 import type { JsonWebKey, KeyObject } from "node:crypto";
 import type { Context } from "koa";
 import type { Adapter, Client, Configuration, ResourceServer } from "oidc-provider";
-import type { Words } from "../i18n/messages.ts";
+import type { Text } from "../i18n/messages.ts";
 import type { Lifetimes } from "./lifetimes.ts";
 
 export interface Person {
@@ -45,7 +45,7 @@ export interface TokenBearer {
 /** Pages that the engine asks for. Each answers on `ctx`. */
 export interface EnginePages {
   error(ctx: Context, out: { error: string; error_description?: string | undefined }, cause: Error): Promise<void>;
-  deviceInput(ctx: Context, form: EngineForm & { userCode?: string | undefined; error?: Words | undefined }): void;
+  deviceInput(ctx: Context, form: EngineForm & { userCode?: string | undefined; error?: Text | undefined }): void;
   deviceConfirm(ctx: Context, form: EngineForm & { userCode: string }, client: Client): Promise<void>;
   deviceDone(ctx: Context, outcome: "approved" | "denied"): void;
   logout(ctx: Context, form: EngineForm): Promise<void>;

@@ -2,6 +2,7 @@
 import { mkdir } from "node:fs/promises";
 import type { Browser, BrowserContext, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { english, text } from "../../src/i18n/messages.ts";
 import { launch } from "../support/chromium.ts";
 import { type Host, startHost } from "../support/host.ts";
 import { samples } from "../support/page-samples.ts";
@@ -127,10 +128,12 @@ test("errors stand beside their field, are described by it and lead to it", asyn
   const { page } = await open("sign-up-wrong");
   const email = page.getByLabel("E-mail address");
   expect(await email.getAttribute("aria-invalid")).toBe("true");
-  expect(await page.locator(`#${await email.getAttribute("aria-describedby")}`).textContent()).toBe("This is not an e-mail address.");
+  expect(await page.locator(`#${await email.getAttribute("aria-describedby")}`).textContent()).toBe(
+    english(text("faults:email_malformed")),
+  );
   await page
     .getByRole("alert")
-    .getByRole("link", { name: /7 characters/ })
+    .getByRole("link", { name: /15 characters/ })
     .click();
   expect(await page.evaluate(() => document.activeElement?.getAttribute("name"))).toBe("password");
   await page.context().close();

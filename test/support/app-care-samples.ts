@@ -135,7 +135,12 @@ export const appCareSamples: Record<string, Sample> = {
           verdict: text("tokens:verdicts.good"),
           claims: [
             { name: "sub", value: "9LnuMd6WijlDo1hPJvw_Zg", meaning: text("tokens:claims.sub") },
-            { name: "exp", value: "1795403509", when: "2026-11-23 12:00:00 UTC", meaning: text("tokens:claims.exp") },
+            {
+              name: "exp",
+              value: "1795403509",
+              when: text("tokens:when", { moment: "2026-11-23 12:00:00 UTC", distance: "…" }),
+              meaning: text("tokens:claims.exp"),
+            },
             { name: "x", value: "1" },
           ],
         },

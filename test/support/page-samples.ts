@@ -73,14 +73,14 @@ export const samples: Record<string, Sample> = {
     model: { action: "/interaction/x/login", client, signUp: "/sign-up", resetPassword: "/reset-password", cancel: "/interaction/x/abort" },
   },
   "login-branded": { view: "login", model: { action: "/interaction/x", client: verified } },
-  "login-plain": { view: "login", model: { action: "/login", notice: "Your address is confirmed. You can sign in now." } },
+  "login-plain": { view: "login", model: { action: "/login", notice: text("verification:confirmed.title") } },
   "login-wrong": {
     view: "login",
     model: {
       action: "/login",
       client,
       email: "ada@example.org",
-      errors: { form: "The e-mail address or the password is wrong." },
+      errors: { form: text("sign-in:refused") },
       signUp: "/sign-up",
     },
   },
@@ -93,7 +93,7 @@ export const samples: Record<string, Sample> = {
       signIn: "/sign-in",
       email: "ada@",
       name: "Ada",
-      errors: { fields: { email: "This is not an e-mail address.", password: "The password has 7 characters; it needs at least 15." } },
+      errors: { fields: { email: text("faults:email_malformed"), password: text("faults:password_short", { count: 15 }) } },
     },
   },
   "reset-password": { view: "reset-password", model: { action: "/reset-password", signIn: "/sign-in" } },
@@ -176,7 +176,7 @@ export const samples: Record<string, Sample> = {
       action: "/device",
       hidden: { xsrf: "x" },
       userCode: "BCDF-GHJK",
-      errors: { fields: { user_code: "No device waits for this code. Check it, or start again on the device." } },
+      errors: { fields: { user_code: text("device:input.code_unknown") } },
     },
   },
   "device-confirm": {
@@ -216,7 +216,7 @@ export const samples: Record<string, Sample> = {
     model: {
       ...accountPage,
       action: "/account/providers",
-      errors: { form: "This account at GitHub is connected to another account here. Disconnect it there first." },
+      errors: { form: text("federation:problems.linked_elsewhere", { provider: "GitHub" }) },
       linked: [
         {
           issuer: "https://id.acme.example",
@@ -282,7 +282,7 @@ export const samples: Record<string, Sample> = {
     view: "account/applications",
     model: {
       ...accountPage,
-      notice: "The application's access was taken back.",
+      notice: text("account:done.application_removed"),
       action: "/account",
       applications: [
         {

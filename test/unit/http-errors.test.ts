@@ -1,6 +1,7 @@
 import { PassThrough } from "node:stream";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { HttpProblem } from "../../src/http/errors.ts";
+import { english, text } from "../../src/i18n/messages.ts";
 import { type Host, startHost } from "../support/host.ts";
 
 let host: Host;
@@ -12,8 +13,8 @@ const thrown: Record<string, () => unknown> = {
   "/not-an-error": () => "just text",
   "/store": () => Object.assign(new Error("connect ECONNREFUSED 10.0.0.5:6379"), { status: 503 }),
   "/problem": () =>
-    new HttpProblem(409, "taken", "This name is taken.", { cause: new Error("unique index"), headers: { "X-Why": "taken" } }),
-  "/marked": () => new HttpProblem(400, "invalid_request", "<b>bold</b> & more"),
+    new HttpProblem(409, "taken", text("faults:email_taken"), { cause: new Error("unique index"), headers: { "X-Why": "taken" } }),
+  "/marked": () => new HttpProblem(400, "invalid_request", text("remedies:other.what", { error: "<b>bold</b> & more" })),
   "/uri": () => new URIError("URI malformed"),
 };
 
@@ -83,7 +84,7 @@ test("a problem shows its own words and keeps its cause for the log", async () =
   const answer = await host.send("/problem");
   expect(answer.status).toBe(409);
   expect(answer.headers["x-why"]).toBe("taken");
-  expect(JSON.parse(answer.text)).toMatchObject({ error: "taken", error_description: "This name is taken." });
+  expect(JSON.parse(answer.text)).toMatchObject({ error: "taken", error_description: english(text("faults:email_taken")) });
   expect(answer.text).not.toContain("unique index");
   expect(JSON.stringify(host.lines)).toContain("unique index");
 });
