@@ -10,6 +10,7 @@ import { createGrantOperations } from "../operations/grant-operations.ts";
 import type { RoleOperations } from "../operations/role-operations.ts";
 import { createSessionOperations } from "../operations/session-operations.ts";
 import { createWayInOperations } from "../operations/way-in-operations.ts";
+import { liveGrants } from "../storage/live-grants.ts";
 import type { Engine } from "./engine.ts";
 
 export function peopleOperations(
@@ -54,7 +55,10 @@ export function peopleOperations(
     },
     clients: { clients, operations: createClientOperations({ clients, audit, knownScopes: async () => resources.knownScopes() }) },
     grants: createGrantOperations({
+      accounts,
       consents: people.consents,
+      liveGrants: liveGrants(services.records, services.recordSealer),
+      endLiveGrant: (id) => endings.endLiveGrant(id),
       endConsent: (accountId, clientId) => endings.endConsent(accountId, clientId),
       audit,
     }),

@@ -1,5 +1,6 @@
 /** Ending what a person or an application holds: one grant, one session, everything of an account or a client. All of it outside the engine. */
 import { authorizationsOf, clientsOf, lastingGrants } from "./engine-payload.ts";
+import { grantKeyOf, isGrantKey, readGrant } from "./live-grants.ts";
 import { decodeBody, keyOf } from "./record-body.ts";
 import type { RecordKey, RecordKind, RecordStore, Tied, Write } from "./record-store.ts";
 import type { Sealer } from "./seal.ts";
@@ -39,6 +40,11 @@ export class Endings {
     await this.#remove([{ key: keyOf("grant", grantId) }]);
   }
 
+  /** The same, by what names it outside (live-grants.ts). */
+  async endLiveGrant(id: string): Promise<void> {
+    await this.#remove([{ key: grantKeyOf(id) }]);
+  }
+
   /**
    * Ends a session and the grants that live with it; those that survive sign-out (offline access, device) stay.
    * @returns what it was; undefined: there was none
@@ -70,11 +76,12 @@ export class Endings {
     await this.#endTied({ clientId });
   }
 
-  /** Ends the grants that a person has given to one application. */
+  /** Ends the grants that a person has given to one application. Looked for among the person's, who has fewer. */
   async endConsent(accountId: string, clientId: string): Promise<void> {
-    const ofClient = new Set((await this.#options.store.tiedTo({ clientId })).map(({ key }) => key));
-    const both = (await this.#options.store.tiedTo({ accountId })).filter(({ key }) => ofClient.has(key));
-    await this.#remove(both);
+    const { store, sealer } = this.#options;
+    const grants = (await store.tiedTo({ accountId })).filter(({ key }) => isGrantKey(key));
+    const read = await Promise.all(grants.map(({ key }) => readGrant(store, sealer, key)));
+    await this.#remove(grants.filter((_, index) => read[index]?.clientId === clientId));
   }
 
   /**

@@ -109,7 +109,10 @@ test("what people allowed is listed page by page, by account, by application and
 
   const told: string[] = [];
   const grants = createGrantOperations({
+    accounts: here.accounts,
     consents: here.consents,
+    liveGrants: { page: async () => ({ grants: [], next: undefined }), find: async () => undefined },
+    endLiveGrant: async () => {},
     endConsent: async (accountId, clientId) => void told.push(`${accountId} ${clientId}`),
     audit: { record: ({ event, accountId, clientId, actor }) => void told.push(`${event} ${accountId} ${clientId} by ${actor}`) },
   });

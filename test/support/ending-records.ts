@@ -1,6 +1,7 @@
 /** What ends with what, in the records: the part of the stores' contract that revocation stands on (engine-records.ts). */
 import { randomBytes } from "node:crypto";
 import { expect, test } from "vitest";
+import { type LiveGrant, liveGrants } from "../../src/storage/live-grants.ts";
 import { keyOf } from "../../src/storage/record-body.ts";
 import { type Payload, RequestScope, runInScope } from "../../src/storage/request-scope.ts";
 import { StatusListRegistry } from "../../src/storage/status-list-registry.ts";
@@ -100,6 +101,50 @@ export function endingsContract(fixtures: RecordFixtures): void {
     await fixtures.adapters.endings.endClient(shop);
     expect(await set()).toEqual([0, 1, 2, 3, 4, 5, 7]);
     await ended("AccessToken", second.value);
+  });
+
+  test("what applications hold of an account is listed page by page, without what has ended, and ended by the name that it is listed with", async () => {
+    const { adapters, opened } = fixtures;
+    const held = liveGrants(opened.store, adapters.sealer);
+    const [ada, bob, shop] = [id(), id(), id()];
+    const parts = { openid: { scope: "openid email" }, resources: { "https://api.example": "read" }, iat: 1_700_000_000 };
+    const made = await Promise.all([1, 2, 3, 4].map(() => grant({ accountId: ada, clientId: shop, ...parts })));
+    await grant({ accountId: bob, clientId: shop });
+    await session({ accountId: ada });
+    const all = async (limit: number) => {
+      const seen: LiveGrant[] = [];
+      for (let after: string | undefined; ; ) {
+        const { grants, next } = await held.page(ada, { after, limit });
+        expect(grants.length).toBeLessThanOrEqual(limit);
+        seen.push(...grants);
+        if (next === undefined) return seen;
+        after = next;
+      }
+    };
+    const named = new Map(made.map((grantId) => [keyOf("grant", grantId).slice("grant:".length), grantId]));
+    for (const limit of [1, 3, 4, 9]) expect((await all(limit)).map((each) => each.id)).toEqual([...named.keys()].sort());
+    const [first] = await all(4);
+    expect(first).toMatchObject({
+      accountId: ada,
+      clientId: shop,
+      openid: "openid email",
+      resources: parts.resources,
+      grantedAt: parts.iat,
+    });
+    const { id: name } = first as LiveGrant;
+    expect(await held.find(ada, name)).toEqual(first);
+    for (const [account, other] of [
+      [bob, name],
+      [ada, named.get(name)],
+      [ada, ""],
+      [ada, "\u0000"],
+    ] as [string, string][])
+      expect(await held.find(account, other)).toBeUndefined();
+
+    await adapters.endings.endLiveGrant(name);
+    await ended("Grant", named.get(name) as string);
+    expect(await held.find(ada, name)).toBeUndefined();
+    expect((await all(2)).map((each) => each.id)).toEqual([...named.keys()].sort().slice(1));
   });
 
   test("a token that another client got by exchange ends with its grant, and with that client, which never had the grant", async () => {

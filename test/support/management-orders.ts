@@ -90,6 +90,33 @@ export function whatOrdersComeTo(flow: Flow, of: () => ManagementApi): void {
     expect((await refresh(flow.grantor, client, tokens.refresh_token as string)).status).toBe(400);
   });
 
+  it("what a first-party application holds of somebody, whom it never asked, is named and ended, and no other's", async () => {
+    const api = of();
+    const [person, client] = await Promise.all([flow.grantor.person(), flow.grantor.client({ firstParty: true })]);
+    const [{ tokens }, { tokens: others }] = [await signIn(flow.grantor, client, person), await signIn(flow.grantor, client, person)];
+    expect((await api.call("GET", `/grants?account_id=${person.id}`)).body.items).toEqual([]);
+    const list = `/accounts/${person.id}/live-grants`;
+    const first = (await api.call("GET", `${list}?limit=1`)).body;
+    const second = (await api.call("GET", `${list}?limit=1&cursor=${first.next}`)).body;
+    expect(second.next).toBeUndefined();
+    const [one, other] = [...first.items, ...second.items];
+    for (const grant of [one, other])
+      expect(grant).toMatchObject({ account_id: person.id, client_id: client.client_id, scope: expect.stringContaining("openid") });
+    expect(one.grant_id < other.grant_id).toBe(true);
+
+    const alive = async () => (await Promise.all([tokens, others].map(({ access_token }) => isAlive(access_token)))).sort();
+    for (const [{ grant_id }, left] of [
+      [one, [false, true]],
+      [other, [false, false]],
+    ] as const) {
+      expect((await api.call("GET", `/accounts/nobody/live-grants/${grant_id}`)).status).toBe(404);
+      expect((await api.call("DELETE", `${list}/${grant_id}`, { headers: { "If-Match": "*" } })).status).toBe(204);
+      expect((await api.call("GET", `${list}/${grant_id}`)).status).toBe(404);
+      expect(await alive()).toEqual(left);
+    }
+    expect((await api.call("GET", list)).body.items).toEqual([]);
+  });
+
   it("a secret is shown once, where it is made", async () => {
     const api = of();
     const client = await made(api, "/clients", { type: "web", client_name: "Once", redirect_uris: ["https://once.example/cb"] });

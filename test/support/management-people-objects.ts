@@ -63,6 +63,13 @@ const aGrant = async (api: ManagementApi) => {
 };
 const ofGrant: Maker = async (api) => ({ params: await aGrant(api) });
 
+const aLiveGrant = async (api: ManagementApi) => {
+  const [person, client] = await Promise.all([api.grantor.person(), api.grantor.client()]);
+  await signIn(api.grantor, client, person);
+  const [grant] = (await api.call("GET", `/accounts/${person.id}/live-grants`)).body.items;
+  return { account_id: person.id, grant_id: grant.grant_id as string };
+};
+
 export const grants: Record<string, Maker> = {
   listGrants: async (api) => {
     await Promise.all([aGrant(api), aGrant(api)]);
@@ -70,6 +77,9 @@ export const grants: Record<string, Maker> = {
   },
   getGrant: ofGrant,
   endGrant: ofGrant,
+  listLiveGrants: async (api) => ({ params: { account_id: (await oneSession(api)).account_id } }),
+  getLiveGrant: async (api) => ({ params: await aLiveGrant(api) }),
+  endLiveGrant: async (api) => ({ params: await aLiveGrant(api) }),
 };
 
 const aSession = async (api: ManagementApi) => {
