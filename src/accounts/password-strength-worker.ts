@@ -1,9 +1,9 @@
 /** The thread of password-strength.ts: loads the word lists, which takes a while and much memory, and answers one question at a time. */
 import { parentPort } from "node:worker_threads";
 import { ZxcvbnFactory } from "@zxcvbn-ts/core";
-import { adjacencyGraphs, dictionary as common } from "@zxcvbn-ts/language-common";
-import { dictionary as english } from "@zxcvbn-ts/language-en";
+import { adjacencyGraphs } from "@zxcvbn-ts/language-common";
 import type { Strength, StrengthQuestion } from "./password-strength.ts";
+import { COMMON_PASSWORDS, passwordWords } from "./password-words.ts";
 
 /** Characters of one end that are estimated: the time grows with them, to a second and more for 256. */
 const ESTIMATED = 64;
@@ -14,12 +14,12 @@ const READINGS = 4;
 const UNKNOWN = 6;
 
 const estimator = new ZxcvbnFactory({
-  dictionary: { ...common, ...english },
+  dictionary: passwordWords(),
   graphs: adjacencyGraphs,
   l33tMaxSubstitutions: READINGS,
   maxLength: ESTIMATED,
 });
-const commonPasswords = new Set(common["passwords-common"]);
+const commonPasswords = new Set(COMMON_PASSWORDS);
 
 parentPort?.on("message", ({ id, password, about }: StrengthQuestion & { id: number }) => {
   parentPort?.postMessage({ id, strength: strengthOf(password, about) });

@@ -6,6 +6,8 @@ import { AccountError } from "./account-error.ts";
 /** Passwords that may wait for the thread, of some 20 ms each. */
 const MAX_WAITING = 100;
 const RETRY_SECONDS = 2;
+/** MB, of what an estimate throws away: more would stay with the process, which the word lists make large enough. */
+const YOUNG_GENERATION = 8;
 
 export interface StrengthQuestion {
   readonly password: string;
@@ -42,7 +44,9 @@ export function createPasswordStrength(): PasswordStrength {
   let serial = 0;
 
   function start(): Worker {
-    const started = new Worker(new URL("password-strength-worker.ts", import.meta.url));
+    const started = new Worker(new URL("password-strength-worker.ts", import.meta.url), {
+      resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION },
+    });
     const ended = (cause: unknown) => {
       if (worker === started) worker = undefined;
       for (const { reject } of waiting.values()) {

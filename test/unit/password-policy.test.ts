@@ -95,6 +95,27 @@ describe("what may be a password", () => {
     expect(sentence.split(". ").length).toBeGreaterThan(1);
   });
 
+  // Each would be accepted by whoever knows English alone.
+  test.each([
+    ...["geheimespasswort", "willkommenzuhause", "Weihnachtsmann!!", "Ich liebe dich 2024", "UEBUNG macht den Meister"],
+    ...["bonjourtristesse", "Liberte Egalite Fraternite", "anniversaire1234", "Mot de passe, mot de passe"],
+    ...["desafortunadamente", "Contraseña segura", "cumpleanos123456", "Te quiero mucho 1234"],
+    ...["arigatougozaimasu", "Arigatou gozaimasu!", "nakamurayamaguchi", "ありがとうございます！！！！！"],
+    ...["abdallahmohammed", "assalamu alaikum", "بسم الله الرحمن الرحيم"],
+  ])("not %s, which is easy to guess for whoever speaks the language", async (password) => {
+    const [sentence] = await sentences(policy, password);
+    expect(sentence).toMatch(/^password: .*(guess|tried first|very like|again|names)/i);
+  });
+
+  test.each([
+    "mein Hund frisst gern Pizza",
+    "mon chien mange des cerises",
+    "mi perro come pizza los lunes",
+    "watashi no inu wa pizza ga suki",
+    "عندي ثلاث قطط وكلب واحد",
+    "私の犬は月曜日にピザを食べます。",
+  ])("%s: a few words of one's own are fine in every language", async (password) => expect(await sentences(policy, password)).toEqual([]));
+
   test("faults stand beside the field that the form has for it", async () => {
     expect(await policy.check("short", { ...alone, field: "new_password" })).toMatchObject([{ field: "new_password" }]);
   });
