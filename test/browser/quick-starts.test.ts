@@ -12,7 +12,7 @@ import { authorize, type Grantor, type Person, post, startGrantor } from "../sup
 import type { GuardedProcess } from "../support/guarded-process.ts";
 import { freePort } from "../support/ports.ts";
 import { findProgram } from "../support/programs.ts";
-import { type CopiedQuickStart, copyQuickStart, startNodeQuickStart } from "../support/quick-start.ts";
+import { type CopiedQuickStart, copyQuickStart, npmStart, startNodeQuickStart } from "../support/quick-start.ts";
 import { type Stores, stores } from "../support/stores.ts";
 import { tempDir } from "../support/temp-dir.ts";
 import { waitFor } from "../support/wait-for.ts";
@@ -25,7 +25,7 @@ let developer: BrowserContext;
 let page: Page;
 let owner: Person;
 let running: GuardedProcess[] = [];
-let scripts: ChildProcess[] = [];
+let typedInto: ChildProcess[] = [];
 
 beforeAll(async () => {
   backing = await stores[1].open();
@@ -42,8 +42,8 @@ afterEach(async () => {
   const ending = running;
   running = [];
   for (const program of ending) program.signal("SIGKILL");
-  for (const script of scripts) script.kill("SIGKILL");
-  scripts = [];
+  for (const program of typedInto) program.kill("SIGKILL");
+  typedInto = [];
   await Promise.all(ending.map(({ exited }) => exited));
 });
 afterAll(async () => {
@@ -150,6 +150,23 @@ describe.each([
   });
 });
 
+/** A program with what somebody types into it. */
+function runTyping(quickStart: CopiedQuickStart, env: Record<string, string>) {
+  const [command, ...args] = quickStart.run === "npm start" ? npmStart(quickStart) : quickStart.run.split(" ");
+  const program = spawn(command as string, args, { cwd: quickStart.directory, env: { PATH: process.env.PATH ?? "", ...env } });
+  typedInto.push(program);
+  let output = "";
+  for (const stream of [program.stdout, program.stderr]) stream.setEncoding("utf8").on("data", (chunk) => (output += chunk));
+  const ended = once(program, "close").then(([status]) => ({ status: status as number, output }));
+  return {
+    ended,
+    type: (line: string) => program.stdin.write(`${line}\n`),
+    /** @param times how often it has been said */
+    said: (pattern: RegExp, times = 1) =>
+      waitFor(`${pattern} in\n${output}`, () => [...output.matchAll(new RegExp(pattern, "gm"))][times - 1]?.[1]),
+  };
+}
+
 /** Programs that open a browser, in a directory of their own: they write down for what. */
 function openers(): { path: string; opened(): string[] } {
   const path = join(dir.path, "openers");
@@ -168,8 +185,8 @@ test("a native program signs somebody in with their browser, calls its API with 
   expect(copied).toMatchObject({ missing: "", secrets: [] });
   const before = tokenRequests();
   const browsers = openers();
-  const program = await start(copied, { PATH: browsers.path }, /^http\S+$/m);
-  const url = new URL(await waitFor("the browser's opening", () => browsers.opened()[0]));
+  const program = runTyping(copied, { PATH: browsers.path });
+  const url = new URL(await program.said(/^(http\S+)\n/));
   const redirectUri = new URL(url.searchParams.get("redirect_uri") ?? "");
   // Anybody on this machine can ask the listener: only the answer to its own request ends the waiting.
   expect((await fetch(`${redirectUri.href}?code=stolen&state=another&iss=${grantor.url}`)).status).toBe(404);
@@ -183,13 +200,17 @@ test("a native program signs somebody in with their browser, calls its API with 
     await app.getByRole("button", { name: "Allow", exact: true }).click();
     await app.getByText("go back to the program").waitFor();
     expect(app.url().startsWith(redirectUri.href)).toBe(true);
-    // Nobody types anything into it: it signs out at the end of its input.
-    expect(await program.exited, program.output()).toBe(0);
-    for (const said of [`sub: '${person.id}'`, `The API answers 200: ${JSON.stringify({ message: "Hello", sub: person.id, scope })}`])
-      expect(program.output()).toContain(said);
-    await waitFor("the code's redemption and the refresh in the log", () => tokenRequests() - before >= 2);
-
-    await app.goto(await waitFor("the browser's opening to sign out", () => browsers.opened()[1]));
+    program.type("");
+    const answer = JSON.stringify({ message: "Hello", sub: person.id, scope });
+    expect(await program.said(/The API answers 200: (.*)\n/, 2)).toBe(answer);
+    await waitFor("the code's redemption and two refreshes in the log", () => tokenRequests() - before >= 3);
+    program.type("q");
+    const { status, output } = await program.ended;
+    expect(status, output).toBe(0);
+    expect(output).toContain(`sub: '${person.id}'`);
+    const signOut = await waitFor("the browser's opening to sign in and to sign out", () => browsers.opened()[1]);
+    expect(browsers.opened()[0]).toBe(url.href);
+    await app.goto(signOut);
     await app.locator('button[name="logout"][value="yes"]').click();
     await app.getByRole("heading", { name: "You are signed out" }).waitFor();
   } finally {
@@ -217,21 +238,6 @@ test("says what is missing, gives each file as it shows it, and shows nobody els
     expect((await developer.request.get(`${grantor.url}/apps/${path}`)).status(), path).toBe(404);
 });
 
-/** A shell script, with what somebody types into it. */
-function runScript({ directory, run }: CopiedQuickStart, env: Record<string, string>) {
-  const [bash, script] = run.split(" ");
-  const program = spawn(bash as string, [script as string], { cwd: directory, env: { PATH: process.env.PATH ?? "", ...env } });
-  scripts.push(program);
-  let output = "";
-  for (const stream of [program.stdout, program.stderr]) stream.setEncoding("utf8").on("data", (chunk) => (output += chunk));
-  const ended = once(program, "close").then(([status]) => ({ status: status as number, output }));
-  return {
-    ended,
-    type: (line: string) => program.stdin.end(`${line}\n`),
-    said: (pattern: RegExp) => waitFor(`${pattern} in\n${output}`, () => pattern.exec(output)?.[1]),
-  };
-}
-
 describe("in a shell", () => {
   beforeAll(() => {
     for (const name of ["bash", "curl", "openssl"]) findProgram([name], name);
@@ -248,7 +254,7 @@ describe("in a shell", () => {
     expect(service.output()).toContain(JSON.stringify({ ...things, sub: client.client_id, scope }));
     const program = await copy(client, "curl");
     expect(program.secrets).toEqual(["CLIENT_SECRET"]);
-    const { status, output } = await runScript(program, secretOf(client)).ended;
+    const { status, output } = await runTyping(program, secretOf(client)).ended;
     expect(output).toContain(JSON.stringify({ ...things, sub: client.client_id, scope }));
     expect(output).toContain("Revoked.");
     expect(status).toBe(0);
@@ -258,7 +264,7 @@ describe("in a shell", () => {
     const question = await copy(client, "Asking about a token with curl");
     expect(question.secrets).toEqual(["CLIENT_ID", "CLIENT_SECRET"]);
     const ask = async (token: string) => {
-      const asking = runScript(question, { CLIENT_ID: introspector.client_id, ...secretOf(introspector) });
+      const asking = runTyping(question, { CLIENT_ID: introspector.client_id, ...secretOf(introspector) });
       asking.type(token);
       return (await asking.ended).output;
     };
@@ -276,7 +282,7 @@ describe("in a shell", () => {
     await start(await copy(client, "An API in Node.js with Koa"));
     const program = await copy(client, "curl, step by step");
     expect(program.missing).toBe("");
-    const running = runScript(program, {});
+    const running = runTyping(program, {});
     const url = await running.said(/^(http\S+)$/m);
     const person = await grantor.person();
     running.type((await authorize(new Agent(), url, person)).url);
@@ -291,7 +297,7 @@ describe("in a shell", () => {
     const { scope } = await registerApi();
     const client = await register("device", { scope });
     await start(await copy(client, "An API in Node.js with Express"));
-    const inShell = runScript(await copy(client, "curl"), {});
+    const inShell = runTyping(await copy(client, "curl"), {});
     const inNode = await start(await copy(client, "Node.js"), {}, /enter the code \S+/);
     const { href } = new URL(await inShell.said(/Open (\S+) and/));
     const ada = await enterCode(href, await inShell.said(/enter the code (\S+)/));

@@ -37,20 +37,22 @@ export async function copyQuickStart(page: Page, directory: string): Promise<Cop
   };
 }
 
-/**
- * Starts a JavaScript one: what `npm start` runs, beside the packages that `npm install` would put there.
- * Resolves when it has said that it listens, or whatever else is waited for; it gets nothing of our environment.
- */
-export async function startNodeQuickStart(
-  { directory }: CopiedQuickStart,
-  env: Record<string, string> = {},
-  said = /^Open |listens on port/m,
-): Promise<GuardedProcess> {
+/** What `npm start` runs of a JavaScript one, beside the packages that `npm install` would put there. */
+export function npmStart({ directory }: CopiedQuickStart): readonly [string, ...string[]] {
   symlinkSync(NODE_MODULES, join(directory, "node_modules"), "dir");
   const { scripts } = JSON.parse(readFileSync(join(directory, "package.json"), "utf8")) as { scripts: { start: string } };
   const [node, ...args] = scripts.start.split(" ");
   if (node !== "node") throw new Error(`npm start runs ${scripts.start}`);
-  const program = await startGuarded([process.execPath, ...args], { cwd: directory, env });
+  return [process.execPath, ...args];
+}
+
+/** Starts a JavaScript one. Resolves when it has said that it listens, or whatever else is waited for; it gets nothing of our environment. */
+export async function startNodeQuickStart(
+  quickStart: CopiedQuickStart,
+  env: Record<string, string> = {},
+  said = /^Open |listens on port/m,
+): Promise<GuardedProcess> {
+  const program = await startGuarded(npmStart(quickStart), { cwd: quickStart.directory, env });
   await program.waitForOutput(said);
   return program;
 }
