@@ -1,7 +1,7 @@
 /** How long an owner may let tokens live: as long as the server does, or less. */
 import type { ClientRecord } from "../clients/client-record.ts";
 import type { Choice } from "../http/app-page-models.ts";
-import { text, type Words } from "../i18n/messages.ts";
+import { type Text, text } from "../i18n/messages.ts";
 
 /** Seconds. */
 export interface ServerLifetimes {
@@ -41,7 +41,7 @@ function choices(longest: number, offered: readonly number[], current: number | 
   ];
 }
 
-function durationWords(seconds: number): Words {
+function durationWords(seconds: number): Text {
   if (seconds % DAY === 0) return text("apps:duration.days", { count: seconds / DAY });
   if (seconds % HOUR === 0) return text("apps:duration.hours", { count: seconds / HOUR });
   if (seconds % MINUTE === 0) return text("apps:duration.minutes", { count: seconds / MINUTE });

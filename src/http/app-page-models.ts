@@ -28,12 +28,12 @@ export interface AppView {
 export interface AppPage extends PortalPage {
   app: AppView;
   /** Its pages, the one that is shown among them. */
-  sections: readonly { path: string; label: Words; current: boolean }[];
+  sections: readonly { path: string; label: Text; current: boolean }[];
 }
 
 export interface LinkView {
   path: string;
-  label: Words;
+  label: Text;
 }
 
 /** A program that is filled in with an application's values. */
@@ -85,7 +85,7 @@ export type UriKind = "redirect_web" | "redirect_native";
 
 export interface Choice {
   value: string;
-  label: Words;
+  label: Text;
 }
 
 export interface AppPageModels {

@@ -13,7 +13,7 @@ import type { ClientView, FormErrors, FormView, PersonView, ScopeGroup } from ".
 export interface AccountPage {
   person: PersonView;
   /** The pages of the account that there are here, the one that is shown among them. */
-  sections: readonly { path: string; label: Words; current: boolean }[];
+  sections: readonly { path: string; label: Text; current: boolean }[];
   /** What was done on the page before. */
   notice?: Text | undefined;
   /** Their time zone; without one times are in UTC. */

@@ -3,7 +3,7 @@
  * sign-up form is no way to send somebody else one's own words.
  */
 import { directionOf, LANGUAGES, type Language } from "../i18n/languages.ts";
-import { say, type Words } from "../i18n/messages.ts";
+import { say, type Text, type Words } from "../i18n/messages.ts";
 
 export interface Message {
   /** Normalised address. */
@@ -22,14 +22,14 @@ export interface Letterhead {
 }
 
 /** A paragraph, a link on a line of its own, or something to be read off exactly. */
-export type Part = Words | { readonly link: string; readonly label: Words };
+export type Part = Words | { readonly link: string; readonly label: Text };
 
 export interface Letter {
   /** Normalised address. */
   readonly to: string;
   /** In which the reader reads, and which the pages that it leads to go on in; undefined: nobody has said. */
   readonly language: Language | undefined;
-  readonly subject: Words;
+  readonly subject: Text;
   readonly parts: readonly Part[];
 }
 

@@ -8,9 +8,9 @@ const EMPTY_PROFILE = Object.fromEntries(["name", ...PROFILE_CLAIMS].map((field)
 export const accountPage = {
   person: { email: "ada@example.org", name: "Ada Lovelace" },
   sections: [
-    { path: "/account", label: "Overview", current: false },
-    { path: "/account/profile", label: "Profile", current: true },
-    { path: "/account/applications", label: "Connected applications", current: false },
+    { path: "/account", label: text("account:sections.overview"), current: false },
+    { path: "/account/profile", label: text("account:sections.profile"), current: true },
+    { path: "/account/applications", label: text("account:sections.applications"), current: false },
   ],
 };
 

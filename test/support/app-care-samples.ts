@@ -12,9 +12,9 @@ const page = {
   person,
   app,
   sections: [
-    { path, label: "Overview", current: false },
-    { path: `${path}/secret`, label: "Secret", current: true },
-    { path: `${path}/owners`, label: "Who looks after it", current: false },
+    { path, label: text("apps:sections.overview"), current: false },
+    { path: `${path}/secret`, label: text("apps:sections.secret"), current: true },
+    { path: `${path}/owners`, label: text("apps:sections.owners"), current: false },
   ],
 };
 const suspended = { ...page, app: { ...app, suspended: true, name: LONG } };

@@ -117,7 +117,7 @@ describe("nothing is said without a text", () => {
     expect(strings(withoutErrors(source)).filter(speaks)).toEqual([]);
   });
 
-  const SEEN = /^src\/(?:http|interactions|account-pages)\/|-(?:routes|pages|middleware)\.ts$/;
+  const SEEN = /^src\/(?:http|interactions|account-pages|app-pages)\/|-(?:routes|pages|middleware)\.ts$/;
   const pages = code.filter(({ file }) => SEEN.test(file));
   test.each(pages)("in $file", ({ source }) => {
     expect(strings(withoutErrors(source)).filter((words) => /^\p{Lu}.*\p{L} .*[.!?]$/u.test(words))).toEqual([]);
