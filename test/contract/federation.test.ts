@@ -2,6 +2,7 @@
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { createFactors } from "../../src/factors/factors.ts";
 import { createFederation, type Federation, type Freshness, type Outcome, type Purpose } from "../../src/federation/federation.ts";
 import { createLinking, type Linking } from "../../src/federation/linking.ts";
 import { createProviderStore, type ProviderStore } from "../../src/federation/provider-store.ts";
@@ -422,8 +423,12 @@ describe("connecting", () => {
     const [left] = await linking.list(id);
     await expect(linking.unlink(id, left as (typeof own)[0])).rejects.toMatchObject({ code: "last_way_in" });
     await people.accounts.update(id, { passwordHash: await people.passwords.hash(PASSWORD) });
+    const { stillHas } = createFactors(people.database.prisma, "localhost", () => true);
+    const { issuer, subject } = left as (typeof own)[0];
+    expect(await stillHas(id, { identity: { issuer, subject } })).toBe(true);
     expect(await linking.unlink(id, left as (typeof own)[0])).toBe(true);
     expect(await linking.unlink(id, left as (typeof own)[0])).toBe(false);
+    expect(await stillHas(id, { identity: { issuer, subject } })).toBe(false); // so a sign-in that is under way with it is none
   });
 });
 
