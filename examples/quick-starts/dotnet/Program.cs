@@ -53,6 +53,13 @@ builder.Services
             context.ProtocolMessage.PostLogoutRedirectUri = PostLogoutRedirectUri;
             return Task.CompletedTask;
         };
+        options.Events.OnRemoteFailure = context => // such as access_denied: somebody did not allow it
+        {
+            context.HandleResponse();
+            context.Response.StatusCode = StatusCodes.Status502BadGateway;
+            return Page("<h1>That did not work</h1>" + Block(context.Failure?.Message ?? "server_error") + "<p><a href=\"/\">Back</a></p>")
+                .ExecuteAsync(context.HttpContext);
+        };
     });
 
 var app = builder.Build();
