@@ -200,6 +200,13 @@ describeFlows(
         actor: "operator",
         detail: { accounts: 1, clients: 1, from: "https://old.example", secrets: true },
       });
+
+      // What an import changes for somebody they hear of as if it had been ordered.
+      expect((await flow.grantor.kept()).mails).not.toContain(email);
+      const unverified = join(dir.path, "unverified.jsonl");
+      writeFileSync(unverified, plain.stdout.replace('"emailVerified":true', '"emailVerified":false'));
+      await grantorJson(target, ["import", unverified, "--on-conflict", "replace"]);
+      expect((await flow.grantor.kept()).mails).toContain(`To: ${email}`);
       await source.close();
     });
   },
