@@ -39,6 +39,9 @@ describeFlows("trying an application", (flow) => {
     for (const shown of ["code_verifier", "id_token", person.email, "grant_type", "aud", `${flow.grantor.url}/oauth/userinfo`])
       expect(run.text).toContain(shown);
     expect(run.text).not.toMatch(/eyJ[\w-]+\.eyJ/);
+    const german = (await open(`${appPath(app, "/try/run")}?ui_locales=de`)).text;
+    expect(german).toContain("Es gilt: Dieser Server hat es signiert");
+    expect(german).not.toMatch(/It counts|the person/);
     const refreshed = await submit(run, "/try/refresh");
     expect(refreshed.text).toContain("The application uses its refresh token");
     const ended = await submit(refreshed, "/try/end");

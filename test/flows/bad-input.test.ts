@@ -36,6 +36,9 @@ describeFlows("bad input", (flow) => {
       await expectErrorPage(flow, page, 400, client_id ? "invalid_client" : "invalid_request");
       expect(page.text).not.toContain("<script>alert");
     }
+    const german = await new Agent().open(changed(client, { client_id: "nobody", ui_locales: "de" }));
+    expect(german.text).toContain("ist diesem Server nicht bekannt");
+    expect(german.text).toContain('<dd lang="en"><bdi>client is invalid</bdi></dd>');
     const program = await fetch(changed(client, { client_id: "nobody" }), { headers: { Accept: "application/json" }, redirect: "manual" });
     expect(program.status).toBe(400);
   });

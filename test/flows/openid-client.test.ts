@@ -238,12 +238,15 @@ describeFlows("openid-client", (flow) => {
       code_challenge: await client.calculatePKCECodeChallenge(verifier),
       code_challenge_method: "S256",
     };
-    const posted = await agent.open(client.buildAuthorizationUrl(config, { ...parameters, response_mode: "form_post" }).href);
+    const posted = await agent.open(
+      client.buildAuthorizationUrl(config, { ...parameters, response_mode: "form_post", ui_locales: "fr" }).href,
+    );
     expect(posted.status).toBe(200);
     expect(posted.forms[0]?.action).toBe(seeded.redirect_uri);
     const policy = posted.headers.get("Content-Security-Policy") ?? "";
     expect(policy).toMatch(/script-src 'nonce-/);
-    expect(posted.text).toContain("<h1>One moment</h1>");
+    expect(posted.text).toContain("<h1>Un instant</h1>");
+    expect(Object.keys(posted.forms[0]?.fields ?? {}).toSorted()).toEqual(["code", "iss"]);
     expect(policy).not.toContain("form-action");
     const callback = new URL(`${seeded.redirect_uri}?${new URLSearchParams(posted.forms[0]?.fields)}`);
     const tokens = await client.authorizationCodeGrant(config, callback, { pkceCodeVerifier: verifier });
