@@ -1,5 +1,6 @@
 /** Which quick starts there are. Their files lie in `examples/quick-starts/<name>/`; their words are `quickstarts:programs.<name>`. */
 import type { ClientType } from "../clients/client-metadata.ts";
+import type { Resource } from "../clients/resource.ts";
 
 export interface QuickStart {
   /** In its address, and of its directory. */
@@ -13,6 +14,8 @@ export interface QuickStart {
   readonly run: string;
   /** Variables that hold what is not in the files: what a program proves itself with. */
   readonly secrets: readonly ("CLIENT_ID" | "CLIENT_SECRET")[];
+  /** What its libraries cannot check a signature by, of the public algorithms that a resource may have. */
+  readonly cannotCheck?: readonly Resource["signingAlg"][];
   /** Absent: it serves no address, and takes any redirect URI. */
   readonly callback?: Served | typeof LISTENER;
 }
@@ -107,7 +110,7 @@ export const QUICK_STARTS: readonly QuickStart[] = [
     secrets: [],
   },
   { name: "api-go", fits: "api", files: ["main.go", "go.mod"], ...GO, secrets: [] },
-  { name: "api-java", fits: "api", files: ["Api.java", "pom.xml"], run: "mvn spring-boot:run", secrets: [] },
-  { name: "api-dotnet", fits: "api", files: ["Program.cs", "Api.csproj"], run: "dotnet run", secrets: [] },
+  { name: "api-java", fits: "api", files: ["Api.java", "pom.xml"], run: "mvn spring-boot:run", secrets: [], cannotCheck: ["EdDSA"] },
+  { name: "api-dotnet", fits: "api", files: ["Program.cs", "Api.csproj"], run: "dotnet run", secrets: [], cannotCheck: ["EdDSA"] },
   { name: "api-curl", fits: "api", files: ["introspect.sh"], run: "bash introspect.sh", secrets: ["CLIENT_ID", "CLIENT_SECRET"] },
 ];

@@ -13,7 +13,8 @@ export type Missing =
   | { readonly name: "auth_method"; readonly value: string }
   | { readonly name: "resource_of_service" | "api_unchosen" | "pushed" | "dpop" }
   | { readonly name: "resource"; readonly audience: string; readonly scope: string }
-  | { readonly name: "symmetric" | "encrypted"; readonly value: string };
+  | { readonly name: "symmetric" | "encrypted"; readonly value: string }
+  | { readonly name: "algorithm"; readonly value: string; readonly algorithm: string };
 
 export interface FilledIn {
   readonly values: Values;
@@ -57,12 +58,17 @@ export function valuesFor(quickStart: QuickStart, client: ClientRecord, issuer: 
   };
   const missing =
     quickStart.fits === "api"
-      ? missingToApi(resource, values, resources)
+      ? missingToApi(quickStart, resource, values, resources)
       : [...missingToSignIn(quickStart, metadata, redirect, home), ...missingToApplication(metadata, registered, resource)];
   return { values, missing };
 }
 
-function missingToApi(resource: Resource | undefined, values: Values, resources: readonly Resource[]): Missing[] {
+function missingToApi(
+  { cannotCheck }: QuickStart,
+  resource: Resource | undefined,
+  values: Values,
+  resources: readonly Resource[],
+): Missing[] {
   if (resource === undefined) {
     const isThere = resources.some(({ scopes }) => scopes.length > 0);
     return [isThere ? { name: "api_unchosen" } : { name: "resource", audience: values.resource, scope: values.api_scope }];
@@ -70,6 +76,7 @@ function missingToApi(resource: Resource | undefined, values: Values, resources:
   const { audience: value, signingAlg, encryption } = resource;
   return [
     ...(signingAlg === "HS256" ? [{ name: "symmetric", value } as const] : []),
+    ...(cannotCheck?.includes(signingAlg) ? [{ name: "algorithm", value, algorithm: signingAlg } as const] : []),
     ...(encryption === undefined ? [] : [{ name: "encrypted", value } as const]),
   ];
 }

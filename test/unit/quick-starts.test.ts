@@ -233,6 +233,11 @@ describe("the values", () => {
     const record = client("web", { ...local, scope: "openid things" });
     const symmetric = resource("https://a.example", ["things"], { signingAlg: "HS256" });
     expect(valuesOf("api-java", record, [symmetric]).missing).toEqual([{ name: "symmetric", value: "https://a.example" }]);
+    const edwards = resource("https://e.example", ["things"], { signingAlg: "EdDSA" });
+    expect(valuesOf("api-dotnet", record, [edwards]).missing).toEqual([
+      { name: "algorithm", value: "https://e.example", algorithm: "EdDSA" },
+    ]);
+    expect(valuesOf("api-go", record, [edwards]).missing).toEqual([]);
     expect(valuesOf("api-java", record, [symmetric, resource("https://b.example", ["things"])])).toMatchObject({
       missing: [],
       values: { resource: "https://b.example" },
