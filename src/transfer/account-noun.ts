@@ -127,7 +127,7 @@ export function accountNoun({ feed, sealer, endAccount, tellOwner }: AccountNoun
   };
 }
 
-function faults({ email, name, claims, roles, credentials }: AccountRow): string[] {
+function faults({ email, name, claims, roles, credentials, recoveryCodes, consents, applications }: AccountRow): string[] {
   const [password, ...others] = credentials;
   if (others.length > 0 || (password !== undefined && password.kind !== "password")) return ["credentials: may hold one password alone"];
   const [, memory, passes, lanes] = PHC.exec(password?.secret ?? "")?.map(Number) ?? [];
@@ -136,6 +136,13 @@ function faults({ email, name, claims, roles, credentials }: AccountRow): string
     return ["credentials: the password is no argon2id hash that may be asked for"];
   if (normalizeEmail(email) !== email) return ["email: is not in the form in which addresses are kept"];
   if (typeof claims !== "object" || claims === null || Array.isArray(claims)) return ["claims: must be an object"];
+  const twice = Object.entries({
+    roles: roles.map(({ roleName }) => roleName),
+    recoveryCodes: recoveryCodes.map(({ hash }) => hash),
+    consents: consents.map(({ clientId }) => clientId),
+    applications: applications.map(({ clientId }) => clientId),
+  }).find(([, keys]) => new Set(keys).size < keys.length);
+  if (twice !== undefined) return [`${twice[0]}: hold something twice`];
   const details = checkDetails({ name, claims: claims as Record<string, unknown>, roles: roles.map(({ roleName }) => roleName) });
   return [...checkEmail(email), ...details].map(({ field, message }) => `${field}: ${english(message)}`);
 }

@@ -43,6 +43,11 @@ describe("nothing is taken of a file", () => {
       (lines) => changed(lines, "account", set({ claims: { locale: "\ud800" } })),
       /line 7: claims: must be text/,
     ],
+    [
+      "with a role that somebody has twice",
+      (lines) => changed(lines, "account", (entry) => (entry.roles as unknown[]).push((entry.roles as unknown[])[0])),
+      /line 7: roles: hold something twice/,
+    ],
     ["with claims of another type", (lines) => changed(lines, "account", set({ claims: { locale: 7 } })), /line 7: claims: /],
     [
       "with a redirect URI that is none",
