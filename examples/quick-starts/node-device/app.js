@@ -57,7 +57,7 @@ function remember(tokens) {
 
 function inWords({ error, error_description, code, cause, message }) {
   if (error === "access_denied") return "It was not allowed.";
-  if (error === "expired_token" || code === "OAUTH_TIMEOUT") return "The code was not entered in time. Start again for a new one.";
+  if (error === "expired_token" || code === "OAUTH_TIMEOUT") return "It took too long. Start again for a new code.";
   if (error === "invalid_grant") return "The sign-in has ended. Start again.";
   return error_description ?? error ?? cause?.message ?? message;
 }
