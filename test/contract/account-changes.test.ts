@@ -1,6 +1,7 @@
 /** Changes of accounts by the same sight, the last administrator, and pages of what people allowed. On two processes. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Account } from "../../src/accounts/account.ts";
+import { createOneTimeTokens } from "../../src/accounts/one-time-tokens.ts";
 import { createGrantOperations } from "../../src/operations/grant-operations.ts";
 import { openPeople, type TestPeople } from "../support/people.ts";
 import { stores as arrangements, type Stores } from "../support/stores.ts";
@@ -52,6 +53,26 @@ describe("a change by what was seen", () => {
     await expect(here.accounts.enable(seen.id, asSeen(seen))).rejects.toThrow("changed meanwhile");
     await expect(here.accounts.update("nobody", { name: "x" }, asSeen(seen))).rejects.toMatchObject({ code: "not_found" });
   });
+});
+
+test("a link proves the address that it was mailed to, and never the one that an operator gives the account at that moment", async () => {
+  const links = createOneTimeTokens(here.database.prisma);
+  const password = "a few words of one's own";
+  for (let round = 0; round < 4; round += 1) {
+    const { id, email } = await make();
+    const link = await links.issue("verify-email", { ttl: 60, accountId: id });
+    const [used, changed] = await Promise.allSettled([
+      here.verification.confirm(link, { password }),
+      there.accounts.update(id, { email: `moved-${email}`, emailVerified: false }),
+    ]);
+    if (used.status === "rejected") expect(used.reason).toMatchObject({ code: "link_invalid" });
+    expect(changed).toMatchObject({ status: "fulfilled", value: { email: `moved-${email}`, emailVerified: false } });
+    expect(await links.peek("verify-email", link)).toBeUndefined();
+    expect(await here.database.prisma.account.findUnique({ where: { id } })).toMatchObject({
+      email: `moved-${email}`,
+      emailVerified: false,
+    });
+  }
 });
 
 test("the last administrator who can sign in stays one, however many leave at once", async () => {
