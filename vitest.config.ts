@@ -25,7 +25,7 @@ export default defineConfig({
     // The tests import the sources as Node does in production, with types stripped and nothing transformed.
     experimental: { viteModuleRunner: false },
     pool: "forks",
-    maxWorkers: 2,
+    maxWorkers: 3,
     retry: 0,
     passWithNoTests: false,
     allowOnly: false,

@@ -57,6 +57,7 @@ export function describeJourneys(name: string, tests: (journey: Journey) => void
         get stores() {
           return flow.stores;
         },
+        stored: flow.stored,
         later: flow.later,
         get application() {
           return application;

@@ -91,7 +91,7 @@ describeFlows("account pages", (flow) => {
 
   test("nobody sets what is not theirs to set: an address, its verification, a role", async () => {
     await fill("/profile", { name: "Ada", email: "x@example.org", email_verified: "true", roles: "admin", phone_number_verified: "true" });
-    const account = await flow.grantor.services.people.accounts.get(person.id);
+    const account = await flow.stored.account(person.id);
     expect(account).toMatchObject({ email: person.email, roles: [], claims: {} });
   });
 
@@ -116,7 +116,7 @@ describeFlows("account pages", (flow) => {
     expect((await other.open(link)).status).toBe(400);
     const page = await agent.open(link);
     expect([page.url, page.text.includes(fresh)]).toEqual([at("/email/confirm"), true]);
-    expect((await flow.grantor.services.people.accounts.get(person.id)).email).toBe(person.email);
+    expect((await flow.stored.account(person.id)).email).toBe(person.email);
 
     // In a browser that is not signed in yet, it comes back after the sign-in.
     const elsewhere = new Agent();

@@ -115,7 +115,7 @@ describeFlows("other providers", (flow) => {
     const callback = await throughElsewhere(person, page, there);
     const end = await agent.open(callback);
     const tokens = await tokensAt(end, proof);
-    const account = await flow.grantor.services.people.accounts.get(person.email);
+    const account = await flow.stored.account(person.email);
     expect(account).toMatchObject({ emailVerified: true, name: "Ada Lovelace" });
     expect(account.id).not.toBe(person.id);
     const claims = decodeJwt(tokens.id_token ?? "");
@@ -280,7 +280,7 @@ describeFlows("other providers", (flow) => {
     const agent = new Agent();
     const proof = pkce();
     const { id_token } = await tokensAt(await visit(agent, await signInPage(agent, {}, proof), "github"), proof);
-    const { id } = await flow.grantor.services.people.accounts.get(email);
+    const { id } = await flow.stored.account(email);
     expect(decodeJwt(id_token ?? "").sub).toBe(id);
   });
 });

@@ -142,7 +142,7 @@ describeFlows(
       expect(answer.status).toBe(201);
       for (const name of ["access_token_ttl", "refresh_token_ttl", "refresh_token_max_age", "brand_color"])
         expect(answer.body).not.toHaveProperty(name);
-      const stored = await flow.grantor.services.clients.find(answer.body.client_id as string);
+      const stored = await flow.stored.client(answer.body.client_id as string);
       expect(stored).toBeDefined();
       expect([stored?.accessTokenTtl, stored?.brandColor]).toEqual([undefined, undefined]);
     });

@@ -99,7 +99,7 @@ describeFlows("the developers' portal", (flow) => {
       const again = await agent.submit(form, { client_name: "Phish", ...web });
       expect([again.status, copied(again, "client_id")]).toEqual([200, expect.not.stringMatching(client_id as string)]);
     });
-    expect(await flow.grantor.services.clients.find(client_id as string)).toBeUndefined();
+    expect(await flow.stored.client(client_id as string)).toBeUndefined();
   });
 
   test("every kind gets what is safe for it, and nothing that a form adds", async () => {
@@ -114,7 +114,7 @@ describeFlows("the developers' portal", (flow) => {
         "scope:grantor:keys:write": "yes",
       };
       const { client_id } = await registered(kind, { ...typed, ...extra });
-      const client = await flow.grantor.services.clients.find(client_id);
+      const client = await flow.stored.client(client_id);
       expect(client).toMatchObject({ firstParty: false, verified: false, requirePkce: true, managementScopes: [], createdBy: person.id });
       methods[kind] = client?.metadata.token_endpoint_auth_method ?? "";
     }
@@ -177,14 +177,14 @@ describeFlows("the developers' portal", (flow) => {
         expect([404, 405]).toContain(posted.status);
       }
     }
-    expect((await flow.grantor.services.clients.find(client_id))?.metadata.client_name).toBe("Notes");
+    expect((await flow.stored.client(client_id))?.metadata.client_name).toBe("Notes");
   });
 
   test("settings are saved one page at a time, and recorded", async () => {
     const client = await registered("web", web);
     const path = `/apps/${client.client_id}`;
     const save = (section: string, typed: Record<string, string>) => fill(`${path}/${section}`, typed);
-    const metadata = async () => (await flow.grantor.services.clients.find(client.client_id))?.metadata;
+    const metadata = async () => (await flow.stored.client(client.client_id))?.metadata;
     const saved = async (section: string, typed: Record<string, string>) => {
       const page = await save(section, typed);
       expect([section, page.status, page.text.includes("Saved.")]).toEqual([section, 200, true]);
@@ -248,7 +248,7 @@ describeFlows("the developers' portal", (flow) => {
     // With a key the secret ends; back to a secret there is a new one, shown once.
     const { kty, crv, x, y } = publicJwk;
     await saved("keys", { token_endpoint_auth_method: "private_key_jwt", jwks: JSON.stringify({ keys: [{ kty, crv, x, y }] }) });
-    expect((await flow.grantor.services.clients.find(client.client_id))?.secretHash).toBeUndefined();
+    expect((await flow.stored.client(client.client_id))?.secretHash).toBeUndefined();
     const back = await save("keys", { token_endpoint_auth_method: "client_secret_basic", jwks: "" });
     expect(copied(back, "client_secret")).toMatch(/^[\w-]{43}$/);
     await saved("protection", { require_pushed_authorization_requests: "yes", dpop_bound_access_tokens: "yes" });

@@ -183,7 +183,7 @@ describeFlows("registration with an initial access token", (flow) => {
       expect(client).not.toHaveProperty(member);
     expect(client.client_id).not.toBe("chosen-by-itself");
     expect(client.client_secret).not.toBe("chosen-by-itself");
-    const stored = await flow.grantor.services.clients.find(client.client_id);
+    const stored = await flow.stored.client(client.client_id);
     expect(stored).toMatchObject({
       requirePkce: true,
       firstParty: false,
@@ -193,7 +193,7 @@ describeFlows("registration with an initial access token", (flow) => {
     });
     await manage(client, "PUT", { ...WEB, ...claims, client_id: client.client_id, client_secret: client.client_secret });
     await expect
-      .poll(() => flow.grantor.services.clients.find(client.client_id))
+      .poll(() => flow.stored.client(client.client_id))
       .toMatchObject({ requirePkce: true, firstParty: false, managementScopes: [] });
     const query = { client_id: client.client_id, redirect_uri: CALLBACK, response_type: "code", scope: "openid", nonce: "n" };
     const page = await new Agent().open(`${flow.grantor.url}/oauth/authorize?${new URLSearchParams(query)}`);
@@ -218,7 +218,7 @@ describeFlows("registration with an initial access token", (flow) => {
     expect(body.error_description).toContain("client_name, redirect_uris");
     expect((await manage(client, "PUT", { ...own, contacts: ["team@app.example"] })).status).toBe(200);
     await expect
-      .poll(() => flow.grantor.services.clients.find(client.client_id))
+      .poll(() => flow.stored.client(client.client_id))
       .toMatchObject({ verified: true, firstParty: true, metadata: { client_name: WEB.client_name, contacts: ["team@app.example"] } });
   });
 

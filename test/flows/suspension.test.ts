@@ -103,9 +103,9 @@ describeFlows("suspension", (flow) => {
     const client = await flow.grantor.client({ type: "service", metadata: { scope: "openid" } });
     await flow.grantor.services.clients.suspend(client.client_id);
     await flow.grantor.services.clients.suspend(client.client_id);
-    expect((await flow.grantor.services.clients.find(client.client_id))?.suspendedAt).toBeInstanceOf(Date);
+    expect((await flow.stored.client(client.client_id))?.suspendedAt).toBeInstanceOf(Date);
     await flow.grantor.services.clients.resume(client.client_id);
-    expect((await flow.grantor.services.clients.find(client.client_id))?.suspendedAt).toBeUndefined();
+    expect((await flow.stored.client(client.client_id))?.suspendedAt).toBeUndefined();
     await expect(flow.grantor.services.clients.suspend("nobody")).rejects.toMatchObject({ code: "not_found" });
     await expect(flow.grantor.services.clients.resume("nobody")).rejects.toMatchObject({ code: "not_found" });
   });

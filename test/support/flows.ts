@@ -4,8 +4,11 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect } from "vitest";
+import type { Account } from "../../src/accounts/account.ts";
+import type { ClientRecord } from "../../src/clients/client-record.ts";
 import { CATALOGUE } from "./audit-catalogue.ts";
 import { type Grantor, startGrantor } from "./grantor.ts";
+import { keepInStep } from "./in-step.ts";
 import { repeatedSecrets, secretsIn, watchSecrets } from "./secrets-watch.ts";
 import { withoutBootstrap } from "./server.ts";
 import { type Stores, stores } from "./stores.ts";
@@ -15,6 +18,8 @@ export interface Flow {
   /** Running, from the first test on. */
   readonly grantor: Grantor;
   readonly stores: Stores;
+  /** What is stored by now, whoever changed it. What `grantor.services` changes, the server has heard of. */
+  readonly stored: { client(clientId: string): Promise<ClientRecord | undefined>; account(idOrEmail: string): Promise<Account> };
   /** Does the work while the server's clock is that many seconds ahead of everybody else's. */
   later<T>(seconds: number, work: () => Promise<T>): Promise<T>;
 }
@@ -26,7 +31,10 @@ export interface FlowOptions {
   random?: boolean;
 }
 
-const CLOCK = fileURLToPath(new URL("moved-clock.ts", import.meta.url));
+const PRELOADED = [new URL("moved-clock.ts", import.meta.url), new URL("answering-feed.ts", import.meta.url)].flatMap((file) => [
+  "--import",
+  fileURLToPath(file),
+]);
 /** Milliseconds in which the server looks at its clock again. */
 const CLOCK_DELAY = 15;
 
@@ -34,9 +42,20 @@ export function describeFlows(name: string, tests: (flow: Flow) => void, { env =
   describe.each(stores)(`${name}, on $name`, ({ open }) => {
     let dir: TempDir;
     const setClock = (seconds: number) => writeFileSync(join(dir.path, "clock"), `${seconds}`);
-    const flow: { grantor: Grantor; stores: Stores; later: Flow["later"] } = {
+    let inStep: () => Promise<void>;
+    const flow: { grantor: Grantor; stores: Stores; stored: Flow["stored"]; later: Flow["later"] } = {
       grantor: undefined as never,
       stores: undefined as never,
+      stored: {
+        async client(clientId) {
+          await inStep();
+          return flow.grantor.services.clients.find(clientId);
+        },
+        async account(idOrEmail) {
+          await inStep();
+          return flow.grantor.services.people.accounts.get(idOrEmail);
+        },
+      },
       async later(seconds, work) {
         setClock(seconds);
         await sleep(CLOCK_DELAY);
@@ -57,7 +76,8 @@ export function describeFlows(name: string, tests: (flow: Flow) => void, { env =
       flow.stores = await open({ empty: Object.keys(settings).some((name) => name.startsWith("KEY_")) });
       // At this level everything that could be logged is.
       const own = { LOG_LEVEL: "trace", MOVED_CLOCK: join(dir.path, "clock") };
-      flow.grantor = await startGrantor(flow.stores, { ...own, ...settings }, ["--import", CLOCK]);
+      flow.grantor = await startGrantor(flow.stores, { ...own, ...settings }, PRELOADED);
+      inStep = keepInStep(flow.grantor.services.feed);
     });
     afterAll(async () => {
       const kept = await flow.grantor?.kept();
