@@ -51,7 +51,7 @@ test.each(SECURITY_EVENTS)("%s has words, also when it was refused", (event) => 
 
 test.each([
   ["pwd", "your password"],
-  ["pwd otp mfa", "your password, a code of your authenticator app"],
+  ["pwd otp mfa", "your password, a code from your authenticator app"],
   ["fed recovery mfa", "an account at another provider, a recovery code"],
   ["hwk user mfa", "a passkey"],
   ["pwd swk user mfa", "your password, a passkey"],

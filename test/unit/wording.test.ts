@@ -42,6 +42,6 @@ test("a moment names its zone: the reader's, or UTC", () => {
 
 test("several things are enumerated as the language does it", () => {
   const factors = [text("events:factors.password"), text("events:factors.app")];
-  expect(wordingFor("en").list(factors)).toBe("your password and a code of your authenticator app");
+  expect(wordingFor("en").list(factors)).toBe("your password and a code from your authenticator app");
   expect(wordingFor("ja").list(factors)).toBe("パスワード、認証アプリのコード");
 });
