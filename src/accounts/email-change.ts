@@ -9,7 +9,7 @@ import { lockAccount } from "./account-lock.ts";
 import { addressChangeMail } from "./account-mails.ts";
 import type { AccountStore } from "./account-store.ts";
 import { checkEmail, normalizeEmail } from "./email-address.ts";
-import type { OneTimeTokens } from "./one-time-tokens.ts";
+import { type OneTimeTokens, voidMailedLinks } from "./one-time-tokens.ts";
 import { languageOfAccount, type Origin, type SecurityNotices } from "./security-notices.ts";
 import { removeUnconfirmedSignUp } from "./sweep.ts";
 import type { Throttle } from "./throttle.ts";
@@ -47,8 +47,10 @@ export function createEmailChange(options: {
   mailer: Mailer;
   letterhead: Letterhead;
   notices: SecurityNotices;
+  /** Milliseconds since the epoch. */
+  now: () => number;
 }): EmailChange {
-  const { prisma, accounts, tokens, throttle, mailer, letterhead, notices } = options;
+  const { prisma, accounts, tokens, throttle, mailer, letterhead, notices, now } = options;
 
   return {
     async request(account, typed, { address, language: asked }) {
@@ -84,7 +86,7 @@ export function createEmailChange(options: {
             data: { email, emailVerified: true },
           });
           if (count === 0) throw invalid();
-          for (const purpose of ["change-email", "verify-email", "reset-password"] as const) await tokens.spendAll(purpose, before.id, tx);
+          await voidMailedLinks(tx, [before.id], new Date(now()));
           return unconfirmed;
         })
         .catch((error: unknown) => {

@@ -35,7 +35,7 @@ export interface OneTimeTokens {
 }
 
 /** What is mailed to whoever has an account, or its address. */
-const MAILED = ["verify-email", "reset-password", "change-email"];
+const MAILED: TokenPurpose[] = ["verify-email", "reset-password", "change-email"];
 
 /** A link of before would put another password in place of this one, or prove another address than this one. */
 export async function voidMailedLinks(within: Prisma.TransactionClient, accountIds: readonly string[], at: Date): Promise<void> {

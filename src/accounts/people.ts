@@ -100,7 +100,7 @@ export function createPeople(options: PeopleOptions): People {
   const accountPasswords = createAccountPasswords({ prisma, passwords, policy: passwordPolicy, hasSecondFactor: options.hasSecondFactor });
   const { counts } = options;
   const ownThrottle = createThrottle(redis === undefined ? { pool: database.pool } : { redis }, throttleKey as Buffer, {
-    strangersPerMinute: config.anonymousRequestsPerMinute,
+    stranger: config.anonymousRequestsPerMinute,
   });
   const throttle = counts === undefined ? ownThrottle : countedThrottle(ownThrottle, counts.throttled);
   const devices = createKnownDevices(deriveKeys(secrets, "grantor/known-devices"), now);
@@ -163,7 +163,7 @@ export function createPeople(options: PeopleOptions): People {
     authentication: createAuthentication({ accounts, passwords, throttle, devices, verification, log }),
     signUp: createSignUp({ policy: config.signUp, verification, tokens, passwords, passwordPolicy, throttle, mailer, letterhead, now }),
     verification,
-    emailChange: createEmailChange({ prisma, accounts, tokens, throttle, mailer, letterhead, notices }),
+    emailChange: createEmailChange({ prisma, accounts, tokens, throttle, mailer, letterhead, notices, now }),
     passwordChange: createPasswordChange({ prisma, accounts, tokens, passwords: accountPasswords, throttle, devices }),
     data: createAccountData(prisma),
     deletion,

@@ -36,6 +36,15 @@ const ADDRESS: Rule = { free: 60, window: 15 * MINUTE };
 const NETWORK_FACTOR = 4;
 const NETWORK: Rule = { free: NETWORK_FACTOR * ADDRESS.free, window: ADDRESS.window };
 
+interface Allowed {
+  /** 0: as often as they like. */
+  readonly points: number;
+  /** Seconds. */
+  readonly window: number;
+  /** Whoever has used it up is refused without another look at the store, until the window ends: for floods. */
+  readonly remembered?: true;
+}
+
 /** Everything else that strangers may ask for: how often in how many seconds. What goes by address alone goes by network as well. */
 const ALLOWANCES = {
   /** By address. Each costs a password hash. */
@@ -54,9 +63,9 @@ const ALLOWANCES = {
   registration: { points: 100, window: HOUR },
   /** By address: refused passkeys. Nobody guesses one; this bounds what trying costs us. */
   passkey: { points: 60, window: 15 * MINUTE },
-  /** By address: what nobody in particular makes us keep. A short window: an office that is stopped by it goes on in a minute. */
-  stranger: { points: 600, window: MINUTE },
-} as const;
+  /** By address: what nobody in particular makes us keep, where the operator bounds it. A short window: an office that is stopped goes on in a minute. */
+  stranger: { points: 0, window: MINUTE, remembered: true },
+} as const satisfies Record<string, Allowed>;
 export type Allowance = keyof typeof ALLOWANCES;
 
 /** Whose allowance: of a recipient or a sender, of whoever is at an address, or of a pair of them. */
@@ -103,13 +112,12 @@ export type ThrottleStore = { readonly redis: Redis | Cluster } | { readonly poo
 
 /**
  * @param key keys the hashes under which subjects are counted
- * @param limits.strangersPerMinute of one address, in place of 600; 0: none
+ * @param limits points of allowances, in place of those that stand above
  */
-export function createThrottle(store: ThrottleStore, key: Buffer, limits: { strangersPerMinute?: number } = {}): Throttle {
-  const { strangersPerMinute = ALLOWANCES.stranger.points } = limits;
+export function createThrottle(store: ThrottleStore, key: Buffer, limits: Partial<Record<Allowance, number>> = {}): Throttle {
   let first = true;
-  function counter(name: string, points: number, duration: number, more: { inMemoryBlockOnConsumed?: number } = {}): Counter {
-    const common = { keyPrefix: `grantor:throttle:${name}`, points, duration, ...more };
+  function counter(name: string, points: number, duration: number, remembered = false): Counter {
+    const common = { keyPrefix: `grantor:throttle:${name}`, points, duration, ...(remembered && { inMemoryBlockOnConsumed: points }) };
     if ("redis" in store) return new RateLimiterRedis({ ...common, storeClient: store.redis, rejectIfRedisNotReady: true });
     const clearExpiredByTimeout = first; // one sweeper for the table is enough
     first = false;
@@ -131,15 +139,14 @@ export function createThrottle(store: ThrottleStore, key: Buffer, limits: { stra
   const firstTries = counter("first", FIRST_TRIES, DAY);
   const addresses = growing(ADDRESS, counter("address", 1e9, ADDRESS.window), counter("address-wait", 1, 1));
   const networks = growing(NETWORK, counter("network", 1e9, NETWORK.window), counter("network-wait", 1, 1));
-  const allowances = Object.fromEntries(
-    Object.entries(ALLOWANCES).map(([name, { points: ours, window }]) => {
-      const isStranger = name === "stranger";
-      const points = isStranger ? strangersPerMinute : ours;
-      /** Whoever is stopped in a flood is not asked about in the store again, until the window ends. */
-      const counted = (as: string, most: number) => counter(as, most, window, isStranger ? { inMemoryBlockOnConsumed: most } : {});
-      return [name, { own: counted(name, points), network: counted(`${name}-network`, NETWORK_FACTOR * points) }];
+  const allowances = new Map(
+    Object.entries<Allowed>(ALLOWANCES).flatMap(([name, { points: usual, window, remembered }]) => {
+      const most = limits[name as Allowance] ?? usual;
+      if (most === 0) return [];
+      const own = counter(name, most, window, remembered);
+      return [[name, { own, network: counter(`${name}-network`, NETWORK_FACTOR * most, window, remembered) }]] as const;
     }),
-  ) as Record<Allowance, { own: Counter; network: Counter }>;
+  );
 
   async function beginAsStranger(email: string, typedAddress: string): Promise<Attempt> {
     const address = addressOf(typedAddress);
@@ -185,9 +192,11 @@ export function createThrottle(store: ThrottleStore, key: Buffer, limits: { stra
     return { succeeded: () => guarded(() => limit.forget(one)) };
   }
 
-  /** The counters that an allowance of this subject uses up, and where in them. */
+  /** The counters that an allowance of this subject uses up, and where in them; none where there is no limit. */
   function countersOf(what: Allowance, { email, address }: Subject): [Counter, string][] {
-    const { own, network } = allowances[what];
+    const counters = allowances.get(what);
+    if (counters === undefined) return [];
+    const { own, network } = counters;
     const one = hashed(what, email ?? "", address === undefined ? "" : addressOf(address));
     return email !== undefined || address === undefined
       ? [[own, one]]
@@ -202,7 +211,6 @@ export function createThrottle(store: ThrottleStore, key: Buffer, limits: { stra
   /** Whoever has used up their own takes nothing of what their network has. */
   const waitFor = (what: Allowance, subject: Subject): Promise<number | undefined> =>
     guarded(async () => {
-      if (what === "stranger" && strangersPerMinute === 0) return undefined;
       const counters = countersOf(what, subject);
       for (const [index, [counter, one]] of counters.entries()) {
         const wait = await take(counter, one);

@@ -40,7 +40,7 @@ describe.each(arrangements)("throttle on $name", ({ redis: onRedis, open }) => {
       clients.push(client);
       return { redis: client };
     };
-    const limits = { strangersPerMinute: 20 };
+    const limits = { stranger: 20 };
     here = createThrottle(await store(), KEY, limits);
     there = createThrottle(await store(), KEY, limits);
   });
@@ -212,7 +212,7 @@ describe.each(arrangements)("throttle on $name", ({ redis: onRedis, open }) => {
     expect(await left(30, address)).toHaveLength(20);
     await expect(here.require("stranger", { address })).rejects.toMatchObject({ code: "too_many_attempts", status: 429 });
     expect(await left(5, other)).toHaveLength(5);
-    const unlimited = createThrottle({ pool: new pg.Pool({ host: "/nowhere" }) }, KEY, { strangersPerMinute: 0 });
+    const unlimited = createThrottle({ pool: new pg.Pool({ host: "/nowhere" }) }, KEY, { stranger: 0 });
     expect(await unlimited.allows("stranger", { address })).toBe(true);
   });
 
