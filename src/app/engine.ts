@@ -45,13 +45,13 @@ import type { Services } from "../open-services.ts";
 import { deriveKeys, type Secrets } from "../secrets.ts";
 import { BrowserSessions } from "../storage/browser-sessions.ts";
 import type { EndedSession } from "../storage/endings.ts";
-import { EngineAdapter, type EngineAdapterOptions, type EngineModel } from "../storage/engine-adapter.ts";
+import { EngineAdapter, type EngineAdapterOptions } from "../storage/engine-adapter.ts";
+import type { EngineModel } from "../storage/engine-models.ts";
 import { currentScope } from "../storage/request-scope.ts";
 import { commitRequests } from "../tokens/commit-requests.ts";
 import { presentAccessTokens } from "../tokens/present-access-tokens.ts";
 import { StatusLists } from "../tokens/status-lists.ts";
 import { StatusPlaces } from "../tokens/status-places.ts";
-
 import type { Host } from "./host.ts";
 import { reportRefused } from "./refused-requests.ts";
 import { createTrialRequests, type TrialRequests } from "./trials.ts";
@@ -116,7 +116,7 @@ export function createEngine(config: Config, secrets: Secrets, services: Service
     paths: { token: ENGINE_ROUTES.token, authorization: ENGINE_ROUTES.authorization },
     tellApplications: (ended) => tellOfEnd(ended),
     refreshGrace: config.refreshGrace,
-    isCurrent: ({ accountId, shown = {} }) => services.secondFactors.factors.stillHas(accountId, shown),
+    isCurrent: ({ accountId, ...signIn }) => services.secondFactors.factors.stillSuffices(accountId, signIn),
     onSessionUse: (ctx, session) =>
       services.accountSessions.seen(session, { userAgent: ctx.get("User-Agent"), address: ctx.state.client.address }),
     onSignOut: (uid) => void services.accountSessions.forget(uid),
@@ -210,7 +210,7 @@ export function createEngine(config: Config, secrets: Secrets, services: Service
       const scope = currentScope();
       if (scope !== undefined) scope.keepsSessionId = true;
     },
-    signsIn(login) {
+    onLogin(login) {
       const scope = currentScope();
       if (scope !== undefined) scope.login = login;
     },

@@ -31,6 +31,7 @@ import { createProviderVisits } from "../interactions/provider-visits.ts";
 import { secondFactorRoutes } from "../interactions/second-factor-routes.ts";
 import { createSignIns } from "../interactions/sign-in.ts";
 import { createSteps } from "../interactions/steps.ts";
+import type { AuditEvent } from "../observability/audit-log.ts";
 import { createAuditTrail } from "../observability/audit-trail.ts";
 import { healthRoutes } from "../observability/health.ts";
 import type { Logger } from "../observability/logger.ts";
@@ -90,6 +91,8 @@ export function createSite(
       detail: { outcome, ...detail },
       ...facts(ctx),
     });
+  const recordOwn = (ctx: Context, { accountId, ...event }: OwnEvent) =>
+    audit.record({ outcome: "success", ...event, actor: accountId, accountId, ...facts(ctx) });
   const steps = createSteps(provider);
   const signIns = createSignIns({
     provider,
@@ -111,7 +114,7 @@ export function createSite(
     deviceCookie,
     notices: people.notices,
     onWrongCode: onSignIn,
-    onEvent: (ctx, { event, accountId }) => audit.record({ event, outcome: "success", actor: accountId, accountId, ...facts(ctx) }),
+    onEvent: recordOwn,
   });
   const deletionSteps = deletionRoutes({
     render,
@@ -119,8 +122,7 @@ export function createSite(
     steps,
     signIns,
     deletion: people.deletion,
-    onUndone: (ctx, accountId) =>
-      audit.record({ event: "deletion.undone", outcome: "success", actor: accountId, accountId, ...facts(ctx) }),
+    onUndone: (ctx, accountId) => recordOwn(ctx, { event: "deletion.undone", accountId }),
   });
   const passkeySteps = passkeyRoutes({
     verifyForm: forms.verifyForm,
@@ -160,7 +162,7 @@ export function createSite(
     onRefused: onSignIn,
     onConnected(ctx, { id: accountId }, { provider, how }) {
       const event = how === "created" ? "account.created" : "provider.connected";
-      audit.record({ event, outcome: "success", actor: accountId, accountId, detail: { provider }, ...facts(ctx) });
+      recordOwn(ctx, { event, accountId, detail: { provider } });
     },
     notices: people.notices,
   });
@@ -180,8 +182,8 @@ export function createSite(
     offersSignUp: config.signUp === "open",
     offersPasskeys: services.passkeys.possible,
     onSignIn,
-    onDecision: (ctx, { accountId, clientId, allowed }) =>
-      audit.record({ event: "consent", outcome: allowed ? "success" : "failure", actor: accountId, accountId, clientId, ...facts(ctx) }),
+    onDecision: (ctx, { allowed, ...decision }) =>
+      recordOwn(ctx, { event: "consent", outcome: allowed ? "success" : "failure", ...decision }),
   });
   const { pages: portal, isDeveloper } = createPortal(config, secrets, services, host, engine, ownSession);
   const own = ownPages({ issuer, render, ownSession, offersSignUp: config.signUp === "open", isDeveloper });
@@ -200,7 +202,7 @@ export function createSite(
       verifyForm: forms.verifyForm,
       ownSession,
       recentSignIn: config.recentSignIn,
-      onEvent: (ctx, accountId, event) => audit.record({ outcome: "success", ...event, actor: accountId, accountId, ...facts(ctx) }),
+      onEvent: (ctx, accountId, event) => recordOwn(ctx, { ...event, accountId }),
     },
     overview: { factors: services.secondFactors.factors, isDeveloper },
     profile: { accounts },
@@ -250,7 +252,7 @@ export function createSite(
     https,
     loopback: config.loopback,
     applicationOf: (uid) => clientOfInteraction(provider(), uid),
-    onEvent: (ctx, { event, accountId }) => audit.record({ event, outcome: "success", actor: accountId, accountId, ...facts(ctx) }),
+    onEvent: recordOwn,
   });
   const reset = createPasswordResetRoutes({
     people,
@@ -258,7 +260,7 @@ export function createSite(
     render,
     https,
     loopback: config.loopback,
-    onEvent: (ctx, { event, accountId }) => audit.record({ event, outcome: "success", actor: accountId, accountId, ...facts(ctx) }),
+    onEvent: recordOwn,
   });
   const inspector = inspectorPages({ render, keys: () => keys.list(), jwks: ENGINE_ROUTES.jwks });
   const management = createManagement(config, secrets, services, host, engine);
@@ -284,6 +286,9 @@ export function createSite(
     site.use(router.routes()).use(router.allowedMethods());
   return site.callback();
 }
+
+/** What people do about their own account, for the audit. */
+type OwnEvent = Omit<AuditEvent, "actor" | "outcome"> & Partial<Pick<AuditEvent, "outcome">>;
 
 /** For the audit. */
 interface SignInAttempt {

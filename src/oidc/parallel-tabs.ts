@@ -23,7 +23,7 @@ export interface ParallelTabsOptions {
   /** The session keeps its id in the request at hand. */
   keepSessionId(): void;
   /** Told of somebody who signs in with the request at hand. */
-  signsIn(login: Login): void;
+  onLogin(login: Login): void;
 }
 
 /** What a sign-in has given the engine. */
@@ -31,6 +31,7 @@ interface Login {
   readonly accountId: string;
   /** For whoever is asked whether it still counts. */
   readonly shown?: object;
+  readonly amr?: readonly string[];
 }
 
 export function parallelTabs(options: ParallelTabsOptions): Middleware {
@@ -75,7 +76,7 @@ async function join(ctx: Context, step: Step, options: ParallelTabsOptions): Pro
     if (current?.accountId !== undefined) options.keepSessionId(); // nobody has signed in with this step
     return;
   }
-  options.signsIn(login);
+  options.onLogin(login);
   const { accountId } = login;
   const known = await options.findSession(options.marksOf(ctx), accountId);
   const joined = current?.accountId === undefined ? known : undefined;

@@ -4,6 +4,7 @@
  */
 import { createHmac } from "node:crypto";
 import { markSession } from "./browser-sessions.ts";
+import { CONSUMED_AT_COMMIT, type EngineModel, KEPT_AFTER_EXPIRY, KINDS } from "./engine-models.ts";
 import { authorizationsOf, backingOf, placeIn, tiesOf, UNDER_A_GRANT } from "./engine-payload.ts";
 import { type Body, decodeBody, encodeBody, isEncrypted, keyOf } from "./record-body.ts";
 import type { RecordKey, RecordKind, RecordStore, StoredRecord, Write } from "./record-store.ts";
@@ -11,41 +12,6 @@ import { currentScope, type Payload, type RequestScope, write } from "./request-
 import type { Sealer } from "./seal.ts";
 import { asRead, goOnUnderNewId, isUnchanged, rememberSession, usedSession } from "./session-in-request.ts";
 import type { StatusPlace } from "./status-bits.ts";
-
-export type EngineModel =
-  | "Session"
-  | "Grant"
-  | "AuthorizationCode"
-  | "RefreshToken"
-  | "AccessToken"
-  | "ClientCredentials"
-  | "DeviceCode"
-  | "PushedAuthorizationRequest"
-  | "Interaction"
-  | "ReplayDetection";
-
-const KINDS: Record<EngineModel, RecordKind> = {
-  Session: "session",
-  Grant: "grant",
-  AuthorizationCode: "authorization-code",
-  RefreshToken: "refresh-token",
-  AccessToken: "access-token",
-  ClientCredentials: "access-token",
-  DeviceCode: "device-code",
-  PushedAuthorizationRequest: "pushed-request",
-  Interaction: "interaction",
-  ReplayDetection: "replay",
-};
-
-/** Kinds that a token request uses up when it commits. */
-const CONSUMED_AT_COMMIT: ReadonlySet<RecordKind> = new Set(["authorization-code", "refresh-token", "device-code"]);
-
-/** Milliseconds for which a record outlives its `exp`, so that a late comer hears "expired" or "used" and not "unknown". */
-const KEPT_AFTER_EXPIRY: Partial<Record<RecordKind, number>> = {
-  "authorization-code": 600_000, // a replay after its 60 seconds still ends what it gave
-  "device-code": 600_000,
-  "pushed-request": 3_600_000, // as long as an interaction that it started
-};
 
 /** Seconds in which a device that polls twice at once is only refused; a later use of its code ends what the code gave. */
 const DEVICE_GRACE = 10;

@@ -5,7 +5,7 @@
 
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, test } from "vitest";
-import type { EngineModel } from "../../src/storage/engine-adapter.ts";
+import type { EngineModel } from "../../src/storage/engine-models.ts";
 import { keyOf } from "../../src/storage/record-body.ts";
 import { endingsContract } from "./ending-records.ts";
 import { HOUR, ISSUER, id, inSeconds, jwtOf, type Opened, PARALLEL, recordFixtures, request, successes } from "./record-fixtures.ts";
