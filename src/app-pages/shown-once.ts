@@ -6,11 +6,14 @@
 import { hash } from "node:crypto";
 import type { Context } from "koa";
 import { cookieAttributes, cookieName } from "../http/cookies.ts";
+import type { Timed, TimedSeal } from "./timed-seal.ts";
 
 /** Milliseconds between the making and the showing: a redirect. */
 const LIFE = 300_000;
+/** Milliseconds for which a form can hand over the secret that was made with it. */
+export const FORM_LIFE = 3_600_000;
 /** Milliseconds for which it is known that a secret has been shown. Longer than anything that could hand it over again. */
-const MEMORY = 2 * 3_600_000;
+const MEMORY = 2 * FORM_LIFE;
 
 export interface ShownOnce {
   /** Before the redirect to a page below `/apps/<client_id>`. */
@@ -23,16 +26,19 @@ export interface ShownOnce {
 
 export interface ShownOnceOptions {
   https: boolean;
-  seal(plaintext: string, context: string): string;
-  open(sealed: string, context: string): string;
+  sealed: TimedSeal;
   /** Secrets that have been shown, by their hash; `until` in milliseconds since the epoch. */
   shown: { note(what: string, until: number): Promise<unknown>; isNoted(what: string): Promise<boolean> };
 }
 
+interface Kept extends Timed {
+  readonly secret: string;
+}
+
 /** @param now milliseconds since the epoch */
-export function createShownOnce({ https, seal, open, shown }: ShownOnceOptions, now: () => number = Date.now): ShownOnce {
+export function createShownOnce({ https, sealed, shown }: ShownOnceOptions, now: () => number = Date.now): ShownOnce {
   const cookieFor = (clientId: string) => {
-    const place = { https, path: `/apps/${clientId}` };
+    const place = { https, path: `/apps/${encodeURIComponent(clientId)}` };
     return { name: cookieName("grantor_new_secret", place), attributes: { ...cookieAttributes(place), signed: false } };
   };
   const contextOf = (accountId: string, clientId: string): string => `new secret ${accountId} ${clientId}`;
@@ -41,17 +47,8 @@ export function createShownOnce({ https, seal, open, shown }: ShownOnceOptions, 
 
   function keep(ctx: Context, accountId: string, clientId: string, secret: string): void {
     const { name, attributes } = cookieFor(clientId);
-    const value = seal(JSON.stringify({ secret, until: now() + LIFE }), contextOf(accountId, clientId));
+    const value = sealed.seal({ secret, until: now() + LIFE } satisfies Kept, contextOf(accountId, clientId));
     ctx.cookies.set(name, value, { ...attributes, maxAge: LIFE });
-  }
-
-  function opened(value: string, context: string): string | undefined {
-    try {
-      const { secret, until } = JSON.parse(open(value, context)) as { secret: string; until: number };
-      return until > now() ? secret : undefined;
-    } catch {
-      return undefined; // not one of ours
-    }
   }
 
   return {
@@ -65,7 +62,7 @@ export function createShownOnce({ https, seal, open, shown }: ShownOnceOptions, 
       const { name, attributes } = cookieFor(clientId);
       const value = ctx.cookies.get(name, { signed: false });
       if (value === undefined) return undefined;
-      const secret = opened(value, contextOf(accountId, clientId));
+      const secret = sealed.open<Kept>(value, contextOf(accountId, clientId))?.secret;
       // A browser that still has the cookie has seen no page yet, however often it asked.
       if (secret !== undefined) await shown.note(noteOf(clientId, secret), now() + MEMORY);
       ctx.cookies.set(name, null, attributes);

@@ -15,19 +15,14 @@ import type { OwnersChange } from "../operations/app-operations.ts";
 import { checkedLists, linesOf, showBesideFields } from "./fault-words.ts";
 import { appPath, appView, type Frame, seeOther } from "./frame.ts";
 import { chosenScope, scopeChoices, usualScopes } from "./scope-choice.ts";
+import { FORM_LIFE } from "./shown-once.ts";
+import type { Timed, TimedSeal } from "./timed-seal.ts";
 
 export interface WizardPagesOptions {
   issuer: string;
   /** Hides what an application that is being made will have, and binds it to whoever makes it. */
-  seal(plaintext: string, context: string): string;
-  open(sealed: string, context: string): string;
+  sealed: TimedSeal;
 }
-
-/**
- * Milliseconds for which a form can make the application whose id it carries; one that lies for longer makes another. Without an end an application
- * that was deleted, by an operator or by an owner of later days, would come back under its id to whoever had kept the form.
- */
-const FORM_LIFE = 3_600_000;
 
 /** Where the quick starts run, and where a native application listens on the person's own machine: any port will do. */
 const USUAL_ADDRESSES: Partial<Record<ClientType, { redirect_uris: string; post_logout_redirect_uris: string }>> = {
@@ -38,12 +33,7 @@ const USUAL_ADDRESSES: Partial<Record<ClientType, { redirect_uris: string; post_
 const FIELDS = ["client_name", "redirect_uris", "post_logout_redirect_uris", "scope"];
 
 /** @param now milliseconds since the epoch */
-export function addWizardPages(
-  router: Router,
-  frame: Frame,
-  { issuer, seal, open }: WizardPagesOptions,
-  now: () => number = Date.now,
-): void {
+export function addWizardPages(router: Router, frame: Frame, { issuer, sealed }: WizardPagesOptions, now: () => number = Date.now): void {
   router.get("/apps/new", async (ctx) => {
     const session = await welcome(ctx, "/apps/new");
     if (session !== undefined) frame.render(ctx, "apps/new", { ...frame.page(ctx, session), kinds: CLIENT_TYPES });
@@ -63,7 +53,7 @@ export function addWizardPages(
     if (session === undefined) return;
     const { account } = session;
     const form: Record<string, string> = ctx.state.form ?? {};
-    const made = opened(form.application ?? "", account.id) ?? newForm();
+    const made = sealed.open<NewForm>(form.application ?? "", contextOf(account.id)) ?? newForm();
     const { clientId, secret } = made;
     const app = { type: kind, clientId, secret, metadata: metadataOf(kind, form) };
     try {
@@ -128,7 +118,7 @@ export function addWizardPages(
       ...frame.page(ctx, session),
       kind,
       action: `/apps/new/${kind}`,
-      hidden: { application: seal(JSON.stringify(made), contextOf(account.id)) },
+      hidden: { application: sealed.seal(made, contextOf(account.id)) },
       hasAddresses: USUAL_ADDRESSES[kind] !== undefined,
       uriKind: kind === "native" ? "redirect_native" : "redirect_web",
       typed,
@@ -139,22 +129,15 @@ export function addWizardPages(
   }
 
   const newForm = (): NewForm => ({ clientId: newClientId(), secret: generateSecret(), until: now() + FORM_LIFE });
-
-  function opened(application: string, accountId: string): NewForm | undefined {
-    try {
-      const made = JSON.parse(open(application, contextOf(accountId))) as NewForm;
-      return made.until > now() ? made : undefined;
-    } catch {
-      return undefined; // not one of ours, or another person's: a new one does no harm
-    }
-  }
 }
 
-interface NewForm {
+/**
+ * What a form makes while it counts; one that lies for longer makes another application. Without an end one that was deleted, by an operator or by an
+ * owner of later days, would come back under its id to whoever had kept the form.
+ */
+interface NewForm extends Timed {
   readonly clientId: string;
   readonly secret: string;
-  /** Milliseconds since the epoch. */
-  readonly until: number;
 }
 
 const contextOf = (accountId: string): string => `new application ${accountId}`;

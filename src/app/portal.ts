@@ -3,6 +3,7 @@ import type Router from "@koa/router";
 import type { Account } from "../accounts/account.ts";
 import { appPages } from "../app-pages/app-pages.ts";
 import { createShownOnce } from "../app-pages/shown-once.ts";
+import { createTimedSeal } from "../app-pages/timed-seal.ts";
 import type { Config } from "../config.ts";
 import type { ReadOwnSession } from "../interactions/own-session.ts";
 import type { Services } from "../open-services.ts";
@@ -34,7 +35,7 @@ export function createPortal(
 ): Portal {
   const { people, clients, clientOwners, resources, audit } = services;
   const { issuer, https, loopback, developers, appsPerPerson, recentSignIn, accessTokenTtl, refreshTokenTtl } = config;
-  const { seal, open } = createSealer(deriveKeys(secrets, "grantor/portal"));
+  const sealed = createTimedSeal(createSealer(deriveKeys(secrets, "grantor/portal")));
   const told = createOwnerNotices({ owners: clientOwners, accounts: people.accounts, notices: people.applicationNotices });
   const apps = createAppOperations({
     clients,
@@ -71,11 +72,11 @@ export function createPortal(
     secretOf: async (audience) => resources.hmacKeyFor(audience)?.export(),
   });
   const pages = appPages({
-    wizard: { issuer, seal, open },
+    wizard: { issuer, sealed },
     overview: { issuer, accounts: people.accounts },
     lifetimes: { accessTokenTtl, refreshTokenTtl },
     owners: { https, care, outbox: loopback ? people.mailer.outbox : undefined },
-    secret: { care },
+    secret: { care, sealed },
     trials: { https, runs, resources, inspect },
     failures: { failures: services.clientFailures },
     delete: { care },
@@ -84,7 +85,7 @@ export function createPortal(
       verifyForm: host.forms.verifyForm,
       ownSession,
       apps,
-      shownOnce: createShownOnce({ https, seal, open, shown: firstComers(services.records, "secret shown") }),
+      shownOnce: createShownOnce({ https, sealed, shown: firstComers(services.records, "secret shown") }),
       recentSignIn,
       facts: host.facts,
     },

@@ -11,12 +11,13 @@ import { type ClientPage, type ClientQuestion, listClients } from "./client-list
 import { type ClientMetadata, type ClientType, needsSecret, parseClientMetadata, TYPE_DEFAULTS } from "./client-metadata.ts";
 import { requireRoom } from "./client-owners.ts";
 import { type ClientRecord, isClientId } from "./client-record.ts";
-import { fromRow, NO_PREVIOUS_SECRET, newSecretColumns, secretColumns, toColumns, toJson } from "./client-rows.ts";
+import { fromRow, NO_PREVIOUS_SECRET, secretColumns, toColumns, toJson } from "./client-rows.ts";
 import { generateSecret, isSecretOf, newClientId } from "./client-secrets.ts";
 import { checkSettings, type OperatorSettings } from "./operator-settings.ts";
 import { refuseOwnChanges, STRANGER } from "./own-changes.ts";
 import { refuseBeyondLimits } from "./registration-limits.ts";
 import { takeInitialAccessToken } from "./registration-tokens.ts";
+import { checkOverlap, type RotatedSecret, rotate, type SecretRotation } from "./secret-rotation.ts";
 
 /** The topic under which other processes hear of a change. */
 const CLIENT_TOPIC = "client";
@@ -26,8 +27,6 @@ const FOUND_TTL = 60_000;
 /** Milliseconds. A client that somebody makes with an id of their choice may have been asked for before. */
 const ABSENT_TTL = 5_000;
 const CACHED_CLIENTS = 5_000;
-/** Seconds for which two secrets may count: long enough for every server of an application to get the new one. */
-const LONGEST_OVERLAP = 30 * 86_400;
 
 export interface NewClient extends OperatorSettings {
   /** RFC 7591 members; what is missing comes from the type. */
@@ -91,11 +90,12 @@ export interface ClientStore {
   /**
    * The new secret counts at once, the one before for `overlap` seconds more (none without), and any that is older no more: never are there more
    * than two.
-   * @throws {ClientError} `not_found`, the client authenticates without a secret, or `overlap` is no whole number of at most 30 days
+   * @throws {ClientError} `not_found`, the client authenticates without a secret, or `overlap` is no whole number of at most 30 days; and what
+   * `expect` throws
    */
-  rotateSecret(clientId: string, options?: { overlap?: number }): Promise<Required<ClientWithSecret>>;
-  /** The secret before the current one stops working at once. @throws {ClientError} `not_found` */
-  endPreviousSecret(clientId: string): Promise<ClientRecord>;
+  rotateSecret(clientId: string, rotation?: SecretRotation): Promise<RotatedSecret>;
+  /** The secret before the current one stops working at once. @throws {ClientError} `not_found`, and what `expect` throws */
+  endPreviousSecret(clientId: string, expect?: Expectation<ClientRecord>): Promise<ClientRecord>;
   /** Whether it is the secret, or the one before it within its time. */
   checkSecret(clientId: string, secret: string): Promise<boolean>;
   /** Removes the hashes of secrets whose time is over. */
@@ -258,25 +258,21 @@ export function createClientStore(
 
     list: (question = {}) => listClients(prisma, question),
 
-    async rotateSecret(clientId, { overlap = 0 } = {}) {
-      if (!Number.isInteger(overlap) || overlap < 0 || overlap > LONGEST_OVERLAP)
-        throw new ClientError("invalid_client_metadata", `overlap is whole seconds, from 0 to ${LONGEST_OVERLAP}`);
-      const { client, result } = await change(clientId, ({ metadata, secretHash: hash }) => {
-        if (!needsSecret(metadata)) {
-          throw new ClientError(
-            "invalid_client_metadata",
-            `this client has no secret: it authenticates with ${metadata.token_endpoint_auth_method}`,
-          );
-        }
-        const secret = generateSecret();
-        const at = new Date(now());
-        const before = overlap > 0 && hash !== undefined ? { hash, until: new Date(now() + overlap * 1000) } : undefined;
-        return { data: newSecretColumns(secret, at, before), result: secret };
-      });
-      return { client, secret: result };
+    async rotateSecret(clientId, { overlap = 0, secret = generateSecret(), expect } = {}) {
+      checkOverlap(overlap);
+      const { client, result } = await change(clientId, (before) =>
+        rotate(before, { overlap, secret, ...(expect !== undefined && { expect }) }, now()),
+      );
+      return { client, secret, ...result };
     },
 
-    endPreviousSecret: async (clientId) => (await change(clientId, () => ({ data: NO_PREVIOUS_SECRET, result: undefined }))).client,
+    async endPreviousSecret(clientId, expect) {
+      const { client } = await change(clientId, (before) => {
+        expect?.(before);
+        return { data: NO_PREVIOUS_SECRET, result: undefined };
+      });
+      return client;
+    },
 
     async checkSecret(clientId, secret) {
       const client = await find(clientId);

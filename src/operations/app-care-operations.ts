@@ -7,10 +7,12 @@ import { deadInvitation, type OwnerInvitation, type OwnerInvitations } from "../
 import { ClientError } from "../clients/client-error.ts";
 import { type ClientOwners, noRoom } from "../clients/client-owners.ts";
 import type { ClientRecord } from "../clients/client-record.ts";
-import type { ClientStore, ClientWithSecret } from "../clients/client-store.ts";
+import type { ClientStore } from "../clients/client-store.ts";
+import type { RotatedSecret } from "../clients/secret-rotation.ts";
 import type { Config } from "../config.ts";
 import { text } from "../i18n/messages.ts";
 import type { AuditLog } from "../observability/audit-log.ts";
+import type { Expectation } from "../storage/expectation.ts";
 import type { AppOperations } from "./app-operations.ts";
 import type { ClientOperations } from "./client-operations.ts";
 import type { Developer, OwnerNotices } from "./owner-notices.ts";
@@ -22,11 +24,21 @@ export interface OwnerView {
   readonly since: Date;
 }
 
+export interface SecretOrder {
+  /** Seconds for which the secret before counts, too. */
+  readonly overlap: number;
+  /** Made beforehand: an order that comes twice makes one secret. */
+  readonly secret: string;
+  /** SHA-256 of the secret that it replaces. */
+  readonly current: string | undefined;
+}
+
 /** Each: @throws {ClientError} `not_found`, also for somebody else's application; `suspended`: an operator has suspended it, and it stays as it is */
 export interface AppCareOperations {
-  /** The old secret counts for `overlap` seconds more. The other owners hear of it. @throws {ClientError} as ClientOperations.rotateSecret */
-  rotateSecret(developer: Developer, clientId: string, overlap: number): Promise<Required<ClientWithSecret>>;
-  endPreviousSecret(developer: Developer, clientId: string): Promise<ClientRecord>;
+  /** The owners hear of it, once. @throws {ClientError} as ClientOperations.rotateSecret; `conflict`: it is about another secret than there is */
+  rotateSecret(developer: Developer, clientId: string, order: SecretOrder): Promise<RotatedSecret>;
+  /** @param current SHA-256 of the secret beside which the one before it counts @throws {ClientError} `conflict`, as `rotateSecret` */
+  endPreviousSecret(developer: Developer, clientId: string, current: string | undefined): Promise<ClientRecord>;
   /** The first one first. */
   owners(account: Account, clientId: string): Promise<OwnerView[]>;
   /** Those that wait for an answer. */
@@ -80,16 +92,16 @@ export function createAppCareOperations(options: AppCareOptions): AppCareOperati
   }
 
   return {
-    async rotateSecret(developer, clientId, overlap) {
+    async rotateSecret(developer, clientId, { overlap, secret, current }) {
       await changeable(developer.account, clientId);
-      const rotated = await operations.rotateSecret(developer.by, clientId, { overlap });
-      tell(await accountsOf(clientId), "secret_rotated", rotated.client, developer);
+      const rotated = await operations.rotateSecret(developer.by, clientId, { overlap, secret, expect: hasSecret(current) });
+      if (!rotated.repeated) tell(await accountsOf(clientId), "secret_rotated", rotated.client, developer);
       return rotated;
     },
 
-    async endPreviousSecret(developer, clientId) {
+    async endPreviousSecret(developer, clientId, current) {
       await changeable(developer.account, clientId);
-      const client = await operations.endPreviousSecret(developer.by, clientId);
+      const client = await operations.endPreviousSecret(developer.by, clientId, hasSecret(current));
       tell(await accountsOf(clientId), "previous_secret_ended", client, developer);
       return client;
     },
@@ -162,3 +174,10 @@ export function createAppCareOperations(options: AppCareOptions): AppCareOperati
     },
   };
 }
+
+/** That no other secret was made since a page was shown: what is ordered there is about the one that there was. */
+const hasSecret =
+  (hash: string | undefined): Expectation<ClientRecord> =>
+  ({ secretHash }) => {
+    if (secretHash !== hash) throw new ClientError("conflict", "another secret was made meanwhile");
+  };

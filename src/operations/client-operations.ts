@@ -5,6 +5,7 @@ import type { ClientRecord } from "../clients/client-record.ts";
 import type { ClientStore, ClientWithSecret } from "../clients/client-store.ts";
 import type { OperatorSettings } from "../clients/operator-settings.ts";
 import { isManagementScope, isOpenIdScope, joinScope, splitScope } from "../clients/scopes.ts";
+import type { RotatedSecret, SecretRotation } from "../clients/secret-rotation.ts";
 import type { TokenExchangePolicy } from "../clients/token-exchange-policy.ts";
 import type { AuditLog } from "../observability/audit-log.ts";
 import type { Expectation } from "../storage/expectation.ts";
@@ -58,11 +59,11 @@ export interface ClientOperations {
   delete(by: Operator, clientId: string, expect?: Expectation<ClientRecord>): Promise<void>;
   /**
    * The old secret counts for `overlap` seconds more; without them it stops working at once.
-   * @throws {ClientError} `not_found`, the client has no secret, or `overlap` is out of bounds
+   * @throws {ClientError} `not_found`, the client has no secret, or `overlap` is out of bounds; and what `expect` throws
    */
-  rotateSecret(by: Operator, clientId: string, options?: { overlap?: number }): Promise<Required<ClientWithSecret>>;
-  /** The secret before the current one stops working at once. @throws {ClientError} `not_found` */
-  endPreviousSecret(by: Operator, clientId: string): Promise<ClientRecord>;
+  rotateSecret(by: Operator, clientId: string, rotation?: SecretRotation): Promise<RotatedSecret>;
+  /** The secret before the current one stops working at once. @throws {ClientError} `not_found`, and what `expect` throws */
+  endPreviousSecret(by: Operator, clientId: string, expect?: Expectation<ClientRecord>): Promise<ClientRecord>;
   /** Those of its scopes that nothing knows: they open nothing until a resource has them. */
   scopesWithoutResource(client: ClientRecord): Promise<string[]>;
 }
@@ -134,16 +135,16 @@ export function createClientOperations(options: ClientOperationsOptions): Client
       record(by, "deleted", clientId);
     },
 
-    async rotateSecret(by, clientId, { overlap = 0 } = {}) {
+    async rotateSecret(by, clientId, rotation = {}) {
       await get(clientId);
-      const rotated = await clients.rotateSecret(clientId, { overlap });
-      record(by, "secret_rotated", clientId, { overlap });
+      const rotated = await clients.rotateSecret(clientId, rotation);
+      if (!rotated.repeated) record(by, "secret_rotated", clientId, { overlap: rotation.overlap ?? 0 });
       return rotated;
     },
 
-    async endPreviousSecret(by, clientId) {
+    async endPreviousSecret(by, clientId, expect) {
       await get(clientId);
-      const client = await clients.endPreviousSecret(clientId);
+      const client = await clients.endPreviousSecret(clientId, expect);
       record(by, "previous_secret_ended", clientId);
       return client;
     },

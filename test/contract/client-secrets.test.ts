@@ -63,6 +63,27 @@ describe("a secret", () => {
     }
   });
 
+  test("that was made beforehand is put in place once, however often and wherever it is ordered, and only while what is expected is so", async () => {
+    const made = await stores.here.create(WEB);
+    const { clientId } = made.client;
+    const secret = "made-beforehand";
+    const orders = Array.from({ length: 4 }, (_, n) =>
+      (n % 2 ? stores.here : stores.there).rotateSecret(clientId, { overlap: 60, secret }),
+    );
+    const rotated = await Promise.all(orders);
+    expect(rotated.map(({ repeated }) => repeated).sort()).toEqual([false, true, true, true]);
+    const valid = async () => Promise.all([made.secret as string, secret].map((each) => stores.here.checkSecret(clientId, each)));
+    await waitFor("the rotation", async () => (await valid())[1]);
+    expect(await valid()).toEqual([true, true]);
+    const refuse = () => {
+      throw new Error("not as expected");
+    };
+    await expect(stores.here.rotateSecret(clientId, { expect: refuse })).rejects.toThrow("not as expected");
+    await expect(stores.here.endPreviousSecret(clientId, refuse)).rejects.toThrow("not as expected");
+    expect(await stores.here.rotateSecret(clientId, { secret, expect: refuse })).toMatchObject({ repeated: true, secret });
+    expect(await valid()).toEqual([true, true]);
+  });
+
   test("overlaps for no longer than can be overlooked", async () => {
     const { client } = await stores.here.create(WEB);
     for (const overlap of [-1, 0.5, Number.NaN, 30 * 86_400 + 1])

@@ -93,6 +93,7 @@ export const appCareSamples: Record<string, Sample> = {
     view: "apps/secret",
     model: { ...secret, since: undefined, errors: { fields: { overlap: text("app-care:secret.choose") } } },
   },
+  "app-secret-stale": { view: "apps/secret", model: { ...secret, errors: { form: text("app-care:secret.stale") } } },
   "app-secret-suspended": { view: "apps/secret", model: { ...secret, ...suspended, previousUntil: new Date("2026-03-08T12:00Z") } },
   "app-owners": { view: "apps/owners", model: owners },
   "app-owners-team": { view: "apps/owners", model: { ...team, sentTo: "eve@example.org", outbox: "/var/lib/grantor/outbox" } },
