@@ -23,6 +23,10 @@ export interface AccountFactors {
 /** Whether signing in with one factor asks for another. */
 export const hasSecondFactor = ({ totp, passkeys }: Pick<AccountFactors, "totp" | "passkeys">): boolean => totp || passkeys > 0;
 
+/** Whether a sign-in in which this was done lacks the second factor that its account has. */
+export const lacksSecondFactor = (amr: readonly string[], factors: Pick<AccountFactors, "totp" | "passkeys">): boolean =>
+  hasSecondFactor(factors) && !amr.includes("mfa");
+
 /** What a sign-in has shown that can be taken from an account: it counts for as long as it is there. */
 export interface Shown {
   /** When the password was chosen, in milliseconds since the epoch. */
@@ -38,6 +42,14 @@ export interface Factors {
   of(accountId: string): Promise<AccountFactors>;
   /** Whether all of it is still the account's. Never from a cache. */
   stillHas(accountId: string, shown: Shown): Promise<boolean>;
+  /**
+   * Whether a sign-in counts when it comes to its end, which may be long after its last step: what it has shown is still the account's, and no
+   * second factor came meanwhile that it was not asked for. Never from a cache.
+   */
+  stillSuffices(
+    accountId: string,
+    signIn: { readonly shown?: Shown | undefined; readonly amr?: readonly string[] | undefined },
+  ): Promise<boolean>;
   /**
    * Takes a second factor away. The last one stays with a password that is too short to be the only factor.
    * Of two removals at once the second sees what the first has left.
@@ -66,17 +78,21 @@ export function createFactors(prisma: PrismaClient, rpId: string, knownCode: (ha
     };
   }
 
+  async function stillHas(accountId: string, { password, passkey, identity }: Shown): Promise<boolean> {
+    const there = await Promise.all([
+      password === undefined ||
+        prisma.credential.count({ where: { accountId, kind: "password", updatedAt: new Date(password) } }).then(isSome),
+      passkey === undefined || prisma.passkey.count({ where: { accountId, id: passkey } }).then(isSome),
+      identity === undefined || prisma.federatedIdentity.count({ where: { accountId, ...identity } }).then(isSome),
+    ]);
+    return !there.includes(false);
+  }
+
   return {
     of: (accountId) => read(accountId),
-    async stillHas(accountId, { password, passkey, identity }) {
-      const there = await Promise.all([
-        password === undefined ||
-          prisma.credential.count({ where: { accountId, kind: "password", updatedAt: new Date(password) } }).then(isSome),
-        passkey === undefined || prisma.passkey.count({ where: { accountId, id: passkey } }).then(isSome),
-        identity === undefined || prisma.federatedIdentity.count({ where: { accountId, ...identity } }).then(isSome),
-      ]);
-      return !there.includes(false);
-    },
+    stillHas,
+    stillSuffices: async (accountId, { shown = {}, amr = [] }) =>
+      (await stillHas(accountId, shown)) && !lacksSecondFactor(amr, await read(accountId)),
     remove: (accountId, remove) =>
       prisma.$transaction(async (tx) => {
         await lockAccount(tx, accountId);

@@ -9,7 +9,7 @@ import type { AccountStore } from "../accounts/account-store.ts";
 import type { DeviceCookie } from "../accounts/device-cookie-middleware.ts";
 import type { KnownDevices } from "../accounts/known-devices.ts";
 import { type Acr, type Amr, acrOf, reaches, requiredAcr, TWO_FACTOR_ACR, withSecondFactor } from "../factors/assurance.ts";
-import { type AccountFactors, type Factors, hasSecondFactor, type Shown } from "../factors/factors.ts";
+import { type AccountFactors, type Factors, lacksSecondFactor, type Shown } from "../factors/factors.ts";
 import { STEP_UP } from "../oidc/interaction-policy.ts";
 import { type Interaction, type Steps, seeOther } from "./steps.ts";
 
@@ -164,8 +164,7 @@ export function createSignIns(options: SignInOptions): SignIns {
     async proceed(ctx, interaction, proven) {
       const { account, amr } = proven;
       const found = await factors.of(account.id);
-      const isDone = amr.includes("mfa") || !hasSecondFactor(found);
-      if (isDone && reaches(acrOf(amr), await requiredOf(interaction, account)))
+      if (!lacksSecondFactor(amr, found) && reaches(acrOf(amr), await requiredOf(interaction, account)))
         return seeOther(ctx, await settle(ctx, interaction, proven));
       await keepWith(interaction, { signIn: hold(proven) });
       seeOther(ctx, secondStepOf(interaction));

@@ -32,7 +32,7 @@ export class RequestScope {
   /** The session of whoever is signed in when this request is done; `expiresAt` in seconds. */
   session: { readonly uid: string; readonly accountId: string; readonly expiresAt: number } | undefined;
   /** What somebody has shown who signs in with this request. */
-  login: { readonly accountId: string; readonly shown?: object } | undefined;
+  login: { readonly accountId: string; readonly shown?: object; readonly amr?: readonly string[] } | undefined;
   /** Whoever signs in with this request, in which browser, and the uid of the session that is known to be theirs there. */
   signsIn: { readonly browser: RecordKey; readonly accountId: string; readonly before: string | undefined } | undefined;
   /** The session goes on under the id that it has: it was given for the sign-in of another tab, since the one of this request began. */

@@ -164,6 +164,23 @@ describeFlows("the second step", (flow) => {
     await flow.later(1_000, async () => expect((await agent.open(page.url)).text).toContain('name="password"'));
   });
 
+  it("counts no first factor whose sign-in comes to its end when there is a second one by then", async () => {
+    const client = await flow.grantor.client({ firstParty: true });
+    const person = await flow.grantor.person();
+    const agent = new Agent();
+    const page = await agent.open(authorizationUrl(flow.grantor.url, client, pkce()));
+    const body = new URLSearchParams({ ...page.forms[0]?.fields, email: person.email, password: person.password });
+    const step = await agent.request(page.forms[0]?.action as string, { method: "POST", body });
+    const { totp } = flow.grantor.services.secondFactors;
+    const { secret, sealed } = totp.begin(person.id, person.email);
+    noteSecret(secret);
+    expect(await totp.confirm(person.id, sealed, codeOf(secret))).toBe(true); // its owner, elsewhere
+    const end = await agent.open(new URL(step.headers.get("Location") ?? "", flow.grantor.url).href);
+    await expectErrorPage(flow, end, 400, "Interaction session not found");
+    const again = await agent.open(authorizationUrl(flow.grantor.url, client, pkce(), { prompt: "none" }));
+    expect(outcome(again).error).toBe("login_required");
+  });
+
   it("takes a recovery code once, and tells its owner", async () => {
     const client = await flow.grantor.client({ firstParty: true });
     const person = await secured();
