@@ -57,6 +57,7 @@ export function createEmailChange(options: {
       const email = normalizeEmail(typed);
       refuseFaults(checkEmail(email));
       if (email === account.email) refuseFaults([{ field: "email", message: text("profile:email.same") }]);
+      await throttle.require("email-change", { email: account.email });
       await throttle.require("mail", { email, ...(address === undefined ? {} : { address }) });
       await throttle.require("mailbox", { email });
       await tokens.spendAll("change-email", account.id);

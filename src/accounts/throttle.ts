@@ -57,6 +57,8 @@ const ALLOWANCES = {
   mailbox: { points: 20, window: HOUR },
   /** By whoever invites: links to look after an application, to whatever addresses they like. */
   "owner-invitation": { points: 30, window: HOUR },
+  /** By whoever asks for another address of their own: links, to whatever addresses they like. */
+  "email-change": { points: 20, window: HOUR },
   /** By address: wrong codes of devices. */
   "user-code": { points: 30, window: HOUR },
   /** By address: applications that register themselves, where everybody may. Each is a row that stays for weeks. */

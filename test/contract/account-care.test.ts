@@ -112,6 +112,14 @@ describe("another address", () => {
     await expect(people.emailChange.confirm(newest, account, ORIGIN)).rejects.toMatchObject({ code: "link_invalid" });
   });
 
+  test("is asked for so often and no more: nobody mails strangers through it", async () => {
+    for (let asked = 0; asked < 20; asked += 1) await request(account, `stranger${asked}.${serial}@example.org`);
+    const sent = (await people.mails()).length;
+    await expect(request(account, `stranger.${serial}@example.org`)).rejects.toMatchObject({ code: "too_many_attempts", status: 429 });
+    expect((await people.mails()).length).toBe(sent);
+    await request(await make(), `stranger.${serial}@example.org`); // others go on
+  });
+
   test("one that somebody has does not show at the request; at the link it does", async () => {
     const other = await make();
     expect(await request(account, other.email)).toEqual({ email: other.email });
