@@ -2,6 +2,7 @@
 import type Router from "@koa/router";
 import type { AccountData } from "../accounts/account-data.ts";
 import type { AuditTrail } from "../observability/audit-trail.ts";
+import { actorFor, addressFor } from "./event-words.ts";
 import type { Frame } from "./frame.ts";
 
 /** The newest ones; years of signing in every day. */
@@ -24,11 +25,10 @@ export function addDataPages(router: Router, frame: Frame, { data, trail }: Data
     if (session === undefined) return;
     const { account } = session;
     const [stored, { events }] = await Promise.all([data.of(account), trail.search({ accountId: account.id }, { limit: MOST_EVENTS })]);
-    const security_events = events.map(({ at, event, outcome, actor, clientId, address, detail }) => ({
-      ...{ at, event, outcome, address, detail },
-      by: actor === account.id ? "you" : actor,
-      client_id: clientId,
-    }));
+    const security_events = events.map((past) => {
+      const { at, event, outcome, clientId, detail } = past;
+      return { at, event, outcome, address: addressFor(past), detail, by: actorFor(past), client_id: clientId };
+    });
     frame.report(ctx, session, { event: "data.downloaded" });
     ctx.type = "application/json; charset=utf-8";
     ctx.attachment("my-account.json");

@@ -6,7 +6,7 @@ import { languageOf } from "../http/language.ts";
 import type { SecurityEventView } from "../http/pages.ts";
 import type { Language } from "../i18n/languages.ts";
 import type { AuditTrail, PastEvent } from "../observability/audit-trail.ts";
-import { factorsOf, SECURITY_EVENTS, wordsFor } from "./event-words.ts";
+import { addressFor, factorsOf, SECURITY_EVENTS, wordsFor } from "./event-words.ts";
 import type { Frame } from "./frame.ts";
 
 const DAYS = 90;
@@ -38,7 +38,8 @@ export function addEventPages(router: Router, frame: Frame, { trail, clients, pl
   });
 
   async function view(event: PastEvent, language: Language): Promise<SecurityEventView> {
-    const { at, clientId, address, outcome } = event;
+    const { at, clientId, outcome } = event;
+    const address = addressFor(event);
     const place = address && placeOf(address, language);
     const client = clientId && (await nameOf(clientId));
     return { at, what: wordsFor(event), by: factorsOf(event), client, address, place, failed: outcome === "failure" };

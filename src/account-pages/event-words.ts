@@ -61,6 +61,18 @@ const FACTORS: Readonly<Record<string, string>> = {
   user: "passkey",
 };
 
+/**
+ * From where it came, for the account's owner to read: not when it was somebody else who is known, such as an operator, whose address is theirs.
+ */
+export const addressFor = ({ actor, accountId, clientId, address }: Pick<PastEvent, "actor" | "accountId" | "clientId" | "address">) =>
+  actor === undefined || actor === accountId || actor === clientId ? address : undefined;
+
+/** Who did it, for the account's owner: who of the operators is not for them to know. */
+export const actorFor = ({ actor, accountId, clientId }: Pick<PastEvent, "actor" | "accountId" | "clientId">): string | undefined => {
+  if (actor === accountId) return actor && "you";
+  return actor === undefined || actor === clientId ? actor : "operator";
+};
+
 /** With what somebody signed in, in the order in which it was shown; nothing for any other event. */
 export function factorsOf({ event, outcome, detail }: Pick<PastEvent, "event" | "outcome" | "detail">): Text[] {
   if (event !== "sign_in" || outcome === "failure") return [];

@@ -1,7 +1,7 @@
 /** Whatever is recorded about a person is either shown to them in words, or named here as what is none of their business or noise. */
 import { readdirSync, readFileSync } from "node:fs";
 import { expect, test } from "vitest";
-import { factorsOf, SECURITY_EVENTS, wordsFor } from "../../src/account-pages/event-words.ts";
+import { actorFor, addressFor, factorsOf, SECURITY_EVENTS, wordsFor } from "../../src/account-pages/event-words.ts";
 import { english } from "../../src/i18n/messages.ts";
 
 const SOURCES = new URL("../../src/", import.meta.url);
@@ -68,4 +68,15 @@ test("whoever came past the first step alone is told apart", () => {
   const said = (outcome: string) => english(wordsFor({ event: "sign_in", outcome: "failure", detail: { outcome } }));
   expect(said("wrong_code")).toContain("but not the second");
   expect(said("wrong_password")).not.toContain("second");
+});
+
+test.each([
+  [{ actor: "ada" }, "you", "192.0.2.1"],
+  [{ actor: undefined }, undefined, "192.0.2.1"], // a stranger at their account
+  [{ actor: "photos", clientId: "photos" }, "photos", "192.0.2.1"],
+  [{ actor: "grace" }, "operator", undefined],
+  [{ actor: "backoffice", clientId: "photos" }, "operator", undefined],
+])("of what %o did, a person reads who it was, and from where, unless that is somebody else's", (who, by, address) => {
+  const event = { accountId: "ada", clientId: undefined, address: "192.0.2.1", ...who };
+  expect([actorFor(event), addressFor(event)]).toEqual([by, address]);
 });
