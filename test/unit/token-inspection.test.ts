@@ -196,6 +196,26 @@ describe("inspecting a token", () => {
   );
 });
 
+test("what somebody made to break whoever looks at it is unreadable, or described", async () => {
+  const awkward = { toString: 1, valueOf: 1, toJSON: 1, __proto__: null };
+  for (const [header, body] of [
+    [{ alg: awkward, typ: awkward, cty: awkward, kid: awkward }, claims],
+    [
+      { alg: "RS256", typ: "statuslist+jwt", kid: "theirs" },
+      { sub: awkward, status_list: null },
+    ],
+    [{ alg: "RS256" }, { iss: awkward, aud: awkward, exp: awkward, iat: 1e300, nbf: -1e300, status: null, scope: [awkward] }],
+    [{ alg: "RS256" }, { iss: ISSUER, status: { status_list: { idx: 1e300, uri: awkward } } }],
+  ]) {
+    const inspection = await inspectToken(`${part(header as object)}.${part(body as object)}.AA`, context);
+    expect(inspection.verifies).toBe(false);
+    for (const language of LANGUAGES) say(language, describeInspection(inspection, NOW, language).verdict.words);
+  }
+  const bottomless = Buffer.from(`{"a":${"[".repeat(20_000)}${"]".repeat(20_000)}}`).toString("base64url");
+  for (const jwt of [`${bottomless}.${part(claims)}.AA`, `${part({ alg: "RS256" })}.${bottomless}.AA`])
+    await expect(inspectToken(jwt, context)).rejects.toThrow(UnreadableTokenError);
+});
+
 test("whatever can be found is said in every language, and differently", async () => {
   const keyStates = ["next", "current", "retired", "expired", "revoked", "published"];
   const signatures: SignatureFinding[] = [

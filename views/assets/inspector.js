@@ -56,8 +56,10 @@ async function inspect() {
     const description = describeInspection(inspection, now, language);
     if (mine === turn) show(description.verdict, description);
   } catch (error) {
-    if (!(error instanceof UnreadableTokenError)) throw error;
-    if (mine === turn) show({ words: error.words, tone: "bad" }, undefined);
+    const unreadable = error instanceof UnreadableTokenError;
+    // Whatever happens: what was found in the token before is not said of this one.
+    if (mine === turn) show(unreadable ? { words: error.words, tone: "bad" } : undefined, undefined);
+    if (!unreadable) throw error;
   }
 }
 

@@ -179,12 +179,19 @@ function partsOf(given) {
 function decode(part, what) {
   try {
     const value = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(fromBase64url(part)));
-    if (typeof value === "object" && value !== null && !Array.isArray(value)) return value;
+    if (typeof value === "object" && value !== null && !Array.isArray(value) && !isDeep(value, DEEPEST)) return value;
   } catch {
     // answered below
   }
   throw new UnreadableTokenError(text(`tokens:unreadable.${what}`));
 }
+
+/** Far deeper than anything that a token says, and than whoever shows it can go. */
+const DEEPEST = 64;
+
+/** @param {unknown} value @param {number} left @returns {boolean} */
+const isDeep = (value, left) =>
+  typeof value === "object" && value !== null && (left === 0 || Object.values(value).some((member) => isDeep(member, left - 1)));
 
 /**
  * @param {Record<string, unknown> | undefined} claims
@@ -228,7 +235,11 @@ function kindOf({ typ, cty }, claims) {
  * @param {Record<string, unknown> | undefined} claims
  */
 const isListOf = (issuer, { typ }, claims) =>
-  typ === "statuslist+jwt" && claims !== undefined && !("iss" in claims) && String(claims.sub).startsWith(`${issuer}/`);
+  typ === "statuslist+jwt" &&
+  claims !== undefined &&
+  !("iss" in claims) &&
+  typeof claims.sub === "string" &&
+  claims.sub.startsWith(`${issuer}/`);
 
 // --- signatures
 
@@ -250,7 +261,7 @@ const HMAC = { name: "HMAC", hash: "SHA-256" };
  */
 async function checkSignature(header, key, signed, tail) {
   if (header.alg === "none" || tail === "") return "unsigned";
-  if (key === undefined) return /^HS\d/.test(String(header.alg)) ? "shared_secret" : "unknown_key";
+  if (key === undefined) return typeof header.alg === "string" && /^HS\d/.test(header.alg) ? "shared_secret" : "unknown_key";
   if (header.alg !== key.alg) return "wrong_algorithm";
   if (key.state === "revoked") return "revoked_key";
   if (key.state === "expired") return "expired_key";
