@@ -6,7 +6,7 @@ import { checkSettings } from "../clients/operator-settings.ts";
 import { checkLimits } from "../clients/registration-limits.ts";
 import { statementIssuer } from "../clients/software-statements.ts";
 import type { ChangeFeed } from "../storage/change-feed.ts";
-import { insertRows, updateRows } from "./many-rows.ts";
+import { putRows } from "./many-rows.ts";
 import { id, json, moment, NO_SECRETS, type Noun, query, selectOf, sha256, words } from "./noun.ts";
 import { isSame } from "./same.ts";
 
@@ -42,6 +42,9 @@ export type ClientRow = z.infer<typeof schema>;
 
 /** Hashes are all that there is of a client's secrets. Its owners come with their accounts. */
 export function clientNoun(feed: Pick<ChangeFeed, "publish">, endClient: (clientId: string) => Promise<void>): Noun<ClientRow> {
+  const endSuspended = async (rows: readonly ClientRow[], before: ReadonlyMap<string, ClientRow>) => {
+    for (const { id: own, suspendedAt } of rows) if (suspendedAt !== null && before.has(own)) await endClient(own);
+  };
   return {
     name: "client",
     schema,
@@ -52,23 +55,14 @@ export function clientNoun(feed: Pick<ChangeFeed, "publish">, endClient: (client
     faults,
     claims: () => [],
     holders: async () => new Map(),
+    replacing: endSuspended,
     async write(tx, rows, before) {
-      const isThere = ({ id: own }: ClientRow) => before.has(own);
-      await tx.$queryRaw`SELECT id FROM client WHERE id = ANY(${[...before.keys()]}) ORDER BY id FOR UPDATE`;
-      await insertRows(
-        tx,
-        "client",
-        rows.filter((row) => !isThere(row)),
-      );
-      await updateRows(tx, "client", rows.filter(isThere));
+      await putRows(tx, "client", rows, before);
       return {};
     },
     async written(rows, before) {
-      for (const row of rows) {
-        if (!before.has(row.id)) continue;
-        await feed.publish("client", row.id);
-        if (row.suspendedAt !== null) await endClient(row.id);
-      }
+      for (const { id: own } of rows) if (before.has(own)) await feed.publish("client", own);
+      await endSuspended(rows, before);
     },
   };
 }

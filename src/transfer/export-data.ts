@@ -27,7 +27,7 @@ export interface Exported {
 
 /**
  * Writes a file of what there is, page by page. It is of one moment only as far as nobody changes anything meanwhile: what is made behind the place
- * where it reads is missed, and nothing is torn in two.
+ * where it reads is missed, and of what is changed while it is read, what belongs to it may be of before or behind the change.
  * @param write hears of lines, in order, and is waited for
  */
 export async function exportData(

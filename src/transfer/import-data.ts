@@ -132,6 +132,7 @@ export async function importData(options: ImportOptions, { file, onConflict, dry
     const { pending, before } = await tally(batch);
     if (pending.length === 0) return;
     const rows = pending.map(({ row, secrets }) => (withSecrets ? noun.putSecrets(row, secrets) : row));
+    await noun.replacing?.(rows, before);
     const left = await prisma
       .$transaction((tx) => noun.write(tx, rows, before, withSecrets), { timeout: BATCH_LIMIT, maxWait: BATCH_LIMIT })
       .catch((cause: unknown) => {

@@ -15,13 +15,29 @@ export async function insertRows(tx: Prisma.TransactionClient, table: string, ro
   if (names.length > 0) await tx.$executeRaw`INSERT INTO ${into} (${Prisma.join(names)}) SELECT ${Prisma.join(names)} FROM ${from}`;
 }
 
-/** @param rows as `insertRows`; each with its id @throws {ChangedMeanwhileError} when one of them is not there */
-export async function updateRows(tx: Prisma.TransactionClient, table: string, rows: readonly object[]): Promise<void> {
-  const { names, into, from } = statementOf(table, rows);
-  if (names.length === 0) return;
-  const changes = names.map((name) => Prisma.sql`${name} = said.${name}`);
-  const changed = await tx.$executeRaw`UPDATE ${into} SET ${Prisma.join(changes)} FROM ${from} AS said WHERE ${into}.id = said.id`;
-  if (changed !== rows.length) throw new ChangedMeanwhileError(`${rows.length - changed} rows of ${table} are gone`);
+/**
+ * Puts rows in the place of those that are there, in the order of ids as whoever else locks several does, and adds the others.
+ * @param rows as `insertRows`; each with its id @param before by id @throws {ChangedMeanwhileError} when one of them is not there any more
+ */
+export async function putRows(
+  tx: Prisma.TransactionClient,
+  table: string,
+  rows: readonly { readonly id: string }[],
+  before: ReadonlyMap<string, unknown>,
+): Promise<void> {
+  const there = rows.filter(({ id }) => before.has(id));
+  if (there.length > 0) {
+    const { names, into, from } = statementOf(table, there);
+    await tx.$queryRaw`SELECT id FROM ${into} WHERE id = ANY(${there.map(({ id }) => id)}) ORDER BY id FOR UPDATE`;
+    const changes = names.map((name) => Prisma.sql`${name} = said.${name}`);
+    const changed = await tx.$executeRaw`UPDATE ${into} SET ${Prisma.join(changes)} FROM ${from} AS said WHERE ${into}.id = said.id`;
+    if (changed !== there.length) throw new ChangedMeanwhileError(`${there.length - changed} rows of ${table} are gone`);
+  }
+  await insertRows(
+    tx,
+    table,
+    rows.filter(({ id }) => !before.has(id)),
+  );
 }
 
 function statementOf(table: string, rows: readonly object[]) {

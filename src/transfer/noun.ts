@@ -39,6 +39,11 @@ export interface Noun<Row> {
   /** Judges rows that replace what is here, in the order of the file, by what is here and what came before them: a sentence against, if there is one. */
   guard?(db: Db): Promise<(row: Row) => string | undefined>;
   /**
+   * Before the transaction: ends what may not go on. Behind it the rows are as the file says, so that an import which was interrupted there would not
+   * look at them again; what came in between is ended then.
+   */
+  replacing?(rows: readonly Row[], before: ReadonlyMap<string, Row>): Promise<void>;
+  /**
    * @param before those of the rows that are there, which are replaced @param withSecrets the rows say what secrets there are; else what is there stays
    * @returns how much was left out because it names what is not here, by what it names
    */
@@ -48,7 +53,7 @@ export interface Noun<Row> {
     before: ReadonlyMap<string, Row>,
     withSecrets: boolean,
   ): Promise<Readonly<Record<string, number>>>;
-  /** After the transaction, and of the same: tells every process and whom it concerns, and ends what may not go on. */
+  /** After the transaction, and of the same: tells every process and whom it concerns, and ends what has come meanwhile. */
   written(rows: readonly Row[], before: ReadonlyMap<string, Row>, withSecrets: boolean): Promise<void>;
 }
 

@@ -1,11 +1,16 @@
 /** What goes into a file comes out of it elsewhere, once. */
-import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
+import type { z } from "zod";
 import { sealTotpSecret } from "../../src/factors/totp.ts";
 import { deriveKeys } from "../../src/secrets.ts";
 import { Prisma } from "../../src/storage/generated/client.ts";
 import { createSealer } from "../../src/storage/seal.ts";
+import { accountNoun } from "../../src/transfer/account-noun.ts";
+import { clientNoun } from "../../src/transfer/client-noun.ts";
 import { ON_CONFLICT } from "../../src/transfer/import-data.ts";
+import { providerNoun } from "../../src/transfer/provider-noun.ts";
+import { resourceNoun } from "../../src/transfer/resource-noun.ts";
+import { roleNoun } from "../../src/transfer/role-noun.ts";
 import { changed, PASSPHRASE, PROVIDER_SECRET, RESOURCE_SECRET, set, TOTP, twoServers } from "../support/transfer.ts";
 
 const servers = twoServers();
@@ -13,29 +18,26 @@ const { exported, imported } = servers;
 
 describe("an export", () => {
   test("holds every column, but for what is listed here", () => {
-    const carried: Record<string, Set<string>> = {};
-    for (const file of ["role", "client", "resource", "provider", "account"])
-      carried[file] = new Set(
-        [...readFileSync(new URL(`../../src/transfer/${file}-noun.ts`, import.meta.url), "utf8").matchAll(/\b(\w+): /g)].map(
-          ([, name]) => name as string,
-        ),
-      );
-    const left = (noun: string, columns: object) => Object.keys(columns).filter((column) => !carried[noun]?.has(column));
-    expect(left("role", Prisma.RoleScalarFieldEnum)).toEqual([]);
-    expect(left("client", Prisma.ClientScalarFieldEnum)).toEqual([]);
-    expect(left("resource", Prisma.ResourceScalarFieldEnum)).toEqual([]);
-    expect(left("provider", Prisma.IdentityProviderScalarFieldEnum)).toEqual([]);
-    for (const columns of [
-      Prisma.AccountScalarFieldEnum,
-      Prisma.PasskeyScalarFieldEnum,
-      Prisma.RecoveryCodeScalarFieldEnum,
-      Prisma.FederatedIdentityScalarFieldEnum,
-      Prisma.AccountRoleScalarFieldEnum,
-      Prisma.ConsentScalarFieldEnum,
-      Prisma.ClientOwnerScalarFieldEnum,
-      Prisma.CredentialScalarFieldEnum,
-    ])
-      expect(left("account", columns).filter((column) => column !== "accountId")).toEqual([]);
+    const none = undefined as never;
+    const shapeOf = ({ schema }: { schema: z.ZodType }) => (schema as z.ZodObject).shape;
+    const left = (shape: object, columns: object) => Object.keys(columns).filter((column) => !(column in shape));
+    expect(left(shapeOf(roleNoun(none)), Prisma.RoleScalarFieldEnum)).toEqual([]);
+    expect(left(shapeOf(clientNoun(none, none)), Prisma.ClientScalarFieldEnum)).toEqual([]);
+    expect(left(shapeOf(resourceNoun(none, none, "")), Prisma.ResourceScalarFieldEnum)).toEqual([]);
+    expect(left(shapeOf(providerNoun(none, none)), Prisma.IdentityProviderScalarFieldEnum)).toEqual([]);
+    const account = shapeOf(accountNoun({ feed: none, sealer: none, endAccount: none, tellOwner: none }));
+    const partOf = (name: string) => shapeOf({ schema: (account[name] as z.ZodArray).element as z.ZodType });
+    expect(left(account, Prisma.AccountScalarFieldEnum)).toEqual([]);
+    for (const [name, columns] of [
+      ["passkeys", Prisma.PasskeyScalarFieldEnum],
+      ["recoveryCodes", Prisma.RecoveryCodeScalarFieldEnum],
+      ["identities", Prisma.FederatedIdentityScalarFieldEnum],
+      ["roles", Prisma.AccountRoleScalarFieldEnum],
+      ["consents", Prisma.ConsentScalarFieldEnum],
+      ["applications", Prisma.ClientOwnerScalarFieldEnum],
+    ] as const)
+      expect(left(partOf(name), columns), name).toEqual(["accountId"]);
+    expect(left(partOf("credentials"), Prisma.CredentialScalarFieldEnum)).toEqual(["id", "accountId"]);
   });
 
   test("holds no secret, unless under a passphrase", async () => {
@@ -109,8 +111,30 @@ describe("an import", () => {
       roles: [{}],
       passkeys: [{}],
     });
-    // Whoever was signed in came in by what was replaced.
-    expect(servers.there.told).toEqual(["client shop", "account ada", "end account ada"]);
+    // Whoever was signed in came in by what was replaced, and until then.
+    expect(servers.there.told).toEqual(["client shop", "end account ada", "account ada", "end account ada"]);
+  });
+
+  test("changes nothing of what cannot be ended first: given again it would find it as the file says, and end nothing", async () => {
+    const lines = await exported();
+    await imported(lines);
+    const suspended = changed(lines, "client", set({ suspendedAt: "2026-01-02T03:04:05.678Z" }));
+    const { prisma, endings } = servers.there;
+    for (const [file, of] of [
+      [changed(lines, "account", set({ disabledAt: "2026-01-02T03:04:05.678Z" })), "account ada"],
+      [suspended, "client shop"],
+    ] as const) {
+      endings.fail = new Error("Redis is away");
+      await expect(imported(file, "replace")).rejects.toThrow("Redis is away");
+      endings.fail = undefined;
+      servers.there.told.length = 0;
+      await imported(file, "replace");
+      expect(servers.there.told).toContain(`end ${of}`);
+    }
+    expect([
+      await prisma.client.count({ where: { suspendedAt: null } }),
+      await prisma.account.count({ where: { disabledAt: null } }),
+    ]).toEqual([0, 1]);
   });
 
   test("leaves an administrator who can sign in where there was one", async () => {
