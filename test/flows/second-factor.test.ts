@@ -176,7 +176,7 @@ describeFlows("the second step", (flow) => {
     noteSecret(secret);
     expect(await totp.confirm(person.id, sealed, codeOf(secret))).toBe(true); // its owner, elsewhere
     const end = await agent.open(new URL(step.headers.get("Location") ?? "", flow.grantor.url).href);
-    await expectErrorPage(flow, end, 400, "Interaction session not found");
+    await expectErrorPage(flow, end, 400, "interaction session not found");
     const again = await agent.open(authorizationUrl(flow.grantor.url, client, pkce(), { prompt: "none" }));
     expect(outcome(again).error).toBe("login_required");
   });

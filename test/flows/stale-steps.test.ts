@@ -115,7 +115,7 @@ describeFlows("stale steps", (flow) => {
       expect([change, new URL(end.url).searchParams.has("code")]).toEqual([change, !change]);
       const again = await agent.open(authorizationUrl(flow.grantor.url, client, pkce(), { prompt: "none" }));
       expect([change, new URL(again.url).searchParams.get("error")]).toEqual([change, change ? "login_required" : null]);
-      if (change) await expectErrorPage(flow, end, 400, "Interaction session not found");
+      if (change) await expectErrorPage(flow, end, 400, "interaction session not found");
     }
     // Nor does one who is asked for consent next.
     const other = await flow.grantor.person();
@@ -125,7 +125,7 @@ describeFlows("stale steps", (flow) => {
     const shown = await browser.request(begun.forms[0]?.action as string, { method: "POST", body });
     await accounts.update(other.id, { passwordHash: hash });
     const page = await browser.open(new URL(shown.headers.get("Location") ?? "", flow.grantor.url).href);
-    await expectErrorPage(flow, page, 400, "Interaction session not found");
+    await expectErrorPage(flow, page, 400, "interaction session not found");
     // Whoever changes it themselves, in another tab, goes on where they are.
     const person = await flow.grantor.person();
     const agent = new Agent();
