@@ -41,7 +41,7 @@ export function addQuickStartPages(router: Router, frame: Frame, { issuer, resou
     const { values, missing } = filledIn(quickStart, client);
     frame.render(ctx, "apps/quick-start", {
       ...frame.appPage(ctx, "quick_starts", visit),
-      heading: text(`quickstarts:programs.${quickStart.name}`),
+      heading: text("quickstarts:heading", { program: text(`quickstarts:programs.${quickStart.name}`) }),
       about: text(quickStart.fits === "api" ? "quickstarts:about.api" : "quickstarts:about.application"),
       missing: missing.map((each) => ({ words: text(`quickstarts:missing.${each.name}`, { ...each }), command: commandFor(each) })),
       addresses: missing.some(({ name }) => name.endsWith("_uri")) ? appPath(client.clientId, "addresses") : undefined,

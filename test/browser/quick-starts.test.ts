@@ -69,7 +69,7 @@ const tokenRequests = () => grantor.server.logs().split('"POST","path":"/oauth/t
 async function copy({ client_id }: RegisteredApp, name: string): Promise<CopiedQuickStart> {
   await page.goto(`${grantor.url}/apps/${client_id}/quick-starts`);
   await page.getByRole("link", { name, exact: true }).click();
-  await page.getByRole("heading", { level: 1, name, exact: true }).waitFor();
+  await page.getByRole("heading", { level: 1, name: `Quick start: ${name}`, exact: true }).waitFor();
   return copyQuickStart(page, join(dir.path, client_id, name.replaceAll(" ", "-")));
 }
 

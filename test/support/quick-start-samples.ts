@@ -10,7 +10,7 @@ const source = (file: string): string => readFileSync(new URL(`../../examples/qu
 const links = (...names: string[]) => names.map((name) => ({ path: `${here}/${name}`, label: text(`quickstarts:programs.${name}`) }));
 
 const program: QuickStartView = {
-  heading: text("quickstarts:programs.node-express"),
+  heading: text("quickstarts:heading", { program: text("quickstarts:programs.node-express") }),
   about: text("quickstarts:about.application"),
   missing: [],
   files: ["app.js", "package.json"].map((name) => ({
@@ -49,7 +49,7 @@ export const quickStartSamples: Record<string, Sample> = {
     model: {
       ...appPage,
       ...program,
-      heading: text("quickstarts:programs.api-curl"),
+      heading: text("quickstarts:heading", { program: text("quickstarts:programs.api-curl") }),
       about: text("quickstarts:about.api"),
       missing: [
         {
