@@ -7,7 +7,7 @@ const ADA = { email: "ada@example.org", name: "Ada Lovelace", password: "a few w
 const PHONE =
   "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.5 Mobile/15E148 Safari/604.1";
 
-export async function lookAfterAccount({ browser, demo: { app, issuer }, outbox, picture, inArabic }: Tour): Promise<void> {
+export async function lookAfterAccount({ browser, demo: { app, issuer }, outbox, picture, inLanguages }: Tour): Promise<void> {
   const signIn = (of: Page, password: string): Promise<void> => signInAs(of, { email: ADA.email, password });
   const both = ["light", "dark"] as const;
 
@@ -26,9 +26,14 @@ export async function lookAfterAccount({ browser, demo: { app, issuer }, outbox,
   await picture(page, "check-your-mail");
   await page.goto(await newestLink(outbox, "/verify-email"));
   await picture(page, "verify-email");
+  const used = page.url();
   await press(page, "Confirm address");
   await at(page, "Your address is confirmed");
   await picture(page, "email-verified");
+  const later = await open(browser, DESK);
+  await later.goto(used);
+  await at(later, "This link does not work any more");
+  await picture(later, "link-dead");
   await follow(page, "Sign in");
   await signIn(page, ADA.password);
   await press(page, "Allow");
@@ -43,7 +48,7 @@ export async function lookAfterAccount({ browser, demo: { app, issuer }, outbox,
 
   await page.goto(`${issuer}/account`);
   await picture(page, "account", both);
-  await inArabic(page, "account");
+  await inLanguages(page, "account", ["arabic"]);
   await page.goto(`${issuer}/account/profile`);
   await fill(page, "First name", "Ada");
   await picture(page, "account-profile");
@@ -85,7 +90,8 @@ export async function lookAfterAccount({ browser, demo: { app, issuer }, outbox,
   for (const name of ["sessions", "applications", "providers", "events", "data", "delete"]) {
     await page.goto(`${issuer}/account/${name}`);
     await picture(page, `account-${name}`, name === "sessions" ? both : ["light"]);
-    if (name === "sessions") await inArabic(page, "account-sessions");
+    if (name === "sessions") await inLanguages(page, "account-sessions", ["arabic"]);
+    if (name === "events") await inLanguages(page, "account-events", ["arabic", "german", "japanese"]);
   }
 
   await phone.context().clearCookies();

@@ -13,7 +13,7 @@ const both = ["light", "dark"] as const;
 /** Whom the portal's demo lets register applications: its administrator, and not Grace. */
 export const PORTAL_SETTINGS = { DEVELOPERS: "role:developer" };
 
-export async function lookAfterApplications({ browser, demo, outbox, picture, inArabic }: Tour): Promise<void> {
+export async function lookAfterApplications({ browser, demo, outbox, picture, inLanguages }: Tour): Promise<void> {
   const { issuer, login } = demo;
   const page = await open(browser, DESK);
   const operator = async (...args: string[]): Promise<void> => {
@@ -28,7 +28,7 @@ export async function lookAfterApplications({ browser, demo, outbox, picture, in
   await picture(page, "portal-none");
   await follow(page, "Register an application");
   await picture(page, "portal-new", both);
-  await inArabic(page, "portal-new");
+  await inLanguages(page, "portal-new", ["arabic"]);
   await follow(page, "Web application");
   await press(page, "Register it");
   await page.getByRole("alert").waitFor();
@@ -39,20 +39,34 @@ export async function lookAfterApplications({ browser, demo, outbox, picture, in
   const { app, id } = await register("Web application", NAME, "portal-new-web");
   await picture(page, "portal-created", both);
 
-  await register("Machine to machine", "Nightly report", "portal-new-service");
+  const service = await register("Machine to machine", "Nightly report", "portal-new-service");
+  const secret = await page.getByLabel("Client secret").inputValue();
+  const { app: native } = await register("Native app", "Recipe notes", "portal-new-native");
+  await picture(page, "portal-created-native");
   const { app: device } = await register("Device", "Living room");
   await page.goto(`${issuer}/apps`);
   await picture(page, "portal", both);
 
   await page.goto(app);
   await picture(page, "portal-app", both);
-  await inArabic(page, "portal-app");
+  await inLanguages(page, "portal-app", ["arabic", "german", "japanese"]);
   await page.goto(`${app}/quick-starts`);
   await picture(page, "portal-quick-starts");
   await follow(page, "Node.js with Express");
   await page.getByRole("heading", { name: "app.js" }).waitFor();
   await picture(page, "portal-quick-start", both);
-  await inArabic(page, "portal-quick-start");
+  await inLanguages(page, "portal-quick-start", ["arabic"]);
+  for (const [of, kind, program] of [
+    [native, "native", "Go"],
+    [device, "device", "Node.js"],
+    [service.app, "service", "Python"],
+  ] as const) {
+    await page.goto(`${of}/quick-starts`);
+    if (kind === "native") await picture(page, "portal-quick-starts-native");
+    await follow(page, program);
+    await page.locator(".source").first().waitFor();
+    await picture(page, `portal-quick-start-${kind}`);
+  }
 
   await page.goto(`${app}/try`);
   await picture(page, "portal-try");
@@ -62,19 +76,24 @@ export async function lookAfterApplications({ browser, demo, outbox, picture, in
   await press(page, "Allow");
   await at(page, "A trial run");
   await picture(page, "portal-trial", both);
-  await inArabic(page, "portal-trial");
+  await inLanguages(page, "portal-trial", ["arabic", "german", "japanese"]);
   await page.goto(`${device}/try`);
   await press(page, "Try it");
   await at(page, "A trial run");
   await picture(page, "portal-trial-device");
+  await beforeItGoesOn(page, issuer, id);
+  await picture(page, "passing-on");
+  await inLanguages(page, "passing-on", ["arabic", "german", "japanese"]);
 
   await fail(page, issuer, id);
-  await picture(page, "refused-redirect-uri");
+  await picture(page, "refused-redirect-uri", both);
   const listed = async () => (await (await page.context().request.get(`${app}/failures`)).text()).split('class="application"').length > 2;
   await waitFor("both failures", listed);
   await page.goto(`${app}/failures`);
   await picture(page, "portal-failures", both);
-  await inArabic(page, "portal-failures");
+  await inLanguages(page, "portal-failures", ["arabic", "german", "japanese"]);
+  await fail(page, issuer, id);
+  await inLanguages(page, "refused-redirect-uri", ["arabic", "german", "japanese"]);
 
   for (const name of ["addresses", "look", "scopes", "keys", "lifetimes", "protection", "delete"]) {
     await page.goto(`${app}/${name}`);
@@ -112,6 +131,9 @@ export async function lookAfterApplications({ browser, demo, outbox, picture, in
     return page.getByText("An operator has suspended this application").isVisible();
   });
   await picture(page, "portal-suspended");
+  await page.goto(`${issuer}/oauth/authorize?${new URLSearchParams(requestOf(id))}`);
+  await at(page, "This application is suspended");
+  await picture(page, "refused-suspended");
 
   await page.goto(`${issuer}/api`);
   await picture(page, "api", both);
@@ -124,6 +146,17 @@ export async function lookAfterApplications({ browser, demo, outbox, picture, in
   await picture(page, "consent-verified", both);
   await page.goto(`${issuer}/apps/inspector`);
   await picture(page, "portal-inspector");
+  const token = await tokenOf(service.id, secret);
+  const inspect = (pasted: string) => async (): Promise<void> => {
+    await page.locator("textarea").fill(pasted);
+    await page.locator("#verdict p").waitFor();
+  };
+  await inspect(token)();
+  await picture(page, "portal-inspector-token", both);
+  await inLanguages(page, "portal-inspector-token", ["arabic", "german", "japanese"], inspect(token));
+  await inspect(`${token.slice(0, -6)}AAAAAA`)();
+  await page.getByText("It does not count").waitFor();
+  await picture(page, "portal-inspector-invalid");
 
   /** @param pictured the form's picture @returns where it is looked after */
   async function register(kind: string, name: string, pictured?: string): Promise<{ app: string; id: string }> {
@@ -137,6 +170,13 @@ export async function lookAfterApplications({ browser, demo, outbox, picture, in
     const id = await page.getByLabel("Client ID").inputValue();
     return { app: `${issuer}/apps/${id}`, id };
   }
+  /** An access token for the demo's API. */
+  async function tokenOf(clientId: string, secret: string): Promise<string> {
+    const headers = { Authorization: `Basic ${Buffer.from(`${clientId}:${secret}`).toString("base64")}` };
+    const form = { grant_type: "client_credentials", resource: demo.api, scope: "things:read" };
+    const answer = await page.context().request.post(`${issuer}/oauth/token`, { headers, form });
+    return ((await answer.json()) as { access_token: string }).access_token;
+  }
   async function invite(email: string): Promise<void> {
     await page.goto(`${app}/owners`);
     await fill(page, "E-mail address", email);
@@ -149,8 +189,24 @@ export async function lookAfterApplications({ browser, demo, outbox, picture, in
 async function fail(page: Page, issuer: string, id: string): Promise<void> {
   const headers = { Authorization: `Basic ${Buffer.from(`${id}:mistyped`).toString("base64")}` };
   await page.context().request.post(`${issuer}/oauth/token`, { headers, form: { grant_type: "refresh_token", refresh_token: "x" } });
-  const asked = { client_id: id, redirect_uri: "http://localhost:4000/callback/", response_type: "code", scope: "openid" };
+  const asked = { ...requestOf(id), redirect_uri: "http://localhost:4000/callback/" };
   await page.goto(`${issuer}/oauth/authorize?${new URLSearchParams(asked)}`);
+}
+
+const requestOf = (client_id: string) => ({
+  client_id,
+  redirect_uri: "http://localhost:4000/callback",
+  response_type: "code",
+  scope: "openid",
+  code_challenge: "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM", // RFC 7636, appendix B
+  code_challenge_method: "S256",
+});
+
+/** The answer that the browser posts to the application: what people see who are quicker than the script, or have none. */
+async function beforeItGoesOn(page: Page, issuer: string, id: string): Promise<void> {
+  await page.route("**/assets/send.js*", (route) => route.abort());
+  await page.goto(`${issuer}/oauth/authorize?${new URLSearchParams({ ...requestOf(id), response_mode: "form_post" })}`);
+  await at(page, "One moment");
 }
 
 const redirectOf = async (page: Page, url: string): Promise<string> =>

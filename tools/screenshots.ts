@@ -1,6 +1,6 @@
 /**
  * `node tools/screenshots.ts`: the pictures in docs/images/, taken of the demo in Chromium: on a phone and on a desk, in light, some of them
- * in dark and in Arabic too. `node tools/screenshots.ts portal` takes some of them: TOURS are there. Needs the ports 3000 to 3003, which people
+ * in dark and in other languages too. `node tools/screenshots.ts portal` takes some of them: TOURS are there. Needs the ports 3000 to 3003, which people
  * see in the pictures. They are a quarter as large, and look the same, with a palette: `pngquant --force --ext .png docs/images/*.png`.
  */
 import { mkdirSync, writeFileSync } from "node:fs";
@@ -11,8 +11,10 @@ import { launch } from "../test/support/chromium.ts";
 import { type Demo, startDemo } from "../test/support/demo.ts";
 import { tempDir } from "../test/support/temp-dir.ts";
 import { lookAfterAccount } from "./account-tour.ts";
+import { startFirst } from "./first-tour.ts";
 import { LOGO_PORT, lookAfterApplications, PORTAL_SETTINGS } from "./portal-tour.ts";
-import type { Tour } from "./tour.ts";
+import { PICTURED_LANGUAGES, type PicturedLanguage, type Tour } from "./tour.ts";
+import { visit } from "./visit-tour.ts";
 
 const IMAGES = fileURLToPath(new URL("../docs/images/", import.meta.url));
 
@@ -31,11 +33,13 @@ const TALLEST = 1600;
 
 const TOURS = {
   "sign-in": () =>
-    withDemo({}, async ({ browser, demo }) => {
+    withDemo({}, async (tour) => {
       for (const size of BOTH) {
-        for (const colorScheme of ["light", "dark"] as const) await signIn(browser, demo, size, colorScheme);
+        for (const colorScheme of ["light", "dark"] as const) await signIn(tour.browser, tour.demo, size, colorScheme);
       }
+      await visit(tour);
     }),
+  first: () => withData((dir) => startFirst(browser, { DATA_DIR: `${dir}/data`, PORT: "3000" }, picture)),
   account: () => withDemo({}, lookAfterAccount, PROVIDERS),
   portal: () => withDemo({ ...PORTAL_SETTINGS, FETCH_ALLOW: `localhost:${LOGO_PORT}` }, lookAfterApplications),
 };
@@ -48,17 +52,23 @@ for (const [name, take] of Object.entries(TOURS)) {
 }
 await browser.close();
 
-async function withDemo(settings: Record<string, string>, work: (tour: Tour) => Promise<void>, providers: object[] = []): Promise<void> {
+function withDemo(settings: Record<string, string>, work: (tour: Tour) => Promise<void>, providers: object[] = []): Promise<void> {
+  return withData(async (dir) => {
+    const file = `${dir}/providers.json`;
+    writeFileSync(file, JSON.stringify({ providers }));
+    const ports = { PORT: "3000", RP_PORT: "3001", API_PORT: "3002" };
+    await using demo = await startDemo({ DATA_DIR: `${dir}/data`, IDENTITY_PROVIDERS_FILE: file, ...ports, ...settings });
+    await work({ browser, demo, outbox: `${dir}/data/outbox`, picture, inLanguages });
+  });
+}
+
+/** @param work gets a directory, whose `data` may hold a server's */
+async function withData(work: (dir: string) => Promise<void>): Promise<void> {
   await using dir = tempDir("screenshots");
-  const dataDir = `${dir.path}/data`;
-  const file = `${dir.path}/providers.json`;
-  writeFileSync(file, JSON.stringify({ providers }));
-  const ports = { PORT: "3000", RP_PORT: "3001", API_PORT: "3002" };
   try {
-    await using demo = await startDemo({ DATA_DIR: dataDir, IDENTITY_PROVIDERS_FILE: file, ...ports, ...settings });
-    await work({ browser, demo, outbox: `${dataDir}/outbox`, picture, inArabic });
+    await work(dir.path);
   } finally {
-    removeCluster(dataDir);
+    removeCluster(`${dir.path}/data`);
   }
 }
 
@@ -79,15 +89,17 @@ async function picture(page: Page, name: string, schemes: readonly Scheme[] = ["
   await page.emulateMedia({ colorScheme: "light" });
 }
 
-/** The same page once more, in Arabic. */
-async function inArabic(page: Page, name: string): Promise<void> {
+async function inLanguages(page: Page, name: string, languages: readonly PicturedLanguage[], prepare = async (): Promise<void> => {}) {
   const url = page.url();
-  const arabic = new URL(url);
-  arabic.searchParams.set("ui_locales", "ar");
-  await page.goto(arabic.href);
-  for (const size of BOTH) {
-    await page.setViewportSize(SIZES[size]);
-    await save(page, `${name}-${size}-arabic`);
+  for (const language of languages) {
+    const translated = new URL(url);
+    translated.searchParams.set("ui_locales", PICTURED_LANGUAGES[language]);
+    await page.goto(translated.href);
+    await prepare();
+    for (const size of BOTH) {
+      await page.setViewportSize(SIZES[size]);
+      await save(page, `${name}-${size}-${language}`);
+    }
   }
   await page.goto(url);
 }

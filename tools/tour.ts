@@ -6,13 +6,18 @@ import { waitFor } from "../test/support/wait-for.ts";
 
 export const DESK = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0";
 
+/** As they are called in the names of pictures. */
+export const PICTURED_LANGUAGES = { arabic: "ar", german: "de", japanese: "ja" } as const;
+export type PicturedLanguage = keyof typeof PICTURED_LANGUAGES;
+
 export interface Tour {
   readonly browser: Browser;
   readonly demo: Demo;
   /** Where mails lie. */
   readonly outbox: string;
   picture(page: Page, name: string, schemes?: readonly ("light" | "dark")[]): Promise<void>;
-  inArabic(page: Page, name: string): Promise<void>;
+  /** The same page once more in each, which ends as it began. @param prepare what is done to each of them before its picture */
+  inLanguages(page: Page, name: string, languages: readonly PicturedLanguage[], prepare?: () => Promise<void>): Promise<void>;
 }
 
 export const open = async (browser: Browser, userAgent: string): Promise<Page> =>
