@@ -126,17 +126,16 @@ async function withServices(work: (services: OperatorServices) => Promise<void>)
 
 function print({ json, text, notes = [] }: Answer, asJson: boolean): void {
   if (asJson || text !== "") process.stdout.write(asJson ? `${JSON.stringify(json)}\n` : `${text}\n`);
-  for (const note of notes) process.stderr.write(`${note}\n`);
+  for (const note of notes) process.stderr.write(`${printableLines(note)}\n`);
 }
 
 /** What is useful to say of an error: rooms say it in their messages, some of which repeat a word of what was given. */
 function sentence(error: unknown): string {
   const { error_description, message } = error as { error_description?: unknown; message?: unknown };
-  return String(error_description ?? message ?? error)
-    .split("\n")
-    .map(printable)
-    .join("\n");
+  return printableLines(String(error_description ?? message ?? error));
 }
+
+const printableLines = (text: string): string => text.split("\n").map(printable).join("\n");
 
 /** `… | head` has read enough. */
 function ignoreClosedPipe(error: NodeJS.ErrnoException): void {

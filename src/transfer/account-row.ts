@@ -8,6 +8,9 @@ import { bigNumber, bytes, id, json, moment, words } from "./noun.ts";
 const MOST = 1_000;
 const many = <Shape extends z.ZodRawShape>(shape: Shape) => z.array(z.strictObject(shape)).max(MOST);
 
+/** OIDC Core §2. */
+const subject = () => z.string().regex(/^[\x20-\x7e]{1,255}$/, "must be at most 255 characters of ASCII");
+
 export const accountShape = {
   id: id(),
   email: words(254),
@@ -28,7 +31,7 @@ export const accountShape = {
     updatedAt: moment(),
   }),
   passkeys: many({
-    id: words(1_400),
+    id: z.string().regex(/^[\w-]{1,1364}$/, "must be base64url"), // WebAuthn §4: at most 1023 bytes
     publicKey: bytes(4_096),
     counter: bigNumber(),
     rpId: words(255),
@@ -40,7 +43,7 @@ export const accountShape = {
     lastUsedAt: moment().nullable(),
   }),
   recoveryCodes: many({ hash: words(100), usedAt: moment().nullable(), createdAt: moment() }),
-  identities: many({ issuer: words(500), subject: words(500), label: words(500), createdAt: moment(), lastUsedAt: moment().nullable() }),
+  identities: many({ issuer: words(500), subject: subject(), label: words(500), createdAt: moment(), lastUsedAt: moment().nullable() }),
   roles: many({ roleName: words(64), grantedAt: moment() }),
   consents: many({ clientId: id(), scopes: json(), lastUsedAt: moment().nullable(), createdAt: moment(), updatedAt: moment() }),
   applications: many({ clientId: id(), createdAt: moment() }),

@@ -23,7 +23,7 @@ export const header = z.strictObject({
   grantor: z.literal("export", "must be a file that grantor export has written"),
   format: z.literal(FORMAT, "is of a release that writes another form: use one that knows it"),
   version: words(100),
-  issuer: words(500),
+  issuer: words(500).refine((issuer) => URL.canParse(issuer), "must be a URL"),
   at: words(40),
   nouns: z.array(z.enum(NOUNS)),
   /** What the passphrase is made a key with, and by which the right one is known; absent: no secrets. */

@@ -14,6 +14,21 @@ describe("nothing is taken of a file", () => {
     ["that is empty", () => [], /line 1: /],
     ["of something else", () => ['{"users":[]}'], /line 1: grantor: must be a file that grantor export has written/],
     ["in another form", (lines) => lines.map((line) => line.replace('"format":1', '"format":2')), /line 1: format: is of a release/],
+    [
+      "from nowhere",
+      (lines) => lines.map((line) => line.replace('"issuer":"https://id.example"', '"issuer":"nowhere"')),
+      /line 1: issuer: must be a URL/,
+    ],
+    [
+      "with a passkey whose id no index takes",
+      (lines) => changed(lines, "account", (entry) => Object.assign((entry.passkeys as [object])[0], { id: "鍵".repeat(1_364) })),
+      /line 7: passkeys.0.id: must be base64url/,
+    ],
+    [
+      "with a subject that no index takes",
+      (lines) => changed(lines, "account", (entry) => Object.assign((entry.identities as [object])[0], { subject: "人".repeat(500) })),
+      /line 7: identities.0.subject: must be at most/,
+    ],
     ["that was cut off", (lines) => lines.slice(0, -1), /cut off/],
     ["of which a line is gone", (lines) => lines.filter((_, index) => index !== 2), /line 7: says another number/],
     ["that goes on behind its end", (lines) => [...lines, lines[1] as string], /line 9: stands behind the end/],

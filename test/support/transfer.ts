@@ -37,13 +37,19 @@ export interface Server {
   readonly transfer: Transfer;
   /** Told to other processes, and ended. */
   readonly told: string[];
+  /** Why nothing can be ended, if so. */
+  readonly endings: { fail: Error | undefined };
 }
 
 async function openServer(): Promise<Server> {
   const database = await testDatabase();
   const secrets = secretsOf(randomBytes(32).toString("hex"));
   const told: string[] = [];
-  const note = (what: string) => async (id: string) => void told.push(`${what} ${id}`);
+  const endings: Server["endings"] = { fail: undefined };
+  const note = (what: string) => async (id: string) => {
+    if (endings.fail !== undefined) throw endings.fail;
+    told.push(`${what} ${id}`);
+  };
   const transfer = createTransfer({
     config: { issuer: "https://id.example" },
     secrets,
@@ -52,7 +58,7 @@ async function openServer(): Promise<Server> {
     endings: async () => ({ endAccount: note("end account"), endClient: note("end client") }),
     tellOwner: async (id, change) => void told.push(`mail ${id} ${change}`),
   });
-  return { database, prisma: database.prisma, secrets, transfer, told };
+  return { database, prisma: database.prisma, secrets, transfer, told, endings };
 }
 
 export interface TwoServers {
