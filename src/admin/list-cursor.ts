@@ -1,5 +1,6 @@
 /** Where a list goes on, as one argument of the command line; and lists that begin with pages on which nothing was found. */
 import type { Place } from "../storage/listing.ts";
+import { isStorableTime } from "../storage/storable.ts";
 import { UsageError } from "./commands.ts";
 
 export const writeCursor = ({ at, id }: Place): string => Buffer.from(JSON.stringify([at.getTime(), id])).toString("base64url");
@@ -8,8 +9,7 @@ export const writeCursor = ({ at, id }: Place): string => Buffer.from(JSON.strin
 export function readCursor(cursor: string): Place {
   try {
     const [at, id] = JSON.parse(Buffer.from(cursor, "base64url").toString()) as [unknown, unknown];
-    if (typeof at === "number" && !Number.isNaN(new Date(at).getTime()) && typeof id === "string" && !id.includes("\0"))
-      return { at: new Date(at), id };
+    if (isStorableTime(at) && typeof id === "string" && !id.includes("\0")) return { at: new Date(at), id };
   } catch {
     // answered below
   }

@@ -1,5 +1,6 @@
 /** A client as its row in the database, and back; and a place in the list of them. */
 import { Prisma } from "../storage/generated/client.ts";
+import { isStorableTime } from "../storage/storable.ts";
 import { ClientError } from "./client-error.ts";
 import { type ClientMetadata, needsSecret } from "./client-metadata.ts";
 import { type ClientRecord, isClientId } from "./client-record.ts";
@@ -82,8 +83,7 @@ export const writeCursor = ({ createdAt, clientId }: ClientRecord): string =>
 export function readCursor(cursor: string): { at: Date; id: string } {
   try {
     const [at, id] = JSON.parse(Buffer.from(cursor, "base64url").toString()) as [unknown, unknown];
-    if (typeof at === "number" && !Number.isNaN(new Date(at).getTime()) && typeof id === "string" && isClientId(id))
-      return { at: new Date(at), id };
+    if (isStorableTime(at) && typeof id === "string" && isClientId(id)) return { at: new Date(at), id };
   } catch {
     // answered below
   }
