@@ -17,6 +17,8 @@ const project = (name: string, testTimeout: number, globalSetup: string[] = []) 
     testTimeout,
     hookTimeout: Math.max(testTimeout, SYSTEM_TIMEOUT),
     teardownTimeout: SYSTEM_TIMEOUT,
+    // As long as `waitFor` waits (test/support/wait-for.ts) where a server runs: a second, the default, is little on a busy machine.
+    expect: { poll: { timeout: testTimeout / 2 } },
   },
 });
 

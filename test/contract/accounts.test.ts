@@ -6,6 +6,7 @@ import { createRoles } from "../../src/accounts/roles.ts";
 import { sweepAccounts } from "../../src/accounts/sweep.ts";
 import { openPeople, PASSWORD, type TestPeople } from "../support/people.ts";
 import { stores as arrangements, type Stores } from "../support/stores.ts";
+import { waitFor } from "../support/wait-for.ts";
 
 /** Two processes on one database. */
 let stores: Stores;
@@ -47,14 +48,6 @@ async function countingQueries(people: TestPeople, work: () => Promise<unknown>)
   return queries;
 }
 
-async function eventually(check: () => Promise<boolean>): Promise<void> {
-  for (let tries = 0; tries < 100; tries += 1) {
-    if (await check()) return;
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-  throw new Error("it never came to be");
-}
-
 describe("accounts", () => {
   test("come back as they were made, under an id that cannot be guessed", async () => {
     const email = freshEmail();
@@ -86,20 +79,20 @@ describe("accounts", () => {
     await there.accounts.find(id);
     await there.accounts.findByEmail(email);
     await here.accounts.disable(id);
-    await eventually(async () => (await there.accounts.find(id))?.disabledAt !== undefined);
+    await waitFor("the other process to know", async () => (await there.accounts.find(id))?.disabledAt !== undefined);
     expect((await here.accounts.find(id))?.disabledAt).toBeInstanceOf(Date);
     await here.accounts.enable(id);
-    await eventually(async () => (await there.accounts.find(id))?.disabledAt === undefined);
+    await waitFor("the other process to know", async () => (await there.accounts.find(id))?.disabledAt === undefined);
 
     const moved = freshEmail();
     await here.accounts.update(id, { email: moved });
-    await eventually(async () => (await there.accounts.find(id))?.email === moved);
+    await waitFor("the other process to know", async () => (await there.accounts.find(id))?.email === moved);
     expect(await there.accounts.findByEmail(email)).toBeUndefined();
     const heir = await here.accounts.create({ email });
     expect((await there.accounts.findByEmail(email))?.id).toBe(heir.id);
 
     await here.accounts.delete(id);
-    await eventually(async () => (await there.accounts.find(id)) === undefined);
+    await waitFor("the other process to know", async () => (await there.accounts.find(id)) === undefined);
     expect(await there.accounts.findByEmail(moved)).toBeUndefined();
     await expect(here.accounts.get(id)).rejects.toMatchObject({ code: "not_found", status: 404 });
   });
@@ -185,18 +178,18 @@ describe("consent", () => {
       here.consents.remember(id, "app", { openid: "openid email", resources: { "https://api.example": "write" } }),
       there.consents.remember(id, "app", { openid: "phone", resources: { "https://two.example": "all" } }),
     ]);
-    await eventually(async () => (await there.consents.find(id, "app"))?.openid.split(" ").length === 4);
+    await waitFor("the other process to know", async () => (await there.consents.find(id, "app"))?.openid.split(" ").length === 4);
     const all = await here.consents.find(id, "app");
     expect(all?.openid.split(" ").sort()).toEqual(["email", "openid", "phone", "profile"]);
     expect(all?.resources).toEqual({ "https://api.example": "read write", "https://two.example": "all" });
     // Once the last word of a change has come through.
-    await eventually(async () => (await countingQueries(there, () => there.consents.find(id, "app"))) === 0);
+    await waitFor("the other process to remember", async () => (await countingQueries(there, () => there.consents.find(id, "app"))) === 0);
     await here.consents.remember(id, "other", { openid: "openid", resources: {} });
     expect((await here.consents.list(id)).map(({ clientId }) => clientId).sort()).toEqual(["app", "other"]);
 
     expect(await here.consents.withdraw(id, "app")).toBe(true);
     expect(await here.consents.withdraw(id, "app")).toBe(false);
-    await eventually(async () => (await there.consents.find(id, "app")) === undefined);
+    await waitFor("the other process to know", async () => (await there.consents.find(id, "app")) === undefined);
     expect(await there.consents.find(id, "other")).toBeDefined();
     await expect(here.consents.remember(id, "gone", { openid: "openid", resources: {} })).rejects.toMatchObject({ code: "unknown_client" });
   });

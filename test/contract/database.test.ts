@@ -69,19 +69,22 @@ describe("a database", () => {
 
   test("does without connections that the server ends, idle or in use", async () => {
     const lent = await database.pool.connect();
-    const lost = failure(lent.query("SELECT pg_sleep(5)"));
+    const lost = failure(lent.query("SELECT pg_sleep(60)"));
+    const [begun, ended] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
     const during = failure(
       database.prisma.$transaction(async (tx) => {
         await tx.account.count();
-        await sleep(200);
+        begun.resolve();
+        await ended.promise;
         await tx.account.count();
       }),
     );
-    await sleep(50);
+    await begun.promise;
     await ask(
       database.url,
       "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()",
     );
+    ended.resolve();
     expect(isUnavailable(await lost)).toBe(true);
     expect(isUnavailable(await during)).toBe(true);
     lent.release();

@@ -53,7 +53,7 @@ describe.each(stores)("accounts by the command line, beside a server on $name", 
 
     expect(await json("account", "enable", ada.id)).toMatchObject({ disabled: false, roles: ["editor"], name: "Ada Lovelace" });
     expect((await refresh(grantor, web, tokens.refresh_token as string)).status).toBe(400);
-    await waitFor("the account to be enabled there", () => signIn(grantor, web, ada), 5000);
+    await waitFor("the account to be enabled there", () => signIn(grantor, web, ada));
     expect(await audited("account.disabled", "account_id", ada.id)).toBe("operator");
   });
 
@@ -107,7 +107,7 @@ describe.each(stores)("accounts by the command line, beside a server on $name", 
       [ada.id],
     );
     expect(live).toBe(0);
-    await waitFor("the account to be verified there", () => signIn(grantor, web, ada), 5000);
+    await waitFor("the account to be verified there", () => signIn(grantor, web, ada));
     const invitation = await json<{ link: string }>("account", "invite", "--email", "guest@example.org");
     expect(invitation.link).toContain(`${grantor.url}/sign-up?invitation=`);
   });

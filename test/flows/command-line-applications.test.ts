@@ -86,14 +86,14 @@ describe.each(stores)("applications by the command line, beside a server on $nam
     expect(managed.status).toBe(200);
 
     const { client_secret } = await json<Registered>("client", "rotate-secret", client.client_id);
-    await waitFor("the old secret to be refused", async () => (await token(client)).status === 401, 2000);
+    await waitFor("the old secret to be refused", async () => (await token(client)).status === 401);
     const again = { ...client, client_secret };
     const jwt = await accessToken(again);
     expect(await introspect(grantor, web, jwt)).toMatchObject({ active: true, client_id: client.client_id });
 
     expect(await json("client", "delete", client.client_id)).toEqual({ client_id: client.client_id, deleted: true });
     expect(await introspect(grantor, web, jwt)).toEqual({ active: false });
-    await waitFor("the application to be unknown", async () => (await token(again)).status === 401, 2000);
+    await waitFor("the application to be unknown", async () => (await token(again)).status === 401);
     const gone = await command(env, ["client", "delete", client.client_id]);
     expect(gone).toMatchObject({ status: 1, stdout: "", stderr: `error: there is no client "${client.client_id}"\n` });
   });
@@ -105,10 +105,10 @@ describe.each(stores)("applications by the command line, beside a server on $nam
     const rotated = await json<SeededClient>("client", "rotate-secret", made.client_id, "--overlap", "3600");
     expect(rotated).toMatchObject({ secret_created_at: expect.any(Number), previous_secret_until: expect.any(Number) });
     const known = async (client: SeededClient) => (await token(client)).status !== 401; // whatever it asks for
-    await waitFor("the new secret", () => known(rotated), 2000);
+    await waitFor("the new secret", () => known(rotated));
     expect(await known(made)).toBe(true);
     await json("client", "rotate-secret", made.client_id);
-    await waitFor("both to end", async () => !(await known(rotated)) && !(await known(made)), 2000);
+    await waitFor("both to end", async () => !(await known(rotated)) && !(await known(made)));
     await json("client", "update", made.client_id, "--no-owner");
     expect(await json("client", "show", made.client_id)).toMatchObject({ owners: [] });
     const nobody = await command(env, ["client", "update", made.client_id, "--owner", "nobody@example.org"]);

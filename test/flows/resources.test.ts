@@ -247,6 +247,6 @@ describeFlows("resource indicators", (flow) => {
     });
     await flow.grantor.services.resources.delete(audience);
     const again = async () => answerOf(refresh(flow.grantor, client, tokens.refresh_token as string));
-    await expect.poll(again, { timeout: 30_000 }).toMatchObject({ status: 400, body: { error: "invalid_target" } });
+    await expect.poll(again).toMatchObject({ status: 400, body: { error: "invalid_target" } });
   });
 });
