@@ -1,7 +1,8 @@
 /**
  * `node tools/screenshots.ts`: the pictures in docs/images/, taken of the demo in Chromium: on a phone and on a desk, in light, some of them
- * in dark and in other languages too. `node tools/screenshots.ts portal` takes some of them: TOURS are there. Needs the ports 3000 to 3003, which people
- * see in the pictures. They are a quarter as large, and look the same, with a palette: `pngquant --force --ext .png docs/images/*.png`.
+ * in dark and in other languages too. `node tools/screenshots.ts portal` takes some of them: TOURS are there. Needs the ports 3000 to 3003,
+ * which people see in the pictures, and a font with Japanese in it (Debian: fonts-ipafont-gothic). They are a quarter as large, and look the
+ * same, with a palette: `pngquant --force --ext .png docs/images/*.png`.
  */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
