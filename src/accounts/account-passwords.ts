@@ -31,10 +31,10 @@ export interface AccountPasswords {
   isRight(accountId: string, password: string): Promise<boolean>;
   /**
    * Checks a new one and hashes it. An address that is not verified has no second factor that counts.
-   * @param field of the form, without: `password`
-   * @throws AccountError `invalid_input`, `busy`, `unavailable`
+   * @param address the network address of whoever chooses
+   * @throws AccountError `invalid_input`, `too_many_attempts`, `busy`, `unavailable`
    */
-  choose(account: Account, password: string, field?: string): Promise<ChosenPassword>;
+  choose(account: Account, password: string, address?: string): Promise<ChosenPassword>;
   /**
    * Puts a chosen one in place. Ending sessions, telling the owner and recording it are the caller's.
    * @param replaces what `current` said, for whoever may replace that one alone: another that came meanwhile stays
@@ -69,10 +69,10 @@ export function createAccountPasswords(options: {
     },
     minimumLength: async (account) => policy.minimumLength(await mustStandAlone(account)),
     isRight: async (accountId, password) => (await passwords.verify((await find(accountId))?.secret, password)).ok,
-    async choose(account, password, field) {
+    async choose(account, password, address) {
       const standsAlone = await mustStandAlone(account);
       const about = [account.email, account.name];
-      refuseFaults(await policy.check(password, { standsAlone, about, ...(field === undefined ? {} : { field }) }));
+      refuseFaults(await policy.check(password, { standsAlone, about, address }));
       return { hash: await passwords.hash(password), standsAlone: policy.standsAlone(password) };
     },
     async set(accountId, { hash, standsAlone }, within, replaces) {

@@ -120,8 +120,9 @@ export function createAccountRoutes({ people, forms, render, https, loopback, ap
   // A link alone changes nothing: mail scanners and previews follow links, people press buttons.
   router.post("/verify-email", forms.verifyForm, async (ctx) => {
     const { token = "", password, name } = formOf(ctx);
+    const { address } = ctx.state.client;
     try {
-      const { account, interaction, here } = await verification.confirm(token, { browser: askingBrowser.of(ctx), password, name });
+      const { account, interaction, here } = await verification.confirm(token, { browser: askingBrowser.of(ctx), password, name, address });
       onEvent?.(ctx, { event: "email.verified", accountId: account.id });
       askingBrowser.forget(ctx);
       deviceCookie.write(ctx, devices.remember(account.email, deviceCookie.read(ctx)));
@@ -148,6 +149,7 @@ export function createAccountRoutes({ people, forms, render, https, loopback, ap
       const account = await bootstrap.create({ token, email, password, name });
       onEvent?.(ctx, { event: "administrator.created", accountId: account.id });
       deviceCookie.write(ctx, devices.remember(account.email, deviceCookie.read(ctx)));
+      render(ctx, "bootstrap-done", { email: account.email, signIn: SIGN_IN });
     } catch (error) {
       const errors = showBesideForm(ctx, error);
       render(ctx, "bootstrap", {
@@ -158,10 +160,7 @@ export function createAccountRoutes({ people, forms, render, https, loopback, ap
         errors,
         minimumPasswordLength,
       });
-      return;
     }
-    ctx.status = 303;
-    ctx.redirect(SIGN_IN);
   });
 
   return router;

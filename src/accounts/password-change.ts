@@ -53,7 +53,7 @@ export function createPasswordChange(options: {
         await requireCurrent(account, order);
         if (order.current === order.password) refuseFaults([{ field: "password", message: text("profile:password.same") }]);
       }
-      const chosen = await passwords.choose(account, order.password);
+      const chosen = await passwords.choose(account, order.password, order.address);
       await prisma.$transaction(async (tx) => {
         // Whoever is locked out by a reset meanwhile, with the password of before, does not undo it.
         await passwords.set(account.id, chosen, tx, replaces);

@@ -55,7 +55,7 @@ export interface PasswordReset {
    * other links. Nobody is signed in, and second factors stay. An address that was never verified is by this, with what follows from it
    * (first-verification.ts). The owner is told by mail.
    * @returns `interaction` is the sign-in that waits for the person in this browser
-   * @throws AccountError `link_invalid`, `invalid_input` (which leaves the link live), `busy`, `unavailable`
+   * @throws AccountError `link_invalid`; `invalid_input`, `too_many_attempts`, `busy` (which leave the link live); `unavailable`
    */
   reset(
     token: string,
@@ -132,7 +132,7 @@ export function createPasswordReset(options: {
       const found = await find(token);
       if (found === undefined) throw invalid();
       const { id } = found.account;
-      const chosen = await passwords.choose(found.account, password);
+      const chosen = await passwords.choose(found.account, password, origin.address);
       await prisma.$transaction(async (tx) => {
         await lockAccount(tx, id);
         if ((await tokens.take("reset-password", token, tx)) === undefined) throw invalid();

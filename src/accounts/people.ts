@@ -96,13 +96,13 @@ export function createPeople(options: PeopleOptions): People {
   const consents = createConsentStore(prisma, feed, now);
   const tokens = createOneTimeTokens(prisma, now);
   const passwords = createPasswords({ cost: passwordCost(config.password) });
-  const passwordPolicy = createPasswordPolicy(config.password, config.brand.name, log);
-  const accountPasswords = createAccountPasswords({ prisma, passwords, policy: passwordPolicy, hasSecondFactor: options.hasSecondFactor });
   const { counts } = options;
   const ownThrottle = createThrottle(redis === undefined ? { pool: database.pool } : { redis }, throttleKey as Buffer, {
     stranger: config.anonymousRequestsPerMinute,
   });
   const throttle = counts === undefined ? ownThrottle : countedThrottle(ownThrottle, counts.throttled);
+  const passwordPolicy = createPasswordPolicy(config.password, config.brand.name, log, throttle);
+  const accountPasswords = createAccountPasswords({ prisma, passwords, policy: passwordPolicy, hasSecondFactor: options.hasSecondFactor });
   const devices = createKnownDevices(deriveKeys(secrets, "grantor/known-devices"), now);
   const mailer = createMailer({
     smtpUrl: secrets.smtpUrl,

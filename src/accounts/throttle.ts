@@ -49,6 +49,8 @@ interface Allowed {
 const ALLOWANCES = {
   /** By address. Each costs a password hash. */
   "sign-up": { points: 100, window: HOUR },
+  /** By address: passwords that are chosen at a link or in an account, good or not. Each costs an estimate, and mostly a hash. */
+  "new-password": { points: 100, window: HOUR },
   /** By address: links for new passwords. */
   reset: { points: 60, window: HOUR },
   /** By recipient and address: whoever signs up with somebody else's address does not use up what its owner may have sent. */

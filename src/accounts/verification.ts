@@ -44,6 +44,8 @@ export interface Confirmation {
   /** Both are asked for where `describe` says so, and count for nothing elsewhere. */
   readonly password?: string | undefined;
   readonly name?: string | undefined;
+  /** The network address from which it was opened. */
+  readonly address?: string | undefined;
 }
 
 /** Proof that an address belongs to whoever signed up with it. */
@@ -65,7 +67,7 @@ export interface Verification {
    * Uses a link up: the address is verified, and what was added to the account before is void (first-verification.ts). The password and name
    * of the sign-up count in the browser that made it alone; in any other, and without a sign-up, those given here.
    * @returns `interaction` is the sign-in that waits for the person, in this browser or (`here` is false) in the other
-   * @throws AccountError `link_invalid`, `invalid_input` (which leaves the link live), `busy`
+   * @throws AccountError `link_invalid`; `invalid_input`, `too_many_attempts`, `busy`, which leave the link live
    */
   confirm(token: string, given?: Confirmation): Promise<{ account: Account; interaction: string | undefined; here: boolean }>;
   /**
@@ -114,8 +116,12 @@ export function createVerification(options: {
     throw new AccountError("unavailable", text("errors:try_again"), { retryAfter: 2 });
   }
 
-  async function choose(email: string, password: string, name: string | undefined): Promise<Pick<Pending, "passwordHash" | "name">> {
-    const faults = await passwordPolicy.check(password, { standsAlone: true, about: [email, name] });
+  async function choose(
+    email: string,
+    { password = "", name: typed, address }: Confirmation,
+  ): Promise<Pick<Pending, "passwordHash" | "name">> {
+    const name = tidyName(typed);
+    const faults = await passwordPolicy.check(password, { standsAlone: true, about: [email, name], address });
     refuseFaults([...faults, ...checkDetails({ name })]);
     return { passwordHash: await passwords.hash(password), ...(name === undefined ? {} : { name }) };
   }
@@ -156,13 +162,12 @@ export function createVerification(options: {
       if (account === undefined || account.disabledAt !== undefined) return undefined;
       return { email: account.email, choosesPassword: choosesPassword(live.data, browser) };
     },
-    async confirm(token, { browser, password = "", name: typedName } = {}) {
+    async confirm(token, given = {}) {
+      const { browser } = given;
       const live = await tokens.peek("verify-email", token);
       const before = live?.accountId === undefined ? undefined : await accounts.find(live.accountId);
       if (live === undefined || before === undefined) throw invalid();
-      const { passwordHash, name } = choosesPassword(live.data, browser)
-        ? await choose(before.email, password, tidyName(typedName))
-        : (live.data as Pending);
+      const { passwordHash, name } = choosesPassword(live.data, browser) ? await choose(before.email, given) : (live.data as Pending);
       await endAccount(before.id);
       const { id, interaction } = await prisma.$transaction(async (tx) => {
         await lockAccount(tx, before.id);

@@ -154,6 +154,23 @@ describe.each(arrangements)("password reset on $name", ({ open }) => {
     await reset(link);
   });
 
+  test("takes so many passwords from one address and no more, at whatever links", async () => {
+    await person();
+    await request();
+    const [link, address] = [await token(), `10.${serial}.3.1`];
+    const from = (at: string, password: string) => people.passwordReset.reset(link, password, { origin: { address: at } });
+    await expect(from(address, "passwordpassword")).rejects.toMatchObject({ code: "invalid_input" });
+    await Promise.all(Array.from({ length: 99 }, () => people.throttle.require("new-password", { address })));
+    await expect(from(address, CHOSEN)).rejects.toMatchObject({ code: "too_many_attempts", status: 429 });
+    await request();
+    const verified = people.verification.confirm("x".repeat(43), { address, password: CHOSEN });
+    await expect(verified).rejects.toMatchObject(DEAD); // what opens nothing costs nothing
+    await expect(from(`10.${serial}.4.1`, CHOSEN)).rejects.toMatchObject(DEAD);
+    expect(await people.passwordReset.reset(await token(), CHOSEN, { origin: { address: `10.${serial}.4.1` } })).toMatchObject({
+      account: { email },
+    });
+  });
+
   test("asks for 15 characters without a second factor and for 8 with one, which stays", async () => {
     const { id } = await person();
     withSecondFactor.add(id);
