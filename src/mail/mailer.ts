@@ -129,7 +129,7 @@ function bySmtp(url: string, from: string): Delivery {
   );
   return {
     async deliver(message) {
-      await transport.sendMail(envelope(message));
+      await transport.sendMail(envelope(message, "7bit"));
     },
     close: () => transport.close(),
   };
@@ -139,7 +139,7 @@ function intoOutbox(outbox: string, { from, loopback, log }: MailerOptions): Del
   const composer = createTransport({ streamTransport: true, buffer: true, newline: "windows" }, { from });
   return {
     async deliver(message) {
-      const composed = await composer.sendMail(envelope(message));
+      const composed = await composer.sendMail(envelope(message, "8bit"));
       await mkdir(outbox, { recursive: true, mode: 0o700 });
       const time = new Date().toISOString().replace(/[-:.]/g, "");
       const file = join(outbox, `${time}-${randomBytes(4).toString("hex")}.eml`);
@@ -152,12 +152,17 @@ function intoOutbox(outbox: string, { from, loopback, log }: MailerOptions): Del
   };
 }
 
-function envelope({ to, subject, text, html }: Message) {
+/** How a text may go: mail servers on the way may take ASCII alone (RFC 5321 §2.4), a file has no way before it. */
+type Transfer = "7bit" | "8bit";
+
+const FITS: Readonly<Record<Transfer, RegExp>> = { "7bit": /^[\n\x20-\x7e]*$/, "8bit": /^[\n\x20-\x7e\u{a0}-\u{10ffff}]*$/u };
+
+function envelope({ to, subject, text, html }: Message, transfer: Transfer) {
   return {
     to: { name: "", address: to }, // an address object: nothing in it is parsed for further recipients
     subject,
-    text: readable("text/plain", text),
-    html: readable("text/html", html),
+    text: readable("text/plain", text, transfer),
+    html: readable("text/html", html, transfer),
     disableFileAccess: true,
     disableUrlAccess: true,
     headers: { "Auto-Submitted": "auto-generated" }, // RFC 3834 §5: no vacation answers
@@ -165,13 +170,13 @@ function envelope({ to, subject, text, html }: Message) {
 }
 
 /**
- * ASCII goes out as it is, so that a link in an `.eml` file can be copied from a terminal: nodemailer would cut lines past 76 characters in
- * two. 7bit allows 998 (RFC 5322 §2.1.1).
+ * What may go as it is does so, in whatever language, so that a link in an `.eml` file can be copied from a terminal: nodemailer would cut lines
+ * past 76 characters in two, or encode all of it. A line has 998 octets at most (RFC 5322 §2.1.1).
  */
-function readable(type: string, content: string): string | { raw: string } {
-  const plain = /^[\n\x20-\x7e]*$/.test(content) && content.split("\n").every((line) => line.length <= 998);
+function readable(type: string, content: string, transfer: Transfer): string | { raw: string } {
+  const plain = FITS[transfer].test(content) && content.split("\n").every((line) => Buffer.byteLength(line) <= 998);
   return plain
-    ? { raw: `Content-Type: ${type}; charset=utf-8\r\nContent-Transfer-Encoding: 7bit\r\n\r\n${content.replace(/\n/g, "\r\n")}` }
+    ? { raw: `Content-Type: ${type}; charset=utf-8\r\nContent-Transfer-Encoding: ${transfer}\r\n\r\n${content.replace(/\n/g, "\r\n")}` }
     : content;
 }
 

@@ -34,7 +34,7 @@ describeFlows("account pages", (flow) => {
     const outbox = join(flow.grantor.server.env.DATA_DIR as string, "outbox");
     const text = await waitFor(`a mail to ${email}`, () => {
       const mails = readdirSync(outbox).filter((file) => file.endsWith(".eml"));
-      const texts = mails.sort().map((file) => readFileSync(join(outbox, file), "utf8").replace(/=\r\n/g, "").replace(/=3D/g, "="));
+      const texts = mails.sort().map((file) => readFileSync(join(outbox, file), "utf8"));
       return texts.findLast((each) => each.includes(`To: ${email}`) && each.includes("/account/email/confirm?token="));
     });
     return /http\S+\/account\/email\/confirm\?token=[\w-]+/.exec(text)?.[0] ?? "";

@@ -68,7 +68,7 @@ export function appOwner(flow: Flow): AppOwner {
       waitFor(`a mail to ${email}: ${words}`, () => {
         const outbox = join(flow.grantor.server.env.DATA_DIR as string, "outbox");
         const mails = readdirSync(outbox).filter((file) => file.endsWith(".eml"));
-        const texts = mails.sort().map((file) => readFileSync(join(outbox, file), "utf8").replace(/=\r\n/g, "").replace(/=3D/g, "="));
+        const texts = mails.sort().map((file) => readFileSync(join(outbox, file), "utf8"));
         return texts.findLast((each) => each.includes(`To: ${email}`) && each.includes(words));
       }),
   };

@@ -108,7 +108,7 @@ function connect(url: string): Redis {
 
 function parse(eml: string): TestMail {
   const header = (name: string) => new RegExp(`^${name}: (.*)$`, "im").exec(eml.replace(/\r\n[ \t]+/g, " "))?.[1]?.trim() ?? "";
-  const text = eml.replace(/=\r\n/g, "").replace(/=3D/gi, "=");
+  const text = /^Content-Transfer-Encoding: quoted-printable/im.test(eml) ? eml.replace(/=\r\n/g, "").replace(/=3D/gi, "=") : eml;
   return {
     to: header("To"),
     subject: decodeWords(header("Subject")),

@@ -1,10 +1,11 @@
-import { readdirSync, readFileSync, statSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import type { AddressInfo } from "node:net";
 import { createServer, type Server, type Socket } from "node:net";
 import { join } from "node:path";
 import { pino } from "pino";
 import { afterEach, expect, test } from "vitest";
 import { alreadyRegisteredMail, invitationMail, verificationMail } from "../../src/accounts/account-mails.ts";
+import { LANGUAGES } from "../../src/i18n/languages.ts";
 import { createMailer, type MailerOptions } from "../../src/mail/mailer.ts";
 import { tempDir } from "../support/temp-dir.ts";
 
@@ -54,6 +55,22 @@ test("without a mail server every mail is a file that its owner alone reads, and
   expect(JSON.stringify(lines)).not.toContain("t0ken");
   await mailer.close();
 });
+
+test.each(LANGUAGES)("a link can be copied from the file, whatever the language: %s", async (language) => {
+  const mailer = createMailer(options());
+  const message = verificationMail(head, "ada@example.com", language, "t0ken", 24);
+  const earlier = new Set(filesIn(mailer.outbox));
+  mailer.send(message);
+  await new Promise((resolve) => setImmediate(resolve));
+  await mailer.idle();
+  const [file = ""] = filesIn(mailer.outbox).filter((each) => !earlier.has(each));
+  const eml = readFileSync(file, "utf8");
+  expect(eml).toContain(`\r\n\r\n${message.text.replace(/\n/g, "\r\n")}`);
+  expect(eml).toContain(`\r\nhttps://id.example.com/verify-email?token=t0ken&ui_locales=${language}\r\n`);
+  await mailer.close();
+});
+
+const filesIn = (outbox = ""): string[] => (existsSync(outbox) ? readdirSync(outbox) : []).map((file) => join(outbox, file));
 
 test("links come from the issuer, and a brand is no markup", () => {
   const { text, html, subject } = verificationMail(head, "ada@example.com", "en", "abc", 24);
