@@ -186,7 +186,14 @@ export function createSite(
       recordOwn(ctx, { event: "consent", outcome: allowed ? "success" : "failure", ...decision }),
   });
   const { pages: portal, isDeveloper } = createPortal(config, secrets, services, host, engine, ownSession);
-  const own = ownPages({ issuer, render, ownSession, offersSignUp: config.signUp === "open", isDeveloper });
+  const own = ownPages({
+    issuer,
+    render,
+    ownSession,
+    offersSignUp: config.signUp === "open",
+    isDeveloper,
+    anybodyIsDeveloper: config.developers === "everyone",
+  });
   const trail = createAuditTrail(services.database.pool);
   const endSession = async (uid: string): Promise<void> => {
     const ended = await endings.endSession(uid);

@@ -184,6 +184,7 @@ export interface PageModels extends AppPageModels, AppCareModels, ApiPageModels 
   /** After a reset. */
   "password-set": { email: string; signIn: string };
   bootstrap: FormView & { email?: string | undefined; name?: string | undefined; minimumPasswordLength: number };
+  "bootstrap-done": { email: string; signIn: string };
   consent: FormView & {
     client: ClientView;
     person: PersonView;

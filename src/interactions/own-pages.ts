@@ -32,6 +32,8 @@ export interface OwnPagesOptions {
   offersSignUp: boolean;
   /** Whether the developers' portal is of use to them. */
   isDeveloper(account: Account): Promise<boolean>;
+  /** Whether it is to whoever opens an account. */
+  anybodyIsDeveloper: boolean;
 }
 
 export function ownPages(options: OwnPagesOptions): Router {
@@ -44,7 +46,7 @@ export function ownPages(options: OwnPagesOptions): Router {
       signIn: "/sign-in",
       signUp: options.offersSignUp ? "/sign-up" : undefined,
       account: session && "/account",
-      apps: session && (await options.isDeveloper(session.account)) ? "/apps" : undefined,
+      apps: (session ? await options.isDeveloper(session.account) : options.anybodyIsDeveloper) ? "/apps" : undefined,
       metadata: "/.well-known/openid-configuration",
       jwks: "/.well-known/jwks.json",
       inspector: "/apps/inspector",

@@ -144,6 +144,8 @@ describeJourneys("getting an account", (journey) => {
     await visitor.at("Create the first administrator");
     await visitor.fill("Password", PASSWORD);
     await visitor.press("Create administrator");
+    await visitor.at("The administrator's account is ready");
+    await visitor.follow("Sign in");
     await journey.signIn(visitor, { email: "root@example.org", password: PASSWORD });
     await visitor.at("Your account");
     expect(await visitor.words()).toContain("admin");

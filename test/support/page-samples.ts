@@ -51,6 +51,7 @@ export const samples: Record<string, Sample> = {
     model: {
       signIn: "/sign-in",
       signUp: "/sign-up",
+      apps: "/apps",
       metadata: "/.well-known/openid-configuration",
       jwks: "/.well-known/jwks.json",
       inspector: "/apps/inspector",
@@ -127,6 +128,7 @@ export const samples: Record<string, Sample> = {
     model: { action: "/verify-email", hidden: { token: "t" }, email: "ada@example.org", newPassword: { minimumLength: 15 } },
   },
   "email-verified": { view: "email-verified", model: { email: "ada@example.org", next: "/account", beganElsewhere: true } },
+  "bootstrap-done": { view: "bootstrap-done", model: { email: "root@example.com", signIn: "/sign-in" } },
   bootstrap: { view: "bootstrap", model: { action: "/bootstrap", hidden: { token: "t" }, minimumPasswordLength: 15 } },
   consent: {
     view: "consent",
