@@ -61,7 +61,9 @@ export function checkUris(value: string, kind: "redirect_web" | "redirect_native
   return linesOf(value).map((uri) => {
     const fault = kind === "web" ? webUriFault(uri) : redirectUriFault(uri, kind === "redirect_native" ? "native" : "web");
     if (fault !== undefined) return { uri, fault: uriWords(fault) };
-    return leadsToOwnMachine(uri) ? { uri, note: text("apps:uris.own_machine") } : { uri };
+    if (!leadsToOwnMachine(uri)) return { uri };
+    // RFC 8252 §7.3: there a native application listens for the answer.
+    return { uri, note: text(kind === "redirect_native" ? "apps:uris.own_program" : "apps:uris.own_machine") };
   });
 }
 

@@ -97,7 +97,7 @@ describeJourneys("the developers' portal", (journey) => {
     await visitor.press("Register it");
     await visitor.at("Pictures is registered");
 
-    await visitor.follow("Go on to the application");
+    await visitor.follow("See all its settings");
     await visitor.at("Pictures");
     await visitor.follow("What it may ask for");
     await visitor.at("What it may ask for");
