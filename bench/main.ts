@@ -1,7 +1,7 @@
 /**
- * `npm run bench`: flows of the server (flows.ts, with its options). `npm run bench -- verification`, `-- status-list` and `-- revocations`: access
- * tokens at resource servers. `-- sign-ins`, `-- enumeration`: people who sign in, and what strangers learn of them. `-- scale`: a million accounts. `-- transfer`: accounts
- * into a file and out of it.
+ * `npm run bench`: flows of the server (flows.ts, with its options). `npm run bench -- verification`, `-- status-list` and `-- revocations`:
+ * access tokens at resource servers. `-- sign-ins`, `-- enumeration`: people who sign in, and what strangers learn of them. `-- scale`: a million
+ * accounts. `-- transfer`: accounts into a file and out of it.
  */
 const BENCHES: Record<string, () => Promise<unknown>> = {
   flows: () => import("./flows.ts"),

@@ -14,18 +14,8 @@ export interface Explanation {
 /** Names for which there are words; those of the protocol's error codes among them. */
 const EXPLAINED: ReadonlySet<string> = new Set([
   ...["wrong_secret", "wrong_auth_method", "no_auth", "two_auth_methods", "auth_encoding", "assertion", "used_before", "code_redirect_uri"],
-  ...[
-    "code_verifier",
-    "pkce_missing",
-    "pkce_wrong",
-    "expired",
-    "another_client",
-    "unknown_grant",
-    "dpop_key",
-    "second_factor",
-    "grant_type",
-  ],
-  ...["response_type", "par_required", "missing_parameter"],
+  ...["code_verifier", "pkce_missing", "pkce_wrong", "expired", "another_client", "unknown_grant", "dpop_key", "second_factor"],
+  ...["grant_type", "response_type", "par_required", "missing_parameter"],
   ...["access_denied", "login_required", "consent_required", "interaction_required", "invalid_scope", "invalid_target"],
   ...["unauthorized_client", "unsupported_response_type", "unsupported_grant_type", "slow_down", "expired_token", "invalid_token"],
   ...["insufficient_scope", "invalid_dpop_proof", "temporarily_unavailable", "unsupported_token_type", "invalid_client_metadata"],

@@ -5,7 +5,7 @@ import { Prisma, type PrismaClient } from "../storage/generated/client.ts";
 import type { Sealer } from "../storage/seal.ts";
 import { contextOf, footer, type Header, header, line, linesOf, openWith } from "./file-format.ts";
 import { ChangedMeanwhileError } from "./many-rows.ts";
-import { type AnyNoun, NOUNS, type NounName, type OpenSecrets } from "./noun.ts";
+import { type AnyNoun, type Guard, NOUNS, type NounName, type OpenSecrets } from "./noun.ts";
 import { isSame, isSameButForUse } from "./same.ts";
 
 /** Things that are checked and written at a time. */
@@ -84,12 +84,12 @@ export async function importData(options: ImportOptions, { file, onConflict, dry
   const missing: Record<string, number> = {};
 
   const faults: string[] = [];
-  const guards = new Map<NounName, Awaited<ReturnType<NonNullable<AnyNoun["guard"]>>>>();
-  if (onConflict === "replace") for (const name of head.nouns) guards.set(name, (await nouns[name].guard?.(prisma)) ?? (() => undefined));
+  const guards: Partial<Record<NounName, Guard<unknown> | undefined>> = {};
+  if (onConflict === "replace") for (const name of head.nouns) guards[name] = await nouns[name].guard?.(prisma);
   for await (const batch of batchesOf(readAll(file, head, nouns, sealer, faults, new Claims()))) {
     faults.push(...(await conflicts(prisma, batch, onConflict, withSecrets)));
     for (const { number, noun, row } of batch) {
-      const refused = guards.get(noun.name)?.(row);
+      const refused = guards[noun.name]?.(row);
       if (refused !== undefined) faults.push(`line ${number}: ${refused}`);
     }
     if (faults.length >= MOST_FAULTS) break;

@@ -19,6 +19,9 @@ export type OpenSecrets = Readonly<Record<string, string>>;
 /** Which ones, in the order of their ids. */
 export type Which = { readonly after: string | undefined; readonly limit: number } | { readonly ids: readonly string[] };
 
+/** Judges rows that replace what is here, in the order of the file, by what is here and what came before them: a sentence against, if there is one. */
+export type Guard<Row> = (row: Row) => string | undefined;
+
 /** One kind of thing that is carried. A row is what the database holds of it, with what belongs to it. */
 export interface Noun<Row> {
   readonly name: NounName;
@@ -36,8 +39,7 @@ export interface Noun<Row> {
   claims(row: Row): readonly string[];
   /** Who has these claims here. */
   holders(db: Db, claims: readonly string[]): Promise<Map<string, string>>;
-  /** Judges rows that replace what is here, in the order of the file, by what is here and what came before them: a sentence against, if there is one. */
-  guard?(db: Db): Promise<(row: Row) => string | undefined>;
+  guard?(db: Db): Promise<Guard<Row>>;
   /**
    * Before the transaction: ends what may not go on. Behind it the rows are as the file says, so that an import which was interrupted there would not
    * look at them again; what came in between is ended then.
