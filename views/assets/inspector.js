@@ -123,7 +123,10 @@ function show(verdictWords, details) {
       : [
           section(
             say(text("tokens:found")),
-            details.facts.map(([label, words]) => [say(label), [isolated(say(words))]]),
+            details.facts.map(([label, words]) => [
+              say(label),
+              [typeof words === "string" ? isolated(words) : element("span", {}, say(words))],
+            ]),
           ),
           section(say(text("tokens:header_title")), details.header.map(row)),
           ...(details.claims.length > 0 ? [section(say(text("tokens:claims_title")), details.claims.map(row))] : []),
