@@ -27,7 +27,7 @@ export async function grantorTarget(store: "redis" | "database", users: number):
   const redis = store === "redis" ? await startRedis() : undefined;
   const env = { DATABASE_URL: databaseUrl, SECRET_KEY: TEST_SECRET_KEY, LOG_LEVEL: "warn", ...(redis && { REDIS_URL: redis.url }) };
   const backing = { databaseUrl, redisUrl: redis?.url, env, close: async () => {}, [Symbol.asyncDispose]: async () => {} };
-  const grantor = await startGrantor(backing, {}, nodeArgs());
+  const grantor = await startGrantor(backing, {}, { nodeArgs: nodeArgs(), answering: false });
   const web = await grantor.client();
   const service = await grantor.client({ type: "service" });
   const prepared = await prepare(grantor.url, web, service, users, async () =>

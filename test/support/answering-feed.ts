@@ -12,7 +12,7 @@ pg.Client.prototype.emit = function (this: pg.Client, event: string | symbol, ..
   if (event !== "notification") return heard;
   const { topic, id } = JSON.parse((told[0] as pg.Notification).payload ?? "{}");
   if (topic === QUESTION) {
-    const answer = JSON.stringify({ topic: ANSWER, id, from: "the server" });
+    const answer = JSON.stringify({ topic: ANSWER, id: `${id} ${process.pid}`, from: "the server" });
     this.query("SELECT pg_notify($1, $2)", [CHANNEL, answer]).catch(() => {}); // Who asks a server that loses its connection waits for nothing else.
   }
   return heard;

@@ -8,7 +8,6 @@ import type { Account } from "../../src/accounts/account.ts";
 import type { ClientRecord } from "../../src/clients/client-record.ts";
 import { CATALOGUE } from "./audit-catalogue.ts";
 import { type Grantor, startGrantor } from "./grantor.ts";
-import { keepInStep } from "./in-step.ts";
 import { repeatedSecrets, secretsIn, watchSecrets } from "./secrets-watch.ts";
 import { withoutBootstrap } from "./server.ts";
 import { type Stores, stores } from "./stores.ts";
@@ -18,7 +17,7 @@ export interface Flow {
   /** Running, from the first test on. */
   readonly grantor: Grantor;
   readonly stores: Stores;
-  /** What is stored by now, whoever changed it. What `grantor.services` changes, the server has heard of. */
+  /** What is stored by now, whoever changed it. */
   readonly stored: { client(clientId: string): Promise<ClientRecord | undefined>; account(idOrEmail: string): Promise<Account> };
   /** Does the work while the server's clock is that many seconds ahead of everybody else's. */
   later<T>(seconds: number, work: () => Promise<T>): Promise<T>;
@@ -31,10 +30,7 @@ export interface FlowOptions {
   random?: boolean;
 }
 
-const PRELOADED = [new URL("moved-clock.ts", import.meta.url), new URL("answering-feed.ts", import.meta.url)].flatMap((file) => [
-  "--import",
-  fileURLToPath(file),
-]);
+const CLOCK = fileURLToPath(new URL("moved-clock.ts", import.meta.url));
 /** Milliseconds in which the server looks at its clock again. */
 const CLOCK_DELAY = 15;
 
@@ -42,17 +38,16 @@ export function describeFlows(name: string, tests: (flow: Flow) => void, { env =
   describe.each(stores)(`${name}, on $name`, ({ open }) => {
     let dir: TempDir;
     const setClock = (seconds: number) => writeFileSync(join(dir.path, "clock"), `${seconds}`);
-    let inStep: () => Promise<void>;
     const flow: { grantor: Grantor; stores: Stores; stored: Flow["stored"]; later: Flow["later"] } = {
       grantor: undefined as never,
       stores: undefined as never,
       stored: {
         async client(clientId) {
-          await inStep();
+          await flow.grantor.inStep();
           return flow.grantor.services.clients.find(clientId);
         },
         async account(idOrEmail) {
-          await inStep();
+          await flow.grantor.inStep();
           return flow.grantor.services.people.accounts.get(idOrEmail);
         },
       },
@@ -76,8 +71,7 @@ export function describeFlows(name: string, tests: (flow: Flow) => void, { env =
       flow.stores = await open({ empty: Object.keys(settings).some((name) => name.startsWith("KEY_")) });
       // At this level everything that could be logged is.
       const own = { LOG_LEVEL: "trace", MOVED_CLOCK: join(dir.path, "clock") };
-      flow.grantor = await startGrantor(flow.stores, { ...own, ...settings }, PRELOADED);
-      inStep = keepInStep(flow.grantor.services.feed);
+      flow.grantor = await startGrantor(flow.stores, { ...own, ...settings }, { nodeArgs: ["--import", CLOCK] });
     });
     afterAll(async () => {
       const kept = await flow.grantor?.kept();

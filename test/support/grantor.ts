@@ -10,6 +10,7 @@ import { openServices, type Services } from "../../src/open-services.ts";
 import { loadSecrets } from "../../src/secrets.ts";
 import { createTransfer } from "../../src/transfer/transfer.ts";
 import { Agent, type Page } from "./agent.ts";
+import { ANSWERING, keepInStep } from "./in-step.ts";
 import { noteSecret } from "./secrets-watch.ts";
 import { startServer, type TestServer } from "./server.ts";
 import type { Stores } from "./stores.ts";
@@ -31,8 +32,10 @@ export interface Person {
 export interface Grantor {
   readonly url: string;
   readonly server: TestServer;
-  /** Of the same stores: for seeds, and to look into them. */
+  /** Of the same stores: for seeds, and to look into them. What they change, the server has heard of. */
   readonly services: Services;
+  /** Resolves once they have heard what the server has changed so far. */
+  inStep(): Promise<void>;
   person(options?: { roles?: string[]; name?: string }): Promise<Person>;
   client(options?: Partial<NewClient>): Promise<SeededClient>;
   resource(audience: string, input: ResourceInput): Promise<void>;
@@ -43,15 +46,24 @@ export interface Grantor {
 
 const REDIRECT_URI = "https://app.example/callback";
 
-export async function startGrantor(stores: Stores, env: Record<string, string> = {}, nodeArgs: readonly string[] = []): Promise<Grantor> {
-  const server = await startServer({ env: { ...stores.env, ...env }, nodeArgs });
+export interface GrantorOptions {
+  nodeArgs?: readonly string[];
+  /** `false`: the server is nothing but the program, as whoever measures it wants it. */
+  answering?: false;
+}
+
+export async function startGrantor(stores: Stores, env: Record<string, string> = {}, options: GrantorOptions = {}): Promise<Grantor> {
+  const { nodeArgs = [], answering = true } = options;
+  const server = await startServer({ env: { ...stores.env, ...env }, nodeArgs: [...nodeArgs, ...(answering ? ANSWERING : [])] });
   const config = loadConfig(server.env);
   const secrets = await loadSecrets(config, server.env);
   const services = await openServices(config, secrets, createLogger({ logLevel: "silent" }));
+  const inStep = answering ? keepInStep(services.feed, config.workers) : async () => {};
   return {
     url: server.url,
     server,
     services,
+    inStep,
     async person({ roles = [], name = "Ada Lovelace" } = {}) {
       const email = `person-${randomBytes(6).toString("hex")}@example.org`;
       const passwordHash = await services.people.passwords.hash(PASSWORD);
