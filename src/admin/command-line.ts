@@ -1,5 +1,5 @@
 /** The command line: the program, and what its end means: 0 done, 1 it could not be done, 2 it was used wrongly. */
-import { Command, CommanderError } from "commander";
+import { Command, CommanderError, Help } from "commander";
 import { loadConfig, readEnvironment } from "../config.ts";
 import { createLogger } from "../observability/logger.ts";
 import { version } from "../observability/version.ts";
@@ -84,6 +84,9 @@ async function createProgram(args: readonly string[]): Promise<Command> {
     .version(version(), "--version", "print the version")
     .helpOption("-h, --help", "print this")
     .helpCommand(false)
+    .configureHelp({
+      optionDescription: (option) => `${new Help().optionDescription(option)}${option.mandatory ? " (required)" : ""}`,
+    })
     .showHelpAfterError()
     .exitOverride();
   for (const { name, description, add } of NOUNS) {

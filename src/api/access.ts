@@ -64,7 +64,11 @@ export function createAccess(options: AccessOptions): Authorize {
     const allowed = await scopesOf(clientId, accountId);
     if (allowed === undefined) throw new Refusal("invalid_token", "Whom the access token was given to may not use it any more.");
     const scopes = (held ?? "").split(" ");
-    if (!scopes.includes(scope)) throw new Refusal("insufficient_scope", `The access token does not hold the scope ${scope}.`);
+    if (!scopes.includes(scope))
+      throw new Refusal(
+        "insufficient_scope",
+        `The access token does not hold the scope ${scope}. Name it in scope when you ask for the token; an operator gives it to the application.`,
+      );
     if (!allowed.includes(scope))
       throw new Refusal("insufficient_scope", `The application, or the person, may not use the scope ${scope} any more.`);
     return { clientId, accountId, scopes: scopes.filter((each) => allowed.includes(each)) };

@@ -166,4 +166,6 @@ function ofAccount(error: AccountError): Problem {
 /** `redirect_uris[0]`, as the rooms name it, is `/redirect_uris/0`. */
 const pointer = (member: string): string => `/${member.replace(/\[(\w+)\]/g, "/$1").replaceAll(".", "/")}`;
 
-const sentence = (words: string): string => words.charAt(0).toUpperCase() + words.slice(1) + (/[.!?]$/.test(words) ? "" : ".");
+/** A member that it begins with keeps its spelling. */
+const sentence = (words: string): string =>
+  (/^\w*[_[]/.test(words) ? words : words.charAt(0).toUpperCase() + words.slice(1)) + (/[.!?]$/.test(words) ? "" : ".");
