@@ -57,7 +57,13 @@ const EXPLAINED: ReadonlySet<string> = new Set([
   ...["refresh_token", "Authorization", "DPoP"],
 ]);
 
-export function addTrialPages(router: Router, frame: Frame, { https, runs, resources, inspect }: TrialPagesOptions): void {
+/** @param now milliseconds since the epoch */
+export function addTrialPages(
+  router: Router,
+  frame: Frame,
+  { https, runs, resources, inspect }: TrialPagesOptions,
+  now: () => number = Date.now,
+): void {
   router.get("/apps/:client_id/try", async (ctx) => {
     const visit = await frame.visit(ctx, "try");
     if (visit === undefined) return;
@@ -162,7 +168,7 @@ export function addTrialPages(router: Router, frame: Frame, { https, runs, resou
       named.map(async ({ kind, token }) => {
         const inspected = token === undefined ? undefined : await inspect(token);
         if (inspected === undefined) return undefined;
-        const { verdict, claims } = describeInspection(inspected, Date.now(), language);
+        const { verdict, claims } = describeInspection(inspected, now(), language);
         return { kind, verdict: verdict.words, claims };
       }),
     );

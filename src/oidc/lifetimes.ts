@@ -5,6 +5,9 @@
  */
 import { errors, type KoaContextWithOIDC } from "oidc-provider";
 
+/** Seconds since the epoch. */
+export const epochTime = (): number => Math.floor(Date.now() / 1000);
+
 export interface Lifetimes {
   /** Of an access token, where neither its client nor its resource says otherwise. */
   readonly accessToken: number;
@@ -79,7 +82,7 @@ export async function accessTokenLife(
   const source = RefreshToken ?? AuthorizationCode ?? DeviceCode;
   if (source === undefined || client === undefined) return life;
 
-  const now = Math.floor(Date.now() / 1000);
+  const now = epochTime();
   const familyStart = RefreshToken?.iiat ?? now;
   const hasFamily = RefreshToken !== undefined || client.grantTypeAllowed("refresh_token");
   const within = hasFamily ? Math.min(life, familyStart + familyLife(lifetimes, client) - now) : life;

@@ -10,7 +10,7 @@ import { dpopFeature, missingProofs, PROOF_ALGS, rotateRefreshToken } from "./dp
 import { unauthorizedClients } from "./error-codes.ts";
 import { grantLoader } from "./grants.ts";
 import { createInteractionPolicy } from "./interaction-policy.ts";
-import { type ClientLifetimes, CODE_TTL, refreshTokenLife, sessionLife } from "./lifetimes.ts";
+import { type ClientLifetimes, CODE_TTL, epochTime, refreshTokenLife, sessionLife } from "./lifetimes.ts";
 import { ENGINE_ROUTES, STATUS_LISTS_PATH } from "./paths.ts";
 import {
   assertionForUsAlone,
@@ -154,9 +154,6 @@ function configuration(dependencies: EngineDependencies): Configuration {
     } as unknown as NonNullable<Configuration["features"]>,
   };
 }
-
-/** Seconds. */
-const epochTime = (): number => Math.floor(Date.now() / 1000);
 
 /** Of the engine's session, beyond its published type. */
 interface KeptSession {

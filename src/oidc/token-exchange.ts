@@ -14,6 +14,7 @@ import { standsFor, TOKEN_EXCHANGE_GRANT, type TokenExchangePolicy } from "../cl
 import { reaches } from "../factors/assurance.ts";
 import type { AuditEvent } from "../observability/audit-log.ts";
 import { demandedOf } from "./demands.ts";
+import { epochTime } from "./lifetimes.ts";
 import type { AccessTokenRecord, EngineDependencies } from "./ports.ts";
 import { ACCESS_TOKEN_TYPE, actorClaim, exchangeRequest, mayAct } from "./token-exchange-request.ts";
 
@@ -186,6 +187,3 @@ export const exchangedRecord = ({ subject }: Required<Exchange>): Record<string,
 
 const defined = (members: Record<string, unknown>): Record<string, unknown> =>
   Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined));
-
-/** Seconds. */
-const epochTime = (): number => Math.floor(Date.now() / 1000);
