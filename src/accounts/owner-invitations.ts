@@ -43,8 +43,8 @@ export interface OwnerInvitations {
   withdraw(clientId: string, id: string): Promise<boolean>;
   /** What a live link is for; it stays live. */
   describe(token: string): Promise<OwnerInvitation | undefined>;
-  /** Uses a link up, once however many try; `undefined` when somebody did so before. */
-  take(token: string): Promise<OwnerInvitation | undefined>;
+  /** Uses a link up, once however many try, together with what else the transaction does. @throws AccountError `link_invalid` when somebody did so before */
+  take(token: string, within: Prisma.TransactionClient): Promise<void>;
 }
 
 interface Row {
@@ -112,9 +112,8 @@ export function createOwnerInvitations(options: {
       return found && fromRow(found);
     },
 
-    async take(token) {
-      const found = await tokens.take(PURPOSE, token);
-      return found && fromRow(found);
+    async take(token, within) {
+      if ((await tokens.take(PURPOSE, token, within)) === undefined) return deadInvitation();
     },
   };
 }

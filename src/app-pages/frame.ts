@@ -4,6 +4,7 @@
  */
 import type { Context, Middleware } from "koa";
 import { timeZoneOf } from "../accounts/profile.ts";
+import { ClientError } from "../clients/client-error.ts";
 import { type ClientType, clientType, needsSecret } from "../clients/client-metadata.ts";
 import type { ClientRecord } from "../clients/client-record.ts";
 import type { AppPage, AppView, PortalPage } from "../http/app-page-models.ts";
@@ -93,6 +94,8 @@ export interface Frame {
   visit(ctx: Context, section: AppSection, below?: string): Promise<AppVisit | undefined>;
   /** As `visit`; who signed in too long ago is asked to do it again, and comes back to the section. What was posted is lost then. */
   recently(ctx: Context, section: AppSection): Promise<AppVisit | undefined>;
+  /** The application that a form is about which may have been sent before: undefined when it is none of theirs. */
+  ofSentBefore(session: OwnSession, clientId: string): Promise<ClientRecord | undefined>;
   /** What every page of the portal shows. */
   page(ctx: Context, session: OwnSession): PortalPage;
   /** What every page of an application shows. */
@@ -139,6 +142,14 @@ export function createFrame(options: FrameOptions, now: () => number = Date.now)
       if (visited === undefined || visited.session.signedInAt > now() / 1000 - recentSignIn) return visited;
       seeOther(ctx, `/sign-in?fresh=1&return_to=${encodeURIComponent(appPath(visited.client.clientId, section))}`);
       return undefined;
+    },
+    async ofSentBefore({ account }, clientId) {
+      try {
+        return await apps.owned(account.id, clientId);
+      } catch (error) {
+        if (error instanceof ClientError && error.code === "not_found") return undefined;
+        throw error;
+      }
     },
     page,
     appPage: (ctx, section, { session, client }) => ({

@@ -1,6 +1,7 @@
 /** `/apps/:client_id/owners`: who looks after an application; `/apps/invitation`: where somebody joins them. */
 import type Router from "@koa/router";
 import type { Context } from "koa";
+import { AccountError } from "../accounts/account-error.ts";
 import { showBesideForm } from "../accounts/account-errors-middleware.ts";
 import { isToken } from "../accounts/one-time-tokens.ts";
 import { deadInvitation } from "../accounts/owner-invitations.ts";
@@ -39,15 +40,23 @@ export function addOwnerPages(router: Router, frame: Frame, { https, care, outbo
     const session = await frame.signedIn(ctx, INVITATION);
     if (session === undefined) return;
     const { client, by } = await care.describeInvitation(session.account, tokenOf(ctx));
-    frame.render(ctx, "apps/invitation", { ...frame.page(ctx, session), action: INVITATION, name: nameOf(client), by });
+    const hidden = { client_id: client.clientId };
+    frame.render(ctx, "apps/invitation", { ...frame.page(ctx, session), action: INVITATION, hidden, name: nameOf(client), by });
   });
 
   // A link alone changes nothing: mail scanners and previews follow links, people press buttons.
   router.post(INVITATION, frame.verifyForm, async (ctx) => {
     const session = await frame.signedIn(ctx, INVITATION);
     if (session === undefined) return;
-    const { clientId } = await care.accept(frame.developer(ctx, session), tokenOf(ctx));
-    ctx.cookies.set(cookie, null, attributes);
+    // The cookie may be of a link that was opened in another tab since.
+    const clientId = ctx.state.form?.client_id ?? "";
+    try {
+      await care.accept(frame.developer(ctx, session), clientId, tokenOf(ctx));
+      ctx.cookies.set(cookie, null, attributes);
+    } catch (error) {
+      // Sent twice, whoever comes second finds the link used up, by themselves.
+      if (!(error instanceof AccountError) || (await frame.ofSentBefore(session, clientId)) === undefined) throw error;
+    }
     frame.done(ctx, "overview", clientId, "joined");
   });
 

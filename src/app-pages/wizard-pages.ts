@@ -6,7 +6,6 @@ import type Router from "@koa/router";
 import type { Context } from "koa";
 import { ClientError } from "../clients/client-error.ts";
 import { CLIENT_TYPES, type ClientType } from "../clients/client-metadata.ts";
-import type { ClientRecord } from "../clients/client-record.ts";
 import { generateSecret, isSecretOf, newClientId } from "../clients/client-secrets.ts";
 import { splitScope } from "../clients/scopes.ts";
 import type { FormErrors } from "../http/page-parts.ts";
@@ -61,7 +60,7 @@ export function addWizardPages(router: Router, frame: Frame, { issuer, sealed }:
       if (used !== undefined) frame.shownOnce.keep(ctx, account.id, clientId, used);
     } catch (error) {
       // Sent twice, whoever comes second finds it made, or no room left for another one: it is theirs all the same.
-      const before = await madeBefore(account.id, clientId);
+      const before = await frame.ofSentBefore(session, clientId);
       if (before === undefined) {
         if (error instanceof ClientError && (error.code === "too_many" || error.code === "not_allowed")) return seeOther(ctx, "/apps");
         return show(ctx, session, kind, form, made, showBesideFields(ctx, error, FIELDS));
@@ -70,15 +69,6 @@ export function addWizardPages(router: Router, frame: Frame, { issuer, sealed }:
     }
     seeOther(ctx, `${appPath(clientId, "overview")}/created`);
   });
-
-  async function madeBefore(accountId: string, clientId: string): Promise<ClientRecord | undefined> {
-    try {
-      return await frame.apps.owned(accountId, clientId);
-    } catch (error) {
-      if (error instanceof ClientError && error.code === "not_found") return undefined;
-      throw error;
-    }
-  }
 
   router.get("/apps/:client_id/created", async (ctx) => {
     const visit = await frame.visit(ctx, "overview", "/created");

@@ -32,9 +32,10 @@ export interface ClientOwners {
   managementScopesOf(accountId: string): Promise<string[]>;
   /**
    * @param most how many applications the account may look after; absent: any number
+   * @param provided comes first in the transaction; what it throws ends it
    * @returns false when they own it already @throws {ClientError} `not_found`: there is no such application or no such account; `too_many`
    */
-  add(clientId: string, accountId: string, most?: number): Promise<boolean>;
+  add(clientId: string, accountId: string, most?: number, provided?: (tx: Prisma.TransactionClient) => Promise<void>): Promise<boolean>;
   /**
    * Somebody who can sign in MUST remain, however many are taken away at once.
    * @returns false when they do not own it @throws {ClientError} `last_owner`
@@ -105,10 +106,11 @@ export function createClientOwners(prisma: PrismaClient, now: () => number = Dat
       return [...new Set(rows.flatMap(({ managementScopes }) => managementScopes))];
     },
 
-    async add(clientId, accountId, most) {
+    async add(clientId, accountId, most, provided) {
       const pair = { clientId, accountId };
       return prisma
         .$transaction(async (tx) => {
+          await provided?.(tx);
           if ((await tx.clientOwner.findUnique({ where: { clientId_accountId: pair } })) !== null) return false;
           if (most !== undefined) await requireRoom(tx, accountId, most);
           const { count } = await tx.clientOwner.createMany({ data: [{ ...pair, createdAt: new Date(now()) }], skipDuplicates: true });

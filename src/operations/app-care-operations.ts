@@ -5,7 +5,7 @@ import type { AccountStore } from "../accounts/account-store.ts";
 import { normalizeEmail } from "../accounts/email-address.ts";
 import { deadInvitation, type OwnerInvitation, type OwnerInvitations } from "../accounts/owner-invitations.ts";
 import { ClientError } from "../clients/client-error.ts";
-import { type ClientOwners, noRoom } from "../clients/client-owners.ts";
+import type { ClientOwners } from "../clients/client-owners.ts";
 import type { ClientRecord } from "../clients/client-record.ts";
 import type { ClientStore } from "../clients/client-store.ts";
 import type { RotatedSecret } from "../clients/secret-rotation.ts";
@@ -48,8 +48,8 @@ export interface AppCareOperations {
   withdraw(developer: Developer, clientId: string, invitation: string): Promise<void>;
   /** @throws AccountError `link_invalid`: also when it is for another address, or who invited does not look after the application any more */
   describeInvitation(account: Account, token: string): Promise<{ client: ClientRecord; by: string }>;
-  /** Uses the link up. @throws AccountError as `describeInvitation` @throws {ClientError} `too_many` */
-  accept(developer: Developer, token: string): Promise<ClientRecord>;
+  /** Uses the link up. @throws AccountError as `describeInvitation`; also when it is for another application @throws {ClientError} `too_many` */
+  accept(developer: Developer, clientId: string, token: string): Promise<void>;
   /** Takes an owner away: another one, or whoever gives the order. @throws {ClientError} `last_owner` */
   removeOwner(developer: Developer, clientId: string, accountId: string): Promise<void>;
   /** With its consents, grants and tokens. */
@@ -140,18 +140,15 @@ export function createAppCareOperations(options: AppCareOptions): AppCareOperati
 
     describeInvitation: opened,
 
-    async accept(developer, token) {
+    async accept(developer, clientId, token) {
       const { client } = await opened(developer.account, token);
-      const { clientId } = client;
+      if (client.clientId !== clientId) return deadInvitation();
       const { id } = developer.account;
-      // Before the link is used up: whoever makes room can come back with it.
-      if ((await owners.count(id)) >= appsPerPerson && !(await owners.has(clientId, id))) throw noRoom(appsPerPerson);
-      if ((await invitations.take(token)) === undefined) return deadInvitation();
-      if (await owners.add(clientId, id, appsPerPerson)) {
+      // In one step: the link stays for whoever has to make room first.
+      if (await owners.add(clientId, id, appsPerPerson, (tx) => invitations.take(token, tx))) {
         record(developer, "owner_added", clientId, { owner: id });
         tell(await accountsOf(clientId), "owner_joined", client, developer, developer.account);
       }
-      return client;
     },
 
     async removeOwner(developer, clientId, accountId) {

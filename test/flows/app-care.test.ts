@@ -102,13 +102,15 @@ describeFlows(
       const link = /http\S+\/apps\/invitation\?token=[\w-]+/.exec(mail)?.[0] ?? "";
 
       const elsewhere = await third.agent.open(link);
-      expect([elsewhere.status, elsewhere.text.includes("another address")]).toEqual([400, true]);
+      expect([elsewhere.status, elsewhere.text.includes("was not sent to")]).toEqual([400, true]);
       const invited = await other.agent.open(link);
       expect(invited.url).toBe(at("/apps/invitation"));
       expect(invited.text).toContain("Shared notes");
       expect((await open(appPath(app, ""), other.agent)).status).toBe(404); // a link alone changes nothing
-      const joined = await submit(invited, "/apps/invitation", {}, other.agent);
-      expect([joined.status, joined.text.includes("You look after this application now.")]).toEqual([200, true]);
+      // For what was shown alone, whatever link was opened in another tab since; and pressed twice it is accepted once.
+      expect((await submit(invited, "/apps/invitation", { client_id: "another" }, other.agent)).status).toBe(400);
+      const [, joined] = await Promise.all([1, 2].map(() => submit(invited, "/apps/invitation", {}, other.agent)));
+      expect([joined?.status, joined?.text.includes("You look after this application now.")]).toEqual([200, true]);
       expect((await other.agent.open(link)).status).toBe(400);
       await mailTo(person.email, "accepted an invitation");
 
