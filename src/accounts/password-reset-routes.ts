@@ -9,6 +9,7 @@ import { text } from "../i18n/messages.ts";
 import { AccountError } from "./account-error.ts";
 import { accountErrors, showBesideForm } from "./account-errors-middleware.ts";
 import { createAskingBrowser } from "./asking-browser-middleware.ts";
+import { createDeviceCookie } from "./device-cookie-middleware.ts";
 import type { People } from "./people.ts";
 
 const PATH = "/reset-password";
@@ -28,6 +29,7 @@ export function createPasswordResetRoutes({ people, forms, render, https, loopba
   const { passwordReset, interactionState, mailer } = people;
   const router = new Router();
   const askingBrowser = createAskingBrowser(https);
+  const deviceCookie = createDeviceCookie(https);
   const signInOf = (uid: string | undefined) => (uid === undefined ? "/sign-in" : `/interaction/${uid}`);
 
   function askForm(ctx: Context, given: { interaction?: string | undefined; email?: string | undefined }, errors?: FormErrors): void {
@@ -62,7 +64,14 @@ export function createPasswordResetRoutes({ people, forms, render, https, loopba
     const browser = askingBrowser.secret(ctx);
     const { address } = ctx.state.client;
     try {
-      const { email } = await passwordReset.request({ email: typed, address, interaction, browser, language: languageOf(ctx) });
+      const { email } = await passwordReset.request({
+        email: typed,
+        address,
+        device: deviceCookie.read(ctx),
+        interaction,
+        browser,
+        language: languageOf(ctx),
+      });
       onEvent(ctx, { event: "password_reset.requested" });
       askingBrowser.remember(ctx, browser);
       const outbox = loopback ? mailer.outbox : undefined;

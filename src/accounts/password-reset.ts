@@ -12,6 +12,7 @@ import type { AccountPasswords } from "./account-passwords.ts";
 import type { AccountStore } from "./account-store.ts";
 import { checkEmail, normalizeEmail } from "./email-address.ts";
 import { verifyFirst } from "./first-verification.ts";
+import type { KnownDevices } from "./known-devices.ts";
 import { hashToken, makeToken, type OneTimeTokens } from "./one-time-tokens.ts";
 import type { Origin, SecurityNotices } from "./security-notices.ts";
 import type { Throttle } from "./throttle.ts";
@@ -24,6 +25,8 @@ export interface ResetRequest {
   readonly email: string;
   /** The client's network address. */
   readonly address: string;
+  /** The known-device cookie, as it came. */
+  readonly device?: string | undefined;
   /** The uid of the interaction from which the person came, taken from signed state. */
   readonly interaction?: string | undefined;
   /** A secret of this browser's: the sign-in that waits is in the browser that holds it. */
@@ -73,12 +76,13 @@ export function createPasswordReset(options: {
   /** Ends every session, grant and token of an account. */
   endAccount(accountId: string): Promise<void>;
   throttle: Pick<Throttle, "allows" | "require">;
+  devices: Pick<KnownDevices, "recognize">;
   notices: Pick<SecurityNotices, "tell">;
   mailer: Pick<Mailer, "send">;
   letterhead: Letterhead;
   now?: () => number;
 }): PasswordReset {
-  const { prisma, accounts, tokens, passwords, endAccount, throttle, notices, mailer, letterhead, now = Date.now } = options;
+  const { prisma, accounts, tokens, passwords, endAccount, throttle, devices, notices, mailer, letterhead, now = Date.now } = options;
 
   /** One statement and one row written, whoever has the address: its time tells nothing. @returns undefined when the link opens nothing */
   async function record(email: string, hash: string, asked: Asked): Promise<{ locale: string | null } | undefined> {
@@ -97,6 +101,11 @@ export function createPasswordReset(options: {
     return row === undefined || row.account_id === null ? undefined : row;
   }
 
+  async function mayMail(email: string, address: string, device: string | undefined): Promise<boolean> {
+    if (devices.recognize(email, device) !== undefined && (await throttle.allows("own-mail", { email }))) return true;
+    return (await throttle.allows("mail", { email, address })) && throttle.allows("mailbox", { email });
+  }
+
   async function find(token: string): Promise<{ account: Account; asked: Asked } | undefined> {
     const live = await tokens.peek("reset-password", token);
     const account = live?.accountId === undefined ? undefined : await accounts.find(live.accountId);
@@ -104,12 +113,11 @@ export function createPasswordReset(options: {
   }
 
   return {
-    async request({ email: typed, address, interaction, browser, language }) {
+    async request({ email: typed, address, device, interaction, browser, language }) {
       const email = normalizeEmail(typed);
       refuseFaults(checkEmail(email));
       await throttle.require("reset", { address });
-      const mayMail = (await throttle.allows("mail", { email, address })) && (await throttle.allows("mailbox", { email }));
-      if (!mayMail) return { email };
+      if (!(await mayMail(email, address, device))) return { email };
       const { token, hash } = makeToken();
       const known = await record(email, hash, { browser: hashToken(browser), ...(interaction === undefined ? {} : { interaction }) });
       const spoken = known?.locale ? firstSpoken([known.locale]) : undefined;

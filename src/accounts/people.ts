@@ -155,6 +155,7 @@ export function createPeople(options: PeopleOptions): People {
       passwords: accountPasswords,
       endAccount,
       throttle,
+      devices,
       notices,
       mailer,
       letterhead,

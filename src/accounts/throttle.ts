@@ -21,6 +21,11 @@ interface Rule {
 }
 /** One browser that has signed in to this account before. */
 const DEVICE: Rule = { free: 10, window: HOUR };
+/**
+ * All such browsers of one account in a day, as many as it may be that somebody has made who knew the password for a while. Past it they are
+ * strangers. NIST SP 800-63B-4 §3.2.2: at most 100.
+ */
+const KNOWN_TRIES = 100;
 /** One address at one account. */
 const PAIR: Rule = { free: 5, window: DAY };
 /** All strange browsers at one account: holds up addresses that failed there already. */
@@ -55,6 +60,8 @@ const ALLOWANCES = {
   reset: { points: 60, window: HOUR },
   /** By recipient and address: whoever signs up with somebody else's address does not use up what its owner may have sent. */
   mail: { points: 5, window: HOUR },
+  /** By recipient: links that browsers ask for which have signed in to the account before, beside those; the owner gets theirs while others ask. */
+  "own-mail": { points: 5, window: HOUR },
   /** By recipient: nobody's mailbox is filled through us, from wherever. */
   mailbox: { points: 20, window: HOUR },
   /** By whoever invites: links to look after an application, to whatever addresses they like. */
@@ -136,7 +143,8 @@ export function createThrottle(store: ThrottleStore, key: Buffer, limits: Partia
   }
   const hashed = (...parts: string[]) => createHmac("sha256", key).update(JSON.stringify(parts)).digest("base64url");
 
-  const device = growing(DEVICE, counter("device", 1e9, DEVICE.window), counter("device-wait", 1, 1));
+  const devices = growing(DEVICE, counter("device", 1e9, DEVICE.window), counter("device-wait", 1, 1));
+  const knownTries = counter("known", KNOWN_TRIES, DAY);
   const pair = growing(PAIR, counter("pair", 1e9, PAIR.window), counter("pair-wait", 1, 1));
   const account = growing(ACCOUNT, counter("account", 1e9, ACCOUNT.window), counter("account-wait", 1, 1));
   const secondFactor = growing(SECOND_FACTOR, counter("second-factor", 1e9, SECOND_FACTOR.window), counter("second-factor-wait", 1, 1));
@@ -196,6 +204,33 @@ export function createThrottle(store: ThrottleStore, key: Buffer, limits: Partia
     return { succeeded: () => guarded(() => limit.forget(one)) };
   }
 
+  /**
+   * One of the tries that a known browser has of its own, while those of the account's known browsers have not used up what all of them have.
+   * @returns undefined: they have
+   */
+  async function beginAsKnown(limit: Growing, one: string, all: string): Promise<Attempt | undefined> {
+    if ((await take(knownTries, all)) !== undefined) return undefined;
+    const giveBack = () => knownTries.reward(all);
+    try {
+      const attempt = await beginAlone(limit, one);
+      return { succeeded: () => guarded(async () => void (await Promise.all([attempt.succeeded(), giveBack()]))) };
+    } catch (error) {
+      if (error instanceof AccountError) await giveBack();
+      throw error;
+    }
+  }
+
+  async function beginSignIn(email: string, address: string, device: string | undefined): Promise<Attempt> {
+    const known = device === undefined ? undefined : await beginAsKnown(devices, hashed("device", device), hashed("known", email));
+    return known ?? beginAsStranger(email, address);
+  }
+
+  async function beginSecondFactor(accountId: string, device: string | undefined): Promise<Attempt> {
+    const of = (browser: string) => hashed("second-factor", accountId, browser);
+    const known = device === undefined ? undefined : await beginAsKnown(secondFactor, of(device), hashed("known", accountId));
+    return known ?? beginAlone(secondFactor, of(""));
+  }
+
   /** The counters that an allowance of this subject uses up, and where in them; none where there is no limit. */
   function countersOf(what: Allowance, { email, address }: Subject): [Counter, string][] {
     const counters = allowances.get(what);
@@ -237,9 +272,8 @@ export function createThrottle(store: ThrottleStore, key: Buffer, limits: Partia
   }
 
   return {
-    beginSignIn: ({ email, address, device: id }) =>
-      guarded(() => (id === undefined ? beginAsStranger(email, address) : beginAlone(device, hashed("device", id)))),
-    beginSecondFactor: ({ accountId, device: id = "" }) => guarded(() => beginAlone(secondFactor, hashed("second-factor", accountId, id))),
+    beginSignIn: ({ email, address, device }) => guarded(() => beginSignIn(email, address, device)),
+    beginSecondFactor: ({ accountId, device }) => guarded(() => beginSecondFactor(accountId, device)),
     allows: async (what, subject) => (await waitFor(what, subject)) === undefined,
     require,
     beginUserCode: (address) => begin("user-code", { address }),

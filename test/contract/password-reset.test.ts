@@ -272,6 +272,20 @@ describe.each(arrangements)("password reset on $name", ({ open }) => {
     await expect(request("nobody@example.com", address)).rejects.toMatchObject({ code: "too_many_attempts", status: 429 });
   });
 
+  test("gets the owner a link in a browser that has signed in before, however much is asked for by others; five an hour", async () => {
+    await person();
+    const { value: device } = people.devices.remember(email, undefined);
+    for (const by of [1, 2, 3, 4]) for (let count = 0; count < 5; count += 1) await request(email, `10.${serial}.${by}0.1`);
+    await request(email, `10.${serial}.90.1`);
+    expect(await mailsTo()).toHaveLength(20);
+    const ask = (of: string | undefined) =>
+      people.passwordReset.request({ email, address: `10.${serial}.90.1`, browser: BROWSER, device: of });
+    await ask(people.devices.remember("somebody@example.com", undefined).value);
+    expect(await mailsTo()).toHaveLength(20);
+    for (let count = 0; count < 7; count += 1) expect(await ask(device)).toEqual({ email });
+    expect(await mailsTo()).toHaveLength(25);
+  });
+
   test("says so when not everybody could be signed out, and the new password counts", async () => {
     await person();
     await request();

@@ -194,6 +194,22 @@ describe.each(arrangements)("throttle on $name", ({ redis: onRedis, open }) => {
     expect(ofNetwork.filter(Boolean)).toHaveLength(300);
   });
 
+  test("browsers that signed in before have a hundred tries together, however many there are; then they are strangers", async () => {
+    const [email, address, accountId] = [freshEmail(), freshAddress(), unique("account")];
+    const browser = () => unique("a-browser-of-before");
+    const attempts = Array.from({ length: 100 }, () => here.beginSignIn({ email, address, device: browser() }));
+    await (await attempts[0])?.succeeded(); // costs nothing
+    await Promise.all(attempts);
+    const { tries } = await failUntilRefused(() => ({ email, address, device: browser() }), 12);
+    expect(tries).toBeGreaterThanOrEqual(6);
+    await here.beginSignIn({ email: freshEmail(), address, device: browser() });
+    await Promise.all(Array.from({ length: 100 }, () => there.beginSecondFactor({ accountId, device: browser() })));
+    const further = Array.from({ length: 30 }, () => here.beginSecondFactor({ accountId, device: browser() }));
+    const through = (await Promise.allSettled(further)).filter(({ status }) => status === "fulfilled");
+    expect(through.length).toBeGreaterThan(0);
+    expect(through.length).toBeLessThanOrEqual(6);
+  });
+
   test("wrong codes of devices are counted by address, right ones are not, and parallel tries do not slip through", async () => {
     const address = freshAddress();
     for (let count = 0; count < 60; count += 1) await (await (count % 2 ? here : there).beginUserCode(address)).succeeded();
