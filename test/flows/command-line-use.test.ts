@@ -35,7 +35,7 @@ describe("the command line", () => {
     expect(await grantorProgram(env, ["client", "create", "--help"])).toMatchObject({
       status: 0,
       stderr: "",
-      stdout: expect.stringMatching(/--name <name> .*\s+consent \(required\)[^]*--no-pkce/),
+      stdout: expect.stringMatching(/--name <name> .*\s+consent \(required\)[\s\S]*--no-pkce/),
     });
     const misconfigured = await grantorProgram({ ...env, PORT: "many" }, ["client", "list"]);
     expect(misconfigured).toMatchObject({ status: 1, stdout: "", stderr: expect.stringContaining("PORT: set") });
