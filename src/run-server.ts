@@ -4,6 +4,9 @@ import { ConfigError, loadConfig, readEnvironment } from "./config.ts";
 import { createLogger, type Logger } from "./observability/logger.ts";
 import { loadSecrets } from "./secrets.ts";
 
+/** Milliseconds. */
+const AFTERMATH = 3_000;
+
 /** @returns the exit status */
 export async function runServer(): Promise<number> {
   const stopping = new AbortController();
@@ -39,7 +42,18 @@ export async function runServer(): Promise<number> {
   } finally {
     log?.flush();
     cluster.worker?.disconnect(); // the channel to the primary would keep a worker alive that has nothing left to do
+    endSoon(log);
   }
+}
+
+/** By now everything is closed and the process ends by itself, unless a library keeps it alive with something that it has left open. */
+function endSoon(log: Logger | undefined): void {
+  const end = () => {
+    log?.warn({ open: process.getActiveResourcesInfo() }, "something was left open; ending all the same");
+    log?.flush();
+    process.exit();
+  };
+  setTimeout(end, AFTERMATH).unref();
 }
 
 /** Libraries that print are heard in the log, in its form. */

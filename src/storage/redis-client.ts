@@ -61,6 +61,14 @@ function create(address: RedisAddress): RedisClient {
   }
 }
 
+/** What was sent is answered; who does not answer any more, such as a node of a cluster, is not waited for, nor looked for again. @param patience milliseconds */
+export async function closeRedis(client: RedisClient, patience = SOCKET_TIMEOUT_MS): Promise<void> {
+  const limit = AbortSignal.timeout(patience);
+  const waitedEnough = new Promise((resolve) => limit.addEventListener("abort", resolve, { once: true }));
+  await Promise.race([client.quit().catch(() => {}), waitedEnough]);
+  client.disconnect();
+}
+
 /**
  * Refuses a Redis that may throw away live tokens when its memory is full.
  * @throws {Error} that says what to set, unless `accept` says that the operator knows

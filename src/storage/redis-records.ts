@@ -23,7 +23,7 @@ import {
   type Tied,
   type Write,
 } from "./record-store.ts";
-import type { RedisClient } from "./redis-client.ts";
+import { closeRedis, type RedisClient } from "./redis-client.ts";
 import { RedisCommit } from "./redis-commit.ts";
 import { index, name, namesOf, parseMember, toText } from "./redis-keys.ts";
 import { defineScripts, FRESH, MOVED, type Scripts } from "./redis-scripts.ts";
@@ -133,7 +133,7 @@ export class RedisRecords implements RecordStore {
   }
 
   async close(): Promise<void> {
-    await this.#redis.quit().catch(() => this.#redis.disconnect());
+    await closeRedis(this.#redis);
   }
 
   /** Takes back the tokens, grants and sessions of a commit that lost: nobody has seen them. */
