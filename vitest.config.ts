@@ -1,22 +1,21 @@
 import { defineConfig } from "vitest/config";
 
 /** Milliseconds. Far above what a test needs on two busy cores: a timeout means that something hangs. */
-const UNIT_TIMEOUT = 15_000;
-const SYSTEM_TIMEOUT = 60_000;
+const TIMEOUT = 60_000;
 const FAULT_TIMEOUT = 180_000;
 
 const STORES = "test/support/stores-setup.ts";
 const BROWSER = "test/support/browser-setup.ts";
 
-const project = (name: string, testTimeout: number, globalSetup: string[] = []) => ({
+const project = (name: string, globalSetup: string[] = [], testTimeout = TIMEOUT) => ({
   extends: true as const,
   test: {
     name,
     include: [`test/${name}/**/*.test.ts`],
     globalSetup,
     testTimeout,
-    hookTimeout: Math.max(testTimeout, SYSTEM_TIMEOUT),
-    teardownTimeout: SYSTEM_TIMEOUT,
+    hookTimeout: testTimeout,
+    teardownTimeout: TIMEOUT,
     // As long as `waitFor` waits (test/support/wait-for.ts) where a server runs: a second, the default, is little on a busy machine.
     expect: { poll: { timeout: testTimeout / 2 } },
   },
@@ -27,6 +26,7 @@ export default defineConfig({
     // The tests import the sources as Node does in production, with types stripped and nothing transformed.
     experimental: { viteModuleRunner: false },
     pool: "forks",
+    // More than there are cores: tests of servers wait much of their time.
     maxWorkers: 3,
     retry: 0,
     passWithNoTests: false,
@@ -34,11 +34,11 @@ export default defineConfig({
     env: { NODE_ENV: "test" },
     coverage: { provider: "v8", include: ["src/**"], exclude: ["src/storage/generated/**"], reportsDirectory: "coverage" },
     projects: [
-      project("unit", UNIT_TIMEOUT),
-      project("contract", SYSTEM_TIMEOUT, [STORES]),
-      project("flows", SYSTEM_TIMEOUT, [STORES]),
-      project("browser", SYSTEM_TIMEOUT, [STORES, BROWSER]),
-      project("faults", FAULT_TIMEOUT, [STORES]),
+      project("unit"),
+      project("contract", [STORES]),
+      project("flows", [STORES]),
+      project("browser", [STORES, BROWSER]),
+      project("faults", [STORES], FAULT_TIMEOUT),
     ],
   },
 });
