@@ -126,6 +126,6 @@ describeJourneys("the developers' portal", (journey) => {
     await visitor.follow("Quick starts");
     await visitor.at("Quick starts");
     await visitor.follow("JavaScript in the browser");
-    await visitor.at("JavaScript in the browser");
+    await visitor.at("Quick start: JavaScript in the browser");
   });
 });
