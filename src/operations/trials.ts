@@ -8,6 +8,7 @@ import { type ClientType, clientType, DEVICE_CODE_GRANT } from "../clients/clien
 import type { ClientRecord } from "../clients/client-record.ts";
 import { isOpenIdScope, joinScope, splitScope } from "../clients/scopes.ts";
 import { TRIAL_LIFE, type TrialStates } from "../clients/trial-states.ts";
+import { firstComers } from "../storage/first-comers.ts";
 import type { RecordKey, RecordStore } from "../storage/record-store.ts";
 import type { Sealer } from "../storage/seal.ts";
 import { type Exchange, type TrialAsk, TrialTalk } from "./trial-talk.ts";
@@ -58,7 +59,7 @@ export interface TrialRuns {
 export interface TrialOptions {
   issuer: string;
   states: TrialStates;
-  records: Pick<RecordStore, "read" | "commit">;
+  records: Pick<RecordStore, "read" | "commit" | "areAlive">;
   sealer: Pick<Sealer, "seal" | "open">;
   ask: TrialAsk;
   /** Milliseconds since the epoch. */
@@ -73,6 +74,7 @@ const keyOf = (id: string): RecordKey => `trial:${sha256(id)}`;
 const ALL_OPENID = "openid profile email";
 
 export function createTrials({ issuer, states, records, sealer, ask, now = Date.now }: TrialOptions): TrialRuns {
+  const cameBack = firstComers(records, "trial came back");
   const talk = (client: ClientRecord, trial: Trial, address: string) => new TrialTalk({ issuer, client, trial, ask, address });
 
   async function save(id: string, trial: Trial): Promise<void> {
@@ -152,6 +154,8 @@ export function createTrials({ issuer, states, records, sealer, ask, now = Date.
 
     async comeBack(id, trial, client, params, address) {
       if (trial.phase !== "waiting" || trial.kept === undefined || params.get("state") !== trial.kept.state) return false;
+      // A browser that asks twice has one code, which must not be shown twice: that would end what it gives.
+      if (!(await cameBack.note(id, now() + TRIAL_LIFE * 1000))) return true;
       const talking = talk(client, trial, address);
       talking.callback(params, states.callback(client.clientId));
       const code = params.get("code");

@@ -95,6 +95,20 @@ describeFlows("trying an application", (flow) => {
     for (const shown of ["access_denied", "The person said no"]) expect(denied.text).toContain(shown);
   });
 
+  test("a browser that comes back twice at once shows its code once", async () => {
+    const app = await owned(person);
+    const asked = await submit(await open(appPath(app, "/try")), "/try");
+    const { action = "", fields = {} } = asked.forms.at(-1) ?? {};
+    let answer = await agent.request(action, { method: "POST", body: new URLSearchParams({ ...fields, decision: "allow" }) });
+    const next = () => new URL(answer.headers.get("Location") ?? "", flow.grantor.url).href;
+    while (!next().includes("/try/callback?")) answer = await agent.request(next());
+    const back = await Promise.all([1, 2, 3].map(() => agent.request(next())));
+    expect(new Set(back.map(({ status, headers }) => `${status} ${headers.get("Location")}`))).toEqual(
+      new Set([`303 ${appPath(app, "/try/run")}`]),
+    );
+    expect((await open(appPath(app, "/try/run"))).text).toContain("It works");
+  });
+
   test("the built-in callback is for a run that an owner has begun, in the browser in which they did, and for nobody else", async () => {
     const [app, another] = [await owned(person), await owned(person)];
     const callback = at(appPath(app, "/try/callback"));
