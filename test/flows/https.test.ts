@@ -56,6 +56,11 @@ describeFlows(
       expect(Object.keys(agent.cookiesFor(`${ISSUER}/`))).not.toContain("__Host-grantor_session");
     });
 
+    it("shows strangers no way to the portal, where who may register applications is not left to everybody", async () => {
+      const home = await new Agent().open(`${ISSUER}/`);
+      expect([home.status, home.text.includes('href="/sign-in"'), home.text.includes('href="/apps"')]).toEqual([200, true, false]);
+    });
+
     it("sets every cookie Secure, HttpOnly and Lax, and tells browsers to keep to https", async () => {
       const client = await flow.grantor.client();
       const url = authorizationUrl(ISSUER, client, pkce());
