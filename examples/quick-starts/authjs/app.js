@@ -87,7 +87,7 @@ function remember(signedIn, tokens) {
 }
 
 async function freshToken(signedIn) {
-  if (signedIn.refreshToken && signedIn.expiresAt < Date.now() + 10_000) {
+  if (signedIn.refreshToken && signedIn.expiresAt <= Date.now() + 10_000) {
     const basic = Buffer.from(`${encodeURIComponent(clientId)}:${encodeURIComponent(clientSecret)}`).toString("base64");
     const answer = await fetch(metadata.token_endpoint, {
       method: "POST",

@@ -91,7 +91,7 @@ function remember(session, tokens) {
 }
 
 async function freshToken(session) {
-  if (session.refreshToken && session.expiresAt < Date.now() + 10_000)
+  if (session.refreshToken && session.expiresAt <= Date.now() + 10_000)
     remember(session, await oidc.refreshTokenGrant(config, session.refreshToken, { resource }));
   return session.accessToken;
 }

@@ -91,7 +91,7 @@ async function callApi() {
 }
 
 async function freshToken() {
-  if (session.refreshToken && session.expiresAt < Date.now() + 10_000)
+  if (session.refreshToken && session.expiresAt <= Date.now() + 10_000)
     remember(await oidc.refreshTokenGrant(config, session.refreshToken, { resource }));
   return session.accessToken;
 }

@@ -15,7 +15,7 @@ let expiresAt = 0;
 
 /** One token serves many calls; there is no refresh token, a new one is asked for. */
 async function accessToken() {
-  if (expiresAt < Date.now() + 10_000) {
+  if (expiresAt <= Date.now() + 10_000) {
     tokens = await oidc.clientCredentialsGrant(config, { scope: "{{api_scopes}}", resource });
     expiresAt = Date.now() + (tokens.expiresIn() ?? 0) * 1000;
   }
